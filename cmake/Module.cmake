@@ -1,0 +1,55 @@
+# trilane_module(<name> FLOOR <n> [SOURCES ...] [TESTS ...] [DEPS ...] [LIBS ...] [TEST_LIBS ...])
+#
+# One static library per folder of src/. DEPS are other modules and must stand on a strictly lower
+# floor: anything else fails here, at configure time (scripts/lint_layers.py checks the includes).
+# LIBS are system libraries that stay private to the module. TESTS become one GoogleTest program,
+# trilane_<name>_test, registered with CTest under the module's name; TEST_LIBS are extra modules
+# that only those tests need.
+set(TRILANE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror=return-type)
+
+function(trilane_module name)
+  cmake_parse_arguments(M "" "FLOOR" "SOURCES;TESTS;DEPS;LIBS;TEST_LIBS" ${ARGN})
+  add_library(trilane_${name} STATIC ${M_SOURCES})
+  add_library(trilane::${name} ALIAS trilane_${name})
+  set_property(GLOBAL PROPERTY TRILANE_FLOOR_${name} ${M_FLOOR})
+  target_include_directories(trilane_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(trilane_${name} PRIVATE ${TRILANE_WARNINGS})
+  target_link_libraries(trilane_${name} PUBLIC fmt::fmt Threads::Threads PRIVATE ${M_LIBS})
+  foreach(dep IN LISTS M_DEPS)
+    get_property(dep_floor GLOBAL PROPERTY TRILANE_FLOOR_${dep})
+    if(NOT DEFINED dep_floor OR NOT dep_floor LESS M_FLOOR)
+      message(FATAL_ERROR
+        "floor violation: ${name} (floor ${M_FLOOR}) may not depend on ${dep} (floor ${dep_floor})")
+    endif()
+    target_link_libraries(trilane_${name} PUBLIC trilane::${dep})
+  endforeach()
+  if(M_TESTS)
+    add_executable(trilane_${name}_test ${M_TESTS})
+    target_compile_options(trilane_${name}_test PRIVATE ${TRILANE_WARNINGS})
+    target_compile_definitions(trilane_${name}_test PRIVATE TRILANE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(trilane_${name}_test PRIVATE trilane::${name} GTest::gtest GTest::gtest_main GTest::gmock ${M_LIBS})
+    foreach(lib IN LISTS M_TEST_LIBS)
+      target_link_libraries(trilane_${name}_test PRIVATE trilane::${lib})
+    endforeach()
+    add_test(NAME ${name} COMMAND trilane_${name}_test)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()
+
+# trilane_isa_source(<module> <file> <flags...>): one kernel file compiled for one instruction set.
+function(trilane_isa_source name file)
+  target_sources(trilane_${name} PRIVATE ${file})
+  set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${ARGN}")
+endfunction()
+
+# trilane_fuzz(<name> <file> <modules...>): a libFuzzer target, built only with TRILANE_FUZZ.
+# Its kept corpus is tests/fuzz/<name>/; scripts/fuzz.sh runs them all.
+function(trilane_fuzz name file)
+  if(TRILANE_FUZZ)
+    add_executable(fuzz_${name} ${file})
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    foreach(lib IN LISTS ARGN)
+      target_link_libraries(fuzz_${name} PRIVATE trilane::${lib})
+    endforeach()
+  endif()
+endfunction()
