@@ -1,0 +1,1 @@
+#include "os/thread_team.h"

@@ -1,0 +1,30 @@
+// ThreadTeam: a fixed set of threads that run one function together, for the steps of a forward pass.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace trilane::os {
+
+/// `size` workers; worker 0 is the calling thread. Between runs the others spin for a named short
+/// time, then park, so that the next step of a decode finds them awake and an idle engine costs nothing.
+/// **Threads:** run() from one thread at a time. The destructor joins.
+class ThreadTeam {
+public:
+    explicit ThreadTeam(std::size_t size);
+    ~ThreadTeam();
+    ThreadTeam(const ThreadTeam&) = delete;
+    ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+    [[nodiscard]] std::size_t size() const;
+
+    /// Calls work(worker) once on every worker, 0 ≤ worker < size(), and returns when all are done.
+    void run(const std::function<void(std::size_t worker)>& work);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace trilane::os
