@@ -12,7 +12,9 @@
 namespace trilane::os {
 namespace {
 
-std::string reason(int code) { return std::system_category().message(code); }
+std::string reason(int code) {
+    return std::system_category().message(code);
+}
 
 }  // namespace
 

@@ -10,7 +10,8 @@
 namespace trilane::os {
 
 /// A private read-only mapping. **Owns** the mapping; the file descriptor is closed at once.
-/// A file that shrinks while it is mapped ends the process with SIGBUS: replace files, never truncate.
+/// A file that shrinks while it is mapped ends the process with SIGBUS: replace files, never
+/// truncate.
 class MappedFile {
 public:
     /// **Errors:** not_found, unavailable (no permission, not a regular file, no address space).

@@ -1,4 +1,5 @@
-// ThreadTeam: a fixed set of threads that run one function together, for the steps of a forward pass.
+// ThreadTeam: a fixed set of threads that run one function together, for the steps of a forward
+// pass.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,8 @@
 namespace trilane::os {
 
 /// `size` workers; worker 0 is the calling thread. Between runs the others spin for a named short
-/// time, then park, so that the next step of a decode finds them awake and an idle engine costs nothing.
+/// time, then park, so that the next step of a decode finds them awake and an idle engine costs
+/// nothing.
 /// **Threads:** run() from one thread at a time. The destructor joins.
 class ThreadTeam {
 public:

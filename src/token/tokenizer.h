@@ -1,6 +1,6 @@
 // Tokenizer: text ⇄ token ids, as the model's own GGUF metadata define it. Families: byte-level BPE
-// (gpt-2, llama-bpe, qwen2, deepseek-llm, starcoder), SentencePiece-BPE (llama-spm, phi-3), WordPiece
-// (bert-bge). Knows nothing of models or chats.
+// (gpt-2, llama-bpe, qwen2, deepseek-llm, starcoder), SentencePiece-BPE (llama-spm, phi-3),
+// WordPiece (bert-bge). Knows nothing of models or chats.
 #pragma once
 
 #include <cstdint>
@@ -22,30 +22,36 @@ namespace trilane::token {
 using Id = std::int32_t;
 
 struct EncodeOptions {
-    bool add_special = true;     ///< BOS/EOS (or [CLS]/[SEP]) where the vocabulary asks for them
-    bool parse_special = false;  ///< read "<|end|>" in the text as that token rather than as letters
+    /// BOS/EOS (or [CLS]/[SEP]) where the vocabulary asks for them.
+    bool add_special = true;
+    /// Read "<|end|>" in the text as that token rather than as letters.
+    bool parse_special = false;
 };
 
 class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
 
-    /// Builds the tokenizer that `file` describes; views into `file` may be kept, so it must outlive
-    /// the tokenizer (the shared pointer is held).
+    /// Builds the tokenizer that `file` describes; views into `file` may be kept, so it must
+    /// outlive the tokenizer (the shared pointer is held).
     /// **Errors:** invalid for families or pre-tokenizers it does not know (named), corrupt for
     /// vocabularies that contradict themselves.
-    static Result<std::shared_ptr<const Tokenizer>> from_gguf(std::shared_ptr<const gguf::File> file);
+    static Result<std::shared_ptr<const Tokenizer>> from_gguf(
+        std::shared_ptr<const gguf::File> file);
 
     /// **Threads:** all const members may be called from any thread at once.
     /// Invalid UTF-8 in `text` is read as U+FFFD.
-    [[nodiscard]] virtual std::vector<Id> encode(std::string_view text, EncodeOptions options) const = 0;
+    [[nodiscard]] virtual std::vector<Id> encode(std::string_view text,
+                                                 EncodeOptions options) const = 0;
 
     /// The bytes a token stands for when it is appended to a text; empty for control tokens unless
     /// `render_special`. Ids outside the vocabulary give "".
     [[nodiscard]] virtual std::string bytes_of(Id id, bool render_special) const = 0;
 
-    /// The text of a whole sequence, as `bytes_of` one by one, less the family's leading-space rule.
-    [[nodiscard]] virtual std::string decode(std::span<const Id> ids, bool render_special) const = 0;
+    /// The text of a whole sequence, as `bytes_of` one by one, less the family's leading-space
+    /// rule.
+    [[nodiscard]] virtual std::string decode(std::span<const Id> ids,
+                                             bool render_special) const = 0;
 
     /// The token's entry in the vocabulary as stored ("Ġtime", "▁time", "##ing").
     [[nodiscard]] virtual std::string_view entry(Id id) const = 0;
@@ -69,6 +75,7 @@ public:
     std::string push(Id id);
     /// What is left at the end, repaired to valid UTF-8.
     std::string flush();
+
 private:
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::string held_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,14 +16,28 @@ namespace trilane::dialect::openai {
 
 enum class Endpoint { chat_completions, completions };
 
-/// A request as it came in: the job for a lane (one per prompt: /v1/completions takes arrays), and how
-/// the client wants the answer written.
+// What one request may hold; each refusal names its limit.
+inline constexpr std::size_t kMessagesMax = 4096;
+inline constexpr std::size_t kToolsMax = 128;
+inline constexpr std::size_t kStopTextsMax = 4;
+inline constexpr std::size_t kStopBytesMax = 1024;  ///< of one stop text
+inline constexpr std::size_t kLogitBiasMax = 1024;  ///< entries
+inline constexpr std::uint32_t kChoicesMax = 128;   ///< n × prompts
+inline constexpr std::uint32_t kChatTopLogprobsMax = 20;
+inline constexpr std::uint32_t kCompletionLogprobsMax = 5;
+/// Sum, over all fields of a body, of the fields before it in its object: one object of 8000
+/// fields.
+inline constexpr std::size_t kFieldWorkMax = 32'000'000;
+
+/// A request as it came in: the job for a lane (one per prompt: /v1/completions takes arrays), and
+/// how the client wants the answer written.
 struct Parsed {
     Endpoint endpoint = Endpoint::chat_completions;
-    std::vector<job::Request> jobs;  ///< at least one; ids share the response id
+    std::vector<job::Request> jobs;  ///< at least one; ids are or start with the response id
     std::string response_id;         ///< "chatcmpl-…" or "cmpl-…"
     std::int64_t created_unix_s = 0;
     std::string model;
+    std::string system_fingerprint;
     bool stream = false;
     bool include_usage = false;
 };
@@ -31,37 +46,102 @@ struct Parsed {
 struct Context {
     std::string response_id_suffix;  ///< unique; without the prefix
     std::int64_t now_unix_s = 0;
+    std::string system_fingerprint = "trilane";  ///< what would make answers differ: version, build
 };
 
-/// **Errors:** invalid, whose message names the field, what it was and what would be right.
+/// Reads the body of a POST to `endpoint`. Fields it does not know are ignored; null means absent
+/// wherever a field is optional; whole numbers may be written as 16.0.
+/// **Errors:** invalid, whose message names the field, what it was and what would be right, as in
+/// "messages[0].role: got \"bot\"; send …", see error_body(). Never another fault.
 Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& context);
 
-/// Writes one streamed answer: each call returns the SSE bytes to send now (may be empty). Choices of
-/// job j are numbered after those of the jobs before it. After the last job's Done it returns the
-/// usage chunk when asked for, and "data: [DONE]\n\n".
-/// A Failed event gives `data: {"error": …}` and no [DONE].
+/// Usage and timings of an answer so far: sums over its jobs.
+struct Tally {
+    job::Usage usage;
+    job::Timings timings;
+    void add(const job::Done& done);
+};
+
+/// Writes one streamed answer: each call returns the SSE bytes to send now (may be empty). Choices
+/// of job j are numbered after those of the jobs before it. After the last job's Done it returns
+/// the usage chunk when asked for, and "data: [DONE]\n\n". A Failed event gives `data: {"error":
+/// …}` and no [DONE]; it ends the answer, whatever other jobs of it still do. Events after the end
+/// give "".
+/// **Threads:** one at a time.
 class StreamWriter {
 public:
+    /// Copies what it needs: `parsed.jobs` may be moved away afterwards, not before.
     explicit StreamWriter(const Parsed& parsed);
     std::string on_event(std::size_t job_index, const job::Event& event);
-    [[nodiscard]] bool finished() const;  ///< nothing more will come
-    // private state is up to the implementation
+    [[nodiscard]] bool finished() const { return finished_; }  ///< nothing more will come
+
+private:
+    struct Choice {
+        bool opened = false;           // the chunk with the role went out
+        std::uint32_t characters = 0;  // Unicode characters in its tokens so far
+    };
+
+    void open_choice(std::string& out, std::size_t index);
+    void open_choices(std::string& out, std::size_t job_index);
+    void text(std::string& out, std::size_t index, const job::Text& text);
+    void end_choice(std::string& out, std::size_t index, job::FinishReason reason);
+    void done(std::string& out, const job::Done& done);
+    void begin_chunk(std::string& out, std::size_t index) const;
+
+    Endpoint endpoint_;
+    bool include_usage_;
+    bool with_logprobs_;
+    std::string head_;                       // what every chunk begins with, up to its choice
+    std::string tail_;                       // what every chunk ends with, from after its choice
+    std::vector<std::size_t> first_choice_;  // per job, and one past the last
+    std::vector<Choice> choices_;
+    std::size_t choices_running_;
+    std::size_t jobs_running_;
+    std::string held_;  // the last finish chunk, less its tail: timings still belong in it
+    Tally tally_;
+    bool finished_ = false;
 };
 
 /// Collects one answer that is sent whole.
+/// **Threads:** one at a time.
 class BodyWriter {
 public:
+    /// Copies what it needs: `parsed.jobs` may be moved away afterwards, not before.
     explicit BodyWriter(const Parsed& parsed);
     void on_event(std::size_t job_index, const job::Event& event);
-    [[nodiscard]] bool finished() const;
+    [[nodiscard]] bool finished() const { return error_ || jobs_running_ == 0; }
     [[nodiscard]] const Error* error() const;  ///< the first failure, or null
     [[nodiscard]] std::string body() const;    ///< of a finished answer without error
+
+private:
+    struct Choice {
+        std::string text;
+        std::string reasoning;
+        std::vector<job::LogprobEntry> logprobs;
+        job::FinishReason reason = job::FinishReason::stop;
+    };
+
+    void append_choice(std::string& out, std::size_t index) const;
+
+    Endpoint endpoint_;
+    bool with_logprobs_;
+    std::string head_;                       // the body up to its choices
+    std::vector<std::size_t> first_choice_;  // per job, and one past the last
+    std::vector<Choice> choices_;
+    std::size_t jobs_running_;
+    Tally tally_;
+    std::optional<Error> error_;
 };
 
-/// HTTP status of a fault: invalid 400, not_found 404, exhausted 429 …
+/// HTTP status of a fault: invalid 400, not_found 404, exhausted 429, cancelled 499 (the client is
+/// gone; for logs), unavailable 503, timeout 504, the rest 500.
 unsigned http_status(Fault fault);
 
-/// {"error": {"message", "type", "param", "code"}}
+/// {"error": {"message", "type", "param", "code"}}. A message of the form "field: …", where the
+/// field is one of the API ("messages[0].content: got null; …"), sets `param`. So a lane or the
+/// gateway can name a field, too. An invalid that speaks of the "context" and of no field but
+/// messages or prompt gives code "context_length_exceeded".
+/// not_found gives "model_not_found"; with a message "path: …", "unknown_url".
 std::string error_body(const Error& error);
 
 /// GET /v1/models and GET /v1/models/{id}

@@ -1,0 +1,52 @@
+#include "app/daemon_log.h"
+
+#include <spdlog/async.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
+
+namespace trilane::app {
+namespace {
+
+constexpr std::size_t kLinesWaitingMax = 512;
+
+spdlog::level::level_enum level_of(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warn:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            return spdlog::level::err;
+        case LogLevel::off:
+            break;
+    }
+    return spdlog::level::off;
+}
+
+}  // namespace
+
+DaemonLog::DaemonLog(LogLevel level_min) {
+    spdlog::init_thread_pool(kLinesWaitingMax, 1);
+    auto logger = std::make_shared<spdlog::async_logger>(
+        "trilane", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(), spdlog::thread_pool(),
+        spdlog::async_overflow_policy::overrun_oldest);
+    logger->set_level(level_of(level_min));
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+    logger->flush_on(spdlog::level::debug);
+    spdlog::set_default_logger(std::move(logger));
+}
+
+DaemonLog::~DaemonLog() { spdlog::shutdown(); }
+
+void log_line(LogLevel level, std::string_view text) {
+    if (spdlog::logger* logger = spdlog::default_logger_raw()) {
+        logger->log(level_of(level), spdlog::string_view_t(text.data(), text.size()));
+    }
+}
+
+}  // namespace trilane::app

@@ -1,0 +1,24 @@
+// The daemon's log, on standard error. Written by a thread of its own, so that nobody who logs waits
+// for a slow reader; when the reader is slower than the log, the oldest lines are lost.
+#pragma once
+
+#include <string_view>
+
+#include "app/options.h"
+
+namespace trilane::app {
+
+/// The log between its construction and destruction, which writes what is left. One at a time.
+class DaemonLog {
+public:
+    explicit DaemonLog(LogLevel level_min);
+    ~DaemonLog();
+    DaemonLog(const DaemonLog&) = delete;
+    DaemonLog& operator=(const DaemonLog&) = delete;
+};
+
+/// Writes a line when a DaemonLog lives. Never give it a key, a prompt or an answer.
+/// **Threads:** any.
+void log_line(LogLevel level, std::string_view text);
+
+}  // namespace trilane::app

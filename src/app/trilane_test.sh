@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The program as a person meets it: words in, text and exit codes out. Waits for lines and processes,
+# never for time. usage: trilane_test.sh TRILANE MODELS_DIR
+set -uo pipefail
+trilane=$1
+export TRILANE_MODELS_DIR=$2
+unset TRILANE_ISA TRILANE_API_KEY
+dir=$(mktemp -d)
+export XDG_STATE_HOME=$dir
+servers=()
+trap 'kill "${servers[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
+failed=0
+
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+# expect NAME WANTED_EXIT_CODE WANTED_TEXT COMMAND...: text somewhere in what it prints; stdin as given
+expect() {
+    local name=$1 code=$2 text=$3 output rc
+    shift 3
+    output=$("$@" 2>&1)
+    rc=$?
+    [ "$rc" -eq "$code" ] || fail "$name: exit code $rc, not $code: $output"
+    case "$output" in
+        *"$text"*) ;;
+        *) fail "$name: '$text' is not in: $output" ;;
+    esac
+}
+
+# start NAME ARGS...: a daemon in the background; sets pid, and port once it listens
+start() {
+    local name=$1 line
+    shift
+    mkfifo "$dir/$name.out"
+    "$trilane" serve "$@" >"$dir/$name.out" 2>"$dir/$name.err" &
+    pid=$!
+    servers+=("$pid")
+    # Held open, so that the daemon's later lines have a reader.
+    exec {out}<"$dir/$name.out"
+    read -r line <&"$out" || fail "$name: ended before it listened: $(cat "$dir/$name.err")"
+    port=${line##*:}
+    case "$line" in
+        "listening on http://127.0.0.1:"*) ;;
+        *) fail "$name: first line is '$line'" ;;
+    esac
+}
+
+# The steps of this answer are all far from a tie, so every instruction set gives it.
+for isa in generic avx2 avxvnni avx512; do
+    case "$(TRILANE_ISA=$isa "$trilane" version 2>&1)" in
+        *"cannot run"*) continue ;;
+    esac
+    expect "piped prompt on $isa" 0 "Muscular clouds" \
+        env TRILANE_ISA=$isa "$trilane" run --temperature 0 <<<"What is the sun?"
+done
+answer=$("$trilane" run "What is the sun?" --temperature 0 </dev/null 2>"$dir/quiet")
+[ "$answer" = "Muscular clouds" ] || fail "prompt argument: '$answer'"
+[ ! -s "$dir/quiet" ] || fail "prompt argument: standard error is not empty: $(cat "$dir/quiet")"
+one=$("$trilane" run --raw "Once upon a time" --max-tokens 20 --seed 7 </dev/null)
+two=$("$trilane" run --raw "Once upon a time" --max-tokens 20 --seed 7 </dev/null)
+[ -n "$one" ] && [ "$one" = "$two" ] || fail "same seed, other answer: '$one' and '$two'"
+
+expect "verbose" 0 "tok/s" "$trilane" run -v --max-tokens 3 "Hello" </dev/null
+expect "empty prompt" 1 "trilane: the prompt is empty" "$trilane" run </dev/null
+expect "missing model" 1 "trilane: no model or file is called 'missing.gguf'" "$trilane" run missing.gguf hi
+expect "prompt too long" 1 "context" "$trilane" run --ctx 16 "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+expect "unknown verb" 2 "See: trilane --help" "$trilane" sing
+expect "unknown isa" 2 "TRILANE_ISA" env TRILANE_ISA=mmx "$trilane" version
+expect "models" 0 '"trilane-nano"' "$trilane" models --json
+expect "gguf show" 0 "Trilane runs this file." "$trilane" gguf show trilane-nano
+expect "gguf show of something else" 1 "trilane: " "$trilane" gguf show "$0"
+expect "token" 0 "5 tokens" "$trilane" token trilane-nano "Once upon a time"
+expect "token from a pipe" 0 '"count": 5' "$trilane" token trilane-nano - --json <<<"Once upon a time."
+expect "no room for output" 1 "standard output" bash -c '"$1" models >/dev/full' _ "$trilane"
+
+printf 'Once upon a time there was a fox. %.0s' {1..40} >"$dir/text"
+expect "ppl" 0 "PPL " "$trilane" ppl trilane-nano "$dir/text" --ctx 64
+expect "ppl by llama's definition" 0 '"definition": "llama"' \
+    "$trilane" ppl trilane-nano "$dir/text" --ctx 64 --llama --json
+
+expect "other machines without a key" 2 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
+
+start first --port 0
+expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
+expect "taken port is named" 1 "$port" "$trilane" serve --no-model --port "$port" --log-level off
+kill -TERM "$pid"
+wait "$pid" || fail "SIGTERM: exit code $?"
+
+start keyed --port 0 --no-model --api-key s3cret-key
+kill -INT "$pid"
+wait "$pid" || fail "SIGINT: exit code $?"
+! grep -q s3cret-key "$dir/keyed.err" || fail "the log holds the key"
+grep -q "stopped" "$dir/keyed.err" || fail "the log does not say that it stopped"
+
+[ "$failed" -eq 0 ] && echo "all passed"
+exit "$failed"

@@ -1,0 +1,245 @@
+// Both ways to write an answer: as it comes (StreamWriter) and whole (BodyWriter).
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "base/check.h"
+#include "dialect/openai/openai.h"
+#include "dialect/openai/shapes.h"
+
+namespace trilane::dialect::openai {
+namespace {
+
+template <class... Visitors>
+struct Overloaded : Visitors... {
+    using Visitors::operator()...;
+};
+// clang 14 does not deduce aggregates.
+template <class... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+/// Whether the jobs want log-probabilities: what they share, they share in all of them.
+bool wants_logprobs(const Parsed& parsed) {
+    TRILANE_CHECK(!parsed.jobs.empty());
+    return parsed.jobs.front().top_logprobs.has_value();
+}
+
+/// The choice of the whole answer that `choice` of job `job_index` is.
+std::size_t choice_index(const std::vector<std::size_t>& first_choice, std::size_t job_index,
+                         std::uint32_t choice) {
+    TRILANE_CHECK(job_index + 1 < first_choice.size());
+    const std::size_t index = first_choice[job_index] + choice;
+    TRILANE_CHECK(index < first_choice[job_index + 1]);
+    return index;
+}
+
+}  // namespace
+
+StreamWriter::StreamWriter(const Parsed& parsed)
+    : endpoint_(parsed.endpoint),
+      include_usage_(parsed.include_usage),
+      with_logprobs_(wants_logprobs(parsed)),
+      head_("data: "),
+      tail_(parsed.include_usage ? "],\"usage\":null}\n\n" : "]}\n\n"),
+      first_choice_(first_choices(parsed.jobs)),
+      choices_(first_choice_.back()),
+      choices_running_(choices_.size()),
+      jobs_running_(parsed.jobs.size()) {
+    append_head(
+        head_, parsed,
+        endpoint_ == Endpoint::chat_completions ? "chat.completion.chunk" : "text_completion");
+}
+
+std::string StreamWriter::on_event(std::size_t job_index, const job::Event& event) {
+    std::string out;
+    if (finished_) {
+        return out;
+    }
+    std::visit(Overloaded{
+                   [&](const job::Started&) { open_choices(out, job_index); },
+                   [&](const job::Text& piece) {
+                       text(out, choice_index(first_choice_, job_index, piece.choice), piece);
+                   },
+                   [&](const job::ChoiceEnd& end) {
+                       end_choice(out, choice_index(first_choice_, job_index, end.choice),
+                                  end.reason);
+                   },
+                   [&](const job::Done& last) { done(out, last); },
+                   [&](const job::Failed& failed) {
+                       out = "data: " + error_body(failed.error) + "\n\n";
+                       finished_ = true;
+                   },
+               },
+               event);
+    return out;
+}
+
+void StreamWriter::begin_chunk(std::string& out, std::size_t index) const {
+    out += head_;
+    fmt::format_to(std::back_inserter(out), "{{\"index\":{},", index);
+}
+
+/// A chat's choice begins with a chunk that says who speaks.
+void StreamWriter::open_choice(std::string& out, std::size_t index) {
+    if (choices_[index].opened || endpoint_ != Endpoint::chat_completions) {
+        return;
+    }
+    choices_[index].opened = true;
+    begin_chunk(out, index);
+    out += R"("delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})";
+    out += tail_;
+}
+
+void StreamWriter::open_choices(std::string& out, std::size_t job_index) {
+    TRILANE_CHECK(job_index + 1 < first_choice_.size());
+    for (std::size_t i = first_choice_[job_index]; i < first_choice_[job_index + 1]; ++i) {
+        open_choice(out, i);
+    }
+}
+
+void StreamWriter::text(std::string& out, std::size_t index, const job::Text& piece) {
+    const bool logprobs = with_logprobs_ && !piece.logprobs.empty();
+    if (piece.text.empty() && !logprobs) {
+        return;
+    }
+    const bool chat = endpoint_ == Endpoint::chat_completions;
+    open_choice(out, index);
+    begin_chunk(out, index);
+    if (chat) {
+        out += piece.reasoning ? "\"delta\":{\"reasoning_content\":" : "\"delta\":{\"content\":";
+        append_string(out, piece.text);
+        out += '}';
+    } else {
+        out += "\"text\":";
+        append_string(out, piece.text);
+    }
+    out += ",\"logprobs\":";
+    if (!logprobs) {
+        out += "null";
+    } else if (chat) {
+        append_chat_logprobs(out, piece.logprobs);
+    } else {
+        append_completion_logprobs(out, piece.logprobs, choices_[index].characters);
+    }
+    out += ",\"finish_reason\":null}";
+    out += tail_;
+}
+
+void StreamWriter::end_choice(std::string& out, std::size_t index, job::FinishReason reason) {
+    open_choice(out, index);
+    std::string chunk;
+    begin_chunk(chunk, index);
+    chunk += endpoint_ == Endpoint::chat_completions ? "\"delta\":{}" : "\"text\":\"\"";
+    fmt::format_to(std::back_inserter(chunk), R"(,"logprobs":null,"finish_reason":"{}"}})",
+                   finish_reason(reason));
+    TRILANE_CHECK(choices_running_ > 0);
+    if (--choices_running_ == 0 && !include_usage_) {
+        held_ = std::move(chunk);
+        return;
+    }
+    out += chunk;
+    out += tail_;
+}
+
+void StreamWriter::done(std::string& out, const job::Done& last) {
+    tally_.add(last);
+    if (--jobs_running_ > 0) {
+        return;
+    }
+    if (include_usage_) {
+        out += head_;
+        out += "],";
+        append_usage(out, tally_.usage);
+    } else {
+        // A lane that ended no choice leaves nothing to hold; then the timings go alone.
+        out += held_.empty() ? head_ : held_;
+        out += ']';
+    }
+    out += ',';
+    append_timings(out, tally_);
+    out += "}\n\ndata: [DONE]\n\n";
+    finished_ = true;
+}
+
+BodyWriter::BodyWriter(const Parsed& parsed)
+    : endpoint_(parsed.endpoint),
+      with_logprobs_(wants_logprobs(parsed)),
+      first_choice_(first_choices(parsed.jobs)),
+      choices_(first_choice_.back()),
+      jobs_running_(parsed.jobs.size()) {
+    append_head(head_, parsed,
+                endpoint_ == Endpoint::chat_completions ? "chat.completion" : "text_completion");
+}
+
+void BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
+    if (finished()) {
+        return;
+    }
+    const auto choice = [&](std::uint32_t of_job) -> Choice& {
+        return choices_[choice_index(first_choice_, job_index, of_job)];
+    };
+    std::visit(Overloaded{
+                   [](const job::Started&) {},
+                   [&](const job::Text& piece) {
+                       Choice& into = choice(piece.choice);
+                       const bool aside =
+                           piece.reasoning && endpoint_ == Endpoint::chat_completions;
+                       (aside ? into.reasoning : into.text) += piece.text;
+                       if (with_logprobs_) {
+                           into.logprobs.insert(into.logprobs.end(), piece.logprobs.begin(),
+                                                piece.logprobs.end());
+                       }
+                   },
+                   [&](const job::ChoiceEnd& end) { choice(end.choice).reason = end.reason; },
+                   [&](const job::Done& last) {
+                       tally_.add(last);
+                       --jobs_running_;
+                   },
+                   [&](const job::Failed& failed) { error_ = failed.error; },
+               },
+               event);
+}
+
+const Error* BodyWriter::error() const {
+    return error_ ? &*error_ : nullptr;
+}
+
+void BodyWriter::append_choice(std::string& out, std::size_t index) const {
+    const Choice& choice = choices_[index];
+    const bool chat = endpoint_ == Endpoint::chat_completions;
+    fmt::format_to(std::back_inserter(out), "{{\"index\":{},", index);
+    out += chat ? R"("message":{"role":"assistant","content":)" : "\"text\":";
+    append_string(out, choice.text);
+    if (chat && !choice.reasoning.empty()) {
+        out += ",\"reasoning_content\":";
+        append_string(out, choice.reasoning);
+    }
+    out += chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":";
+    if (!with_logprobs_) {
+        out += "null";
+    } else if (chat) {
+        append_chat_logprobs(out, choice.logprobs);
+    } else {
+        std::uint32_t characters = 0;
+        append_completion_logprobs(out, choice.logprobs, characters);
+    }
+    fmt::format_to(std::back_inserter(out), ",\"finish_reason\":\"{}\"}}",
+                   finish_reason(choice.reason));
+}
+
+std::string BodyWriter::body() const {
+    TRILANE_CHECK(finished() && !error_);
+    std::string out = head_;
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+        out += i == 0 ? "" : ",";
+        append_choice(out, i);
+    }
+    out += "],";
+    append_usage(out, tally_.usage);
+    out += ',';
+    append_timings(out, tally_);
+    out += '}';
+    return out;
+}
+
+}  // namespace trilane::dialect::openai

@@ -1,0 +1,97 @@
+#include <algorithm>
+
+#include "dialect/openai/openai.h"
+#include "dialect/openai/shapes.h"
+
+namespace trilane::dialect::openai {
+namespace {
+
+/// The field that a message of the form "field: …" or "field[1].part: …" speaks of; else "".
+std::string_view param_of(std::string_view message) {
+    constexpr std::string_view kFields =
+        " best_of chat_template_kwargs echo enable_thinking frequency_penalty function_call "
+        "functions ignore_eos logit_bias logprobs max_completion_tokens max_tokens messages min_p "
+        "modalities model n path presence_penalty prompt reasoning_effort repeat_penalty "
+        "repetition_penalty response_format seed stop stream stream_options suffix temperature "
+        "tool_choice tools top_k top_logprobs top_p ";
+    const std::string_view path = message.substr(0, std::min(message.find(": "), message.size()));
+    const std::string_view root = path.substr(0, path.find_first_of(".["));
+    const bool known = path.size() < message.size() && path.find(' ') == std::string_view::npos &&
+                       kFields.find(fmt::format(" {} ", root)) != std::string_view::npos;
+    return known ? path : std::string_view();
+}
+
+struct Kind {
+    std::string_view type;
+    std::string_view code;  // "" = null
+};
+
+Kind kind_of(const Error& error, std::string_view param) {
+    switch (error.fault) {
+        case Fault::invalid: {
+            const bool of_prompt = param.empty() || param == "messages" || param == "prompt";
+            const bool too_long = of_prompt && error.message.find("context") != std::string::npos;
+            return {"invalid_request_error", too_long ? "context_length_exceeded" : ""};
+        }
+        case Fault::not_found:
+            return {"invalid_request_error", param == "path" ? "unknown_url" : "model_not_found"};
+        case Fault::exhausted:
+            return {"rate_limit_error", "rate_limit_exceeded"};
+        case Fault::cancelled:
+            return {"request_cancelled", "cancelled"};
+        case Fault::unavailable:
+        case Fault::timeout:
+        case Fault::corrupt:
+        case Fault::internal:
+            break;
+    }
+    return {"server_error", fault_name(error.fault)};
+}
+
+void append_nullable(std::string& out, std::string_view text) {
+    if (text.empty()) {
+        out += "null";
+    } else {
+        append_string(out, text);
+    }
+}
+
+}  // namespace
+
+unsigned http_status(Fault fault) {
+    switch (fault) {
+        case Fault::invalid:
+            return 400;
+        case Fault::not_found:
+            return 404;
+        case Fault::exhausted:
+            return 429;
+        case Fault::cancelled:
+            return 499;
+        case Fault::unavailable:
+            return 503;
+        case Fault::timeout:
+            return 504;
+        case Fault::corrupt:
+        case Fault::internal:
+            break;
+    }
+    return 500;
+}
+
+std::string error_body(const Error& error) {
+    const std::string_view param = param_of(error.message);
+    const Kind kind = kind_of(error, param);
+    std::string out = "{\"error\":{\"message\":";
+    append_string(out, error.message);
+    out += ",\"type\":";
+    append_string(out, kind.type);
+    out += ",\"param\":";
+    append_nullable(out, param == "path" ? "" : param);
+    out += ",\"code\":";
+    append_nullable(out, kind.code);
+    out += "}}";
+    return out;
+}
+
+}  // namespace trilane::dialect::openai

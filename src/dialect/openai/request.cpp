@@ -1,0 +1,395 @@
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "dialect/openai/fields.h"
+#include "dialect/openai/messages.h"
+#include "dialect/openai/openai.h"
+#include "json/json.h"
+
+namespace trilane::dialect::openai {
+namespace {
+
+constexpr std::int64_t kTokenIdMax = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMaxTokensMax = std::numeric_limits<std::uint32_t>::max();
+constexpr double kPenaltyMax = 2.0;        // presence and frequency, either sign
+constexpr double kRepeatPenaltyMin = 0.1;  // a divisor: near zero it would make infinities
+constexpr double kRepeatPenaltyMax = 10.0;
+constexpr double kBiasMax = 100.0;
+constexpr std::size_t kSyntaxMessageBytesMax = 300;
+
+/// True when the objects of `text` have more fields than we care to read. Objects keep the order of
+/// their fields and are searched one by one, so that giant ones cost quadratic time.
+bool has_giant_objects(std::string_view text) {
+    std::array<std::size_t, json::kDepthMax + 1> fields{};  // at each depth so far
+    std::size_t depth = 0;
+    std::size_t work = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            i += c == '\\' ? 1 : 0;
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth >= fields.size()) {
+                return false;  // the parser refuses the depth by itself
+            }
+            fields[depth] = 0;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            --depth;
+        } else if (c == ':') {
+            work += fields[depth]++;
+            if (work > kFieldWorkMax) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+Result<json::Value> read_body(std::string_view body) {
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+        return fail(Fault::invalid, "the body is empty; send a JSON object");
+    }
+    if (has_giant_objects(body)) {
+        return fail(Fault::invalid,
+                    "the body has objects with many thousands of fields; send fewer");
+    }
+    auto value = json::parse(body);
+    if (!value) {
+        // The parser quotes what it read last, which may be most of the body.
+        return fail(value.error().fault, "the body is {}",
+                    clipped(value.error().message, kSyntaxMessageBytesMax));
+    }
+    if (!value->is_object()) {
+        return fail(Fault::invalid, "the body is {}; send a JSON object", json::type_name(*value));
+    }
+    return value;
+}
+
+Status read_logit_bias(const Fields& body, job::Sampling& sampling) {
+    TRILANE_TRY(const json::Value* biases, body.object("logit_bias"));
+    if (biases == nullptr) {
+        return {};
+    }
+    if (biases->size() > kLogitBiasMax) {
+        return fail(Fault::invalid, "logit_bias: got {} entries; send at most {}", biases->size(),
+                    kLogitBiasMax);
+    }
+    const Fields fields(*biases, "logit_bias");
+    for (const auto& [key, value] : biases->items()) {
+        const bool digits = !key.empty() && key.size() <= 10 &&
+                            key.find_first_not_of("0123456789") == std::string::npos;
+        const std::int64_t id = digits ? std::stoll(key) : -1;
+        if (id < 0 || id > kTokenIdMax) {
+            return fail(Fault::invalid, "logit_bias: got the key {}; send token ids such as \"42\"",
+                        json::dump(json::Value(clipped(key, 32))));
+        }
+        TRILANE_TRY(const std::optional<double> bias, fields.number(key, -kBiasMax, kBiasMax));
+        if (!bias) {
+            return refuse(fields.path_of(key), value, "a number from -100 to 100");
+        }
+        sampling.logit_bias[static_cast<std::int32_t>(id)] = static_cast<float>(*bias);
+    }
+    return {};
+}
+
+/// Seeds are any 64-bit integer, signed or not; −1 asks for a fresh one, as llama.cpp's clients do.
+Status read_seed(const Fields& body, job::Sampling& sampling) {
+    const json::Value* seed = body.find("seed");
+    if (seed == nullptr) {
+        return {};
+    }
+    if (seed->is_number_unsigned()) {
+        sampling.seed = seed->get<std::uint64_t>();
+        return {};
+    }
+    const auto number = whole_number(*seed);
+    if (!number) {
+        return refuse("seed", *seed, "an integer of at most 64 bits");
+    }
+    if (*number != -1) {
+        sampling.seed = static_cast<std::uint64_t>(*number);
+    }
+    return {};
+}
+
+Status read_float(const Fields& body, std::string_view name, double min, double max, float& into) {
+    TRILANE_TRY(const std::optional<double> value, body.number(name, min, max));
+    if (value) {
+        into = static_cast<float>(*value);
+    }
+    return {};
+}
+
+Status read_sampling(const Fields& body, job::Sampling& sampling) {
+    TRILANE_TRY_STATUS(read_float(body, "temperature", 0, 2, sampling.temperature));
+    TRILANE_TRY_STATUS(read_float(body, "top_p", 0, 1, sampling.top_p));
+    // The smallest set is one token: what top_p 0 means to the clients that send it.
+    sampling.top_p = std::max(sampling.top_p, std::numeric_limits<float>::min());
+    TRILANE_TRY(const auto top_k, body.integer("top_k", -1, kTokenIdMax));
+    sampling.top_k = static_cast<std::int32_t>(std::max<std::int64_t>(top_k.value_or(0), 0));
+    TRILANE_TRY_STATUS(read_float(body, "min_p", 0, 1, sampling.min_p));
+    for (const std::string_view name : {"repetition_penalty", "repeat_penalty"}) {
+        TRILANE_TRY_STATUS(
+            read_float(body, name, kRepeatPenaltyMin, kRepeatPenaltyMax, sampling.repeat_penalty));
+    }
+    TRILANE_TRY_STATUS(
+        read_float(body, "presence_penalty", -kPenaltyMax, kPenaltyMax, sampling.presence_penalty));
+    TRILANE_TRY_STATUS(read_float(body, "frequency_penalty", -kPenaltyMax, kPenaltyMax,
+                                  sampling.frequency_penalty));
+    TRILANE_TRY_STATUS(read_logit_bias(body, sampling));
+    return read_seed(body, sampling);
+}
+
+Status add_stop(const json::Value& value, const std::string& path, job::Request& request) {
+    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
+        return refuse(path, value, "a text of at least one character");
+    }
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() > kStopBytesMax) {
+        return fail(Fault::invalid, "{}: got {} bytes; send at most {}", path, text.size(),
+                    kStopBytesMax);
+    }
+    request.stop.push_back(text);
+    return {};
+}
+
+Status read_stop(const Fields& body, job::Request& request) {
+    const json::Value* stop = body.find("stop");
+    if (stop == nullptr) {
+        return {};
+    }
+    if (!stop->is_array()) {
+        return stop->is_string() ? add_stop(*stop, "stop", request)
+                                 : refuse("stop", *stop, "a string or an array of up to 4 strings");
+    }
+    if (stop->size() > kStopTextsMax) {
+        return fail(Fault::invalid, "stop: got {} texts; send at most {}", stop->size(),
+                    kStopTextsMax);
+    }
+    for (std::size_t i = 0; i < stop->size(); ++i) {
+        TRILANE_TRY_STATUS(add_stop((*stop)[i], fmt::format("stop[{}]", i), request));
+    }
+    return {};
+}
+
+Status read_lengths(const Fields& body, Endpoint endpoint, job::Request& request) {
+    // An answer of no tokens makes sense only where the prompt can be echoed and scored.
+    const std::int64_t min = endpoint == Endpoint::completions ? 0 : 1;
+    for (const std::string_view name : {"max_tokens", "max_completion_tokens"}) {
+        TRILANE_TRY(const auto tokens, body.integer(name, min, kMaxTokensMax));
+        if (tokens) {
+            request.max_tokens = static_cast<std::uint32_t>(*tokens);
+        }
+    }
+    TRILANE_TRY(const auto choices, body.integer("n", 1, kChoicesMax));
+    request.choices = static_cast<std::uint32_t>(choices.value_or(1));
+    TRILANE_TRY(const auto ignore_end, body.boolean("ignore_eos"));
+    request.ignore_end = ignore_end.value_or(false);
+    return {};
+}
+
+Status read_response_format(const Fields& body) {
+    TRILANE_TRY(const json::Value* format, body.object("response_format"));
+    if (format == nullptr) {
+        return {};
+    }
+    const Fields fields(*format, "response_format");
+    TRILANE_TRY(const std::string type, fields.required_text("type", "\"text\""));
+    if (type == "json_object" || type == "json_schema") {
+        return fail(Fault::invalid,
+                    "response_format: {} is not supported yet; ask for JSON in the messages and "
+                    "leave this out",
+                    type);
+    }
+    if (type != "text") {
+        return refuse("response_format.type", json::Value(type), "\"text\"");
+    }
+    return {};
+}
+
+Status read_chat_logprobs(const Fields& body, job::Request& request) {
+    const json::Value* logprobs = body.find("logprobs");
+    if (logprobs != nullptr && !logprobs->is_boolean()) {
+        return refuse("logprobs", *logprobs, "true or false, and the number as top_logprobs");
+    }
+    const bool wanted = logprobs != nullptr && logprobs->get<bool>();
+    TRILANE_TRY(const auto top, body.integer("top_logprobs", 0, kChatTopLogprobsMax));
+    if (top.value_or(0) > 0 && !wanted) {
+        return fail(Fault::invalid,
+                    "top_logprobs: got {} without logprobs; send logprobs: true, too", *top);
+    }
+    if (wanted) {
+        request.top_logprobs = static_cast<std::uint32_t>(top.value_or(0));
+    }
+    return {};
+}
+
+Status read_modalities(const Fields& body) {
+    TRILANE_TRY(const json::Value* modalities, body.array("modalities", "strings"));
+    if (modalities == nullptr) {
+        return {};
+    }
+    for (const json::Value& modality : *modalities) {
+        if (modality != "text") {
+            return refuse("modalities", modality, "[\"text\"]: this model answers in text only");
+        }
+    }
+    return {};
+}
+
+Status read_chat_request(const Fields& body, job::Request& request) {
+    TRILANE_TRY(job::Chat chat, read_chat(body));
+    request.ask = std::move(chat);
+    TRILANE_TRY_STATUS(read_response_format(body));
+    TRILANE_TRY_STATUS(read_modalities(body));
+    return read_chat_logprobs(body, request);
+}
+
+using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
+
+Result<Prompt> read_ids(const json::Value& ids, const std::string& path) {
+    if (ids.empty()) {
+        return refuse(path, ids, "at least one token id");
+    }
+    std::vector<std::int32_t> prompt;
+    prompt.reserve(ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto id = whole_number(ids[i]);
+        if (!id || *id < 0 || *id > kTokenIdMax) {
+            return refuse(fmt::format("{}[{}]", path, i), ids[i], "a token id");
+        }
+        prompt.push_back(static_cast<std::int32_t>(*id));
+    }
+    return prompt;
+}
+
+Result<std::vector<Prompt>> read_prompts(const Fields& body) {
+    constexpr std::string_view kWanted =
+        "a string, an array of strings, an array of token ids, or an array of such arrays";
+    const json::Value* prompt = body.find("prompt");
+    if (prompt == nullptr) {
+        return fail(Fault::invalid, "prompt: missing; send {}{}", kWanted,
+                    body.find("messages") == nullptr
+                        ? ""
+                        : ", or send the messages to /v1/chat/completions");
+    }
+    if (prompt->is_string()) {
+        return std::vector<Prompt>{prompt->get_ref<const std::string&>()};
+    }
+    if (!prompt->is_array() || prompt->empty()) {
+        return refuse("prompt", *prompt, kWanted);
+    }
+    if (prompt->front().is_number()) {
+        TRILANE_TRY(Prompt ids, read_ids(*prompt, "prompt"));
+        return std::vector<Prompt>{std::move(ids)};
+    }
+    if (prompt->size() > kChoicesMax) {
+        return fail(Fault::invalid, "prompt: got {} prompts; send at most {}", prompt->size(),
+                    kChoicesMax);
+    }
+    std::vector<Prompt> prompts;
+    for (std::size_t i = 0; i < prompt->size(); ++i) {
+        const json::Value& one = (*prompt)[i];
+        const std::string path = fmt::format("prompt[{}]", i);
+        if (one.type() != prompt->front().type() || !(one.is_string() || one.is_array())) {
+            return refuse(path, one,
+                          "the same kind as the other prompts: strings or arrays of ids");
+        }
+        if (one.is_string()) {
+            prompts.emplace_back(one.get_ref<const std::string&>());
+        } else {
+            TRILANE_TRY(Prompt ids, read_ids(one, path));
+            prompts.push_back(std::move(ids));
+        }
+    }
+    return prompts;
+}
+
+Status read_completion_extras(const Fields& body, job::Request& request) {
+    const json::Value* logprobs = body.find("logprobs");
+    if (logprobs != nullptr && logprobs->is_boolean() && !logprobs->get<bool>()) {
+        logprobs = nullptr;
+    }
+    if (logprobs != nullptr) {
+        TRILANE_TRY(const auto top, body.integer("logprobs", 0, kCompletionLogprobsMax));
+        request.top_logprobs = static_cast<std::uint32_t>(*top);
+    }
+    TRILANE_TRY(const auto best_of, body.integer("best_of", 1, kChoicesMax));
+    if (best_of.value_or(request.choices) != request.choices) {
+        return fail(Fault::invalid, "best_of: got {} with n {}; send both equal, or leave it out",
+                    *best_of, request.choices);
+    }
+    TRILANE_TRY(const auto suffix, body.text("suffix"));
+    if (suffix && !suffix->empty()) {
+        return fail(Fault::invalid, "suffix: filling in is not supported yet; leave it out");
+    }
+    return {};
+}
+
+/// `request` holds what all prompts share.
+Result<std::vector<job::Request>> read_completion_jobs(const Fields& body, job::Request request) {
+    TRILANE_TRY(const auto echo, body.boolean("echo"));
+    TRILANE_TRY_STATUS(read_completion_extras(body, request));
+    TRILANE_TRY(std::vector<Prompt> prompts, read_prompts(body));
+    if (prompts.size() * request.choices > kChoicesMax) {
+        return fail(Fault::invalid, "n: got {} for {} prompts; send at most {} choices in all",
+                    request.choices, prompts.size(), kChoicesMax);
+    }
+    std::vector<job::Request> jobs;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+        job::Request job = request;
+        if (prompts.size() > 1) {
+            job.id += fmt::format("-{}", i);
+        }
+        job.ask = job::Completion{std::move(prompts[i]), echo.value_or(false)};
+        jobs.push_back(std::move(job));
+    }
+    return jobs;
+}
+
+Status read_delivery(const Fields& body, Parsed& parsed) {
+    TRILANE_TRY(const auto stream, body.boolean("stream"));
+    parsed.stream = stream.value_or(false);
+    TRILANE_TRY(const json::Value* options, body.object("stream_options"));
+    if (options != nullptr) {
+        const Fields fields(*options, "stream_options");
+        TRILANE_TRY(const auto include_usage, fields.boolean("include_usage"));
+        parsed.include_usage = include_usage.value_or(false);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& context) {
+    TRILANE_TRY(const json::Value value, read_body(body));
+    const Fields fields(value, "");
+    Parsed parsed;
+    parsed.endpoint = endpoint;
+    parsed.response_id = (endpoint == Endpoint::chat_completions ? "chatcmpl-" : "cmpl-") +
+                         context.response_id_suffix;
+    parsed.created_unix_s = context.now_unix_s;
+    parsed.system_fingerprint = context.system_fingerprint;
+    TRILANE_TRY(parsed.model,
+                fields.required_text("model", "the id of a model that GET /v1/models lists"));
+    job::Request request;
+    request.id = parsed.response_id;
+    request.model = parsed.model;
+    TRILANE_TRY_STATUS(read_delivery(fields, parsed));
+    TRILANE_TRY_STATUS(read_lengths(fields, endpoint, request));
+    TRILANE_TRY_STATUS(read_sampling(fields, request.sampling));
+    TRILANE_TRY_STATUS(read_stop(fields, request));
+    if (endpoint == Endpoint::chat_completions) {
+        TRILANE_TRY_STATUS(read_chat_request(fields, request));
+        parsed.jobs.push_back(std::move(request));
+    } else {
+        TRILANE_TRY(parsed.jobs, read_completion_jobs(fields, std::move(request)));
+    }
+    return parsed;
+}
+
+}  // namespace trilane::dialect::openai

@@ -1,0 +1,274 @@
+// The engine under several requests at once, on the bundled model: batched equals single, prefixes are
+// reused, cancels and limits end one request and nobody else's.
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <mutex>
+
+#include "engine/engine.h"
+
+namespace trilane::engine {
+namespace {
+
+constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
+
+/// What a listener heard.
+struct Heard {
+    std::vector<token::Id> ids;
+    std::vector<Sampled> prompt;
+    std::vector<Sampled> tokens;
+    Ending ending;
+    std::uint32_t cached_tokens = 0;
+};
+
+/// Collects one generation; `after` is called with each token.
+class Collector final : public Listener {
+public:
+    explicit Collector(std::function<bool(std::size_t)> after) : after_(std::move(after)) {}
+    std::future<Heard> future() { return promise_.get_future(); }
+
+    void on_start(std::uint32_t cached_tokens) override { heard_.cached_tokens = cached_tokens; }
+    void on_prompt_token(std::uint32_t i, const Sampled& token) override {
+        EXPECT_EQ(i, heard_.prompt.size() + 1);
+        heard_.prompt.push_back(token);
+    }
+    bool on_token(const Sampled& token) override {
+        heard_.ids.push_back(token.id);
+        heard_.tokens.push_back(token);
+        return !after_ || after_(heard_.ids.size());
+    }
+    void on_end(const Ending& ending) override {
+        heard_.ending = ending;
+        promise_.set_value(std::move(heard_));
+    }
+
+private:
+    std::function<bool(std::size_t)> after_;
+    Heard heard_;
+    std::promise<Heard> promise_;
+};
+
+Generation greedy_generation(std::vector<token::Id> prompt, std::uint32_t max_tokens) {
+    Generation generation;
+    generation.prompt = std::move(prompt);
+    generation.sampling.temperature = 0;
+    generation.max_tokens = max_tokens;
+    generation.ignore_end = true;
+    return generation;
+}
+
+std::future<Heard> submit(Engine& engine, Generation generation, std::function<bool(std::size_t)> after = {}) {
+    auto collector = std::make_unique<Collector>(std::move(after));
+    auto future = collector->future();
+    generation.listener = std::move(collector);
+    const auto accepted = engine.submit(std::move(generation));
+    EXPECT_TRUE(accepted) << (accepted ? "" : accepted.error().message);
+    return future;
+}
+
+std::unique_ptr<Engine> open(std::uint32_t slots, std::uint32_t queue = 64, std::uint32_t chunk = 32) {
+    Options options;
+    options.slots = slots;
+    options.queue_max = queue;
+    options.prefill_chunk_tokens = chunk;
+    options.threads = 2;
+    return Engine::load(kNano, options).value();
+}
+
+std::vector<token::Id> prompt_of(std::uint32_t seed, std::size_t tokens) {
+    std::vector<token::Id> ids = {1};
+    for (std::uint32_t i = 1; i < tokens; ++i) {
+        ids.push_back(static_cast<token::Id>(6 + (seed * 104729U + i * 7919U) % 8000U));
+    }
+    return ids;
+}
+
+TEST(Batcher, BatchedEqualsSingle) {
+    const auto engine = open(8);
+    std::vector<std::vector<token::Id>> alone;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        alone.push_back(submit(*engine, greedy_generation(prompt_of(i, 5 + i * 9), 24)).get().ids);
+    }
+    const auto fresh = open(8);
+    std::vector<std::future<Heard>> together;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        together.push_back(submit(*fresh, greedy_generation(prompt_of(i, 5 + i * 9), 24)));
+    }
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(together[i].get().ids, alone[i]) << "request " << i;
+    }
+}
+
+TEST(Batcher, ASecondTurnReusesTheFirst) {
+    const auto engine = open(2);
+    auto prompt = prompt_of(3, 60);
+    const Heard first = submit(*engine, greedy_generation(prompt, 8)).get();
+    EXPECT_EQ(first.cached_tokens, 0u);
+    prompt.insert(prompt.end(), first.ids.begin(), first.ids.end());
+    prompt.push_back(300);
+    const Heard second = submit(*engine, greedy_generation(prompt, 8)).get();
+    EXPECT_EQ(second.cached_tokens, 67u);  // all but the last token drawn, which was never run
+    EXPECT_EQ(second.ids, submit(*open(1), greedy_generation(prompt, 8)).get().ids);
+    // The same prompt again: everything but its last token is there.
+    EXPECT_EQ(submit(*engine, greedy_generation(prompt, 1)).get().cached_tokens, 68u);
+}
+
+TEST(Batcher, ASharedBeginningIsCopiedAndTheOtherConversationKept) {
+    const auto engine = open(2);
+    const auto common = prompt_of(9, 40);
+    auto a = common;
+    a.insert(a.end(), {50, 51, 52, 53});
+    auto long_a = a;
+    for (token::Id id = 100; id < 200; ++id) {
+        long_a.push_back(id);
+    }
+    submit(*engine, greedy_generation(long_a, 2)).get();
+    auto b = common;
+    b.insert(b.end(), {60, 61, 62});
+    const Heard other = submit(*engine, greedy_generation(b, 6)).get();
+    EXPECT_EQ(other.cached_tokens, 40u);
+    EXPECT_EQ(other.ids, submit(*open(1), greedy_generation(b, 6)).get().ids);
+    EXPECT_EQ(submit(*engine, greedy_generation(long_a, 1)).get().cached_tokens, long_a.size() - 1);
+}
+
+TEST(Batcher, ChoicesOfOnePromptReadItOnce) {
+    const auto engine = open(4);
+    std::vector<Generation> choices;
+    std::vector<std::future<Heard>> heard;
+    for (int i = 0; i < 4; ++i) {
+        choices.push_back(greedy_generation(prompt_of(5, 200), 4));
+        auto collector = std::make_unique<Collector>(nullptr);
+        heard.push_back(collector->future());
+        choices.back().listener = std::move(collector);
+    }
+    ASSERT_TRUE(engine->submit(std::move(choices)));
+    std::vector<Heard> all;
+    for (auto& future : heard) {
+        all.push_back(future.get());
+    }
+    EXPECT_EQ(all[1].ids, all[0].ids);
+    EXPECT_EQ(all[0].cached_tokens, 0u);
+    for (int i = 1; i < 4; ++i) {
+        EXPECT_EQ(all[static_cast<std::size_t>(i)].cached_tokens, 199u);
+    }
+}
+
+TEST(Batcher, CancelEndsWithinAStepAndFreesTheSlot) {
+    const auto engine = open(1);
+    Generation generation = greedy_generation(prompt_of(1, 10), 900);
+    const CancelToken cancel = generation.cancel;
+    auto running = submit(*engine, std::move(generation), [cancel](std::size_t n) {
+        if (n == 5) {
+            cancel.cancel();
+        }
+        return true;
+    });
+    const Heard heard = running.get();
+    ASSERT_TRUE(heard.ending.error.has_value());
+    EXPECT_EQ(heard.ending.error->fault, Fault::cancelled);
+    EXPECT_EQ(heard.ids.size(), 5u);
+    EXPECT_EQ(submit(*engine, greedy_generation(prompt_of(2, 4), 3)).get().ids.size(), 3u);
+}
+
+TEST(Batcher, ACancelledWaiterNeverStarts) {
+    const auto engine = open(1);
+    const CancelToken first_cancel;
+    Generation first = greedy_generation(prompt_of(1, 10), 900);
+    first.cancel = first_cancel;
+    Generation second = greedy_generation(prompt_of(2, 10), 5);
+    const CancelToken cancel = second.cancel;
+    cancel.cancel();
+    auto running = submit(*engine, std::move(first));
+    const Heard waiter = submit(*engine, std::move(second)).get();
+    EXPECT_EQ(waiter.ending.error->fault, Fault::cancelled);
+    EXPECT_TRUE(waiter.ids.empty());
+    first_cancel.cancel();
+    running.get();
+}
+
+TEST(Batcher, LimitsAreClearErrors) {
+    const auto engine = open(1, 2);
+    const auto refused = [&](Generation generation) {
+        generation.listener = std::make_unique<Collector>(nullptr);
+        const auto status = engine->submit(std::move(generation));
+        EXPECT_FALSE(status);
+        return status ? Fault::internal : status.error().fault;
+    };
+    EXPECT_EQ(refused(greedy_generation({}, 4)), Fault::invalid);
+    EXPECT_EQ(refused(greedy_generation({1, 9000}, 4)), Fault::invalid);
+    EXPECT_EQ(refused(greedy_generation({1, -1}, 4)), Fault::invalid);
+    EXPECT_EQ(refused(greedy_generation(std::vector<token::Id>(1024, 5), 1)), Fault::invalid);
+    std::vector<Generation> many;
+    for (int i = 0; i < 3; ++i) {
+        many.push_back(greedy_generation({1, 5}, 1));
+        many.back().listener = std::make_unique<Collector>(nullptr);
+    }
+    const auto full = engine->submit(std::move(many));
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().fault, Fault::exhausted);
+}
+
+TEST(Batcher, TheContextEndsAnAnswerByLength) {
+    const auto engine = open(1, 64, 512);
+    const Heard heard = submit(*engine, greedy_generation(prompt_of(4, 1020), 100)).get();
+    EXPECT_FALSE(heard.ending.error.has_value());
+    EXPECT_EQ(heard.ending.reason, job::FinishReason::length);
+    EXPECT_EQ(heard.ids.size(), 4u);
+}
+
+TEST(Batcher, AListenerMayStop) {
+    const auto engine = open(1);
+    const Heard heard = submit(*engine, greedy_generation(prompt_of(1, 6), 50), [](std::size_t n) { return n < 3; }).get();
+    EXPECT_EQ(heard.ids.size(), 3u);
+    EXPECT_EQ(heard.ending.reason, job::FinishReason::stop);
+}
+
+TEST(Batcher, PromptLogprobsCoverThePrompt) {
+    const auto engine = open(2, 64, 16);
+    Generation generation = greedy_generation(prompt_of(6, 50), 2);
+    generation.prompt_logprobs = true;
+    generation.top_logprobs = 1;
+    const auto ids = generation.prompt;
+    const Heard heard = submit(*engine, std::move(generation)).get();
+    ASSERT_EQ(heard.prompt.size(), 49u);
+    for (std::size_t i = 0; i < heard.prompt.size(); ++i) {
+        EXPECT_EQ(heard.prompt[i].id, ids[i + 1]);
+        EXPECT_LE(*heard.prompt[i].logprob, 0.0F);
+        EXPECT_LE(*heard.prompt[i].logprob, heard.prompt[i].top[0].second);
+    }
+    EXPECT_EQ(heard.tokens[0].top[0].first, heard.tokens[0].id);  // greedy draws the likeliest
+}
+
+TEST(Batcher, StopFailsWhatIsLeftAndRefusesMore) {
+    const auto engine = open(1);
+    std::promise<void> begun;
+    auto running = submit(*engine, greedy_generation(prompt_of(1, 10), 1000), [&](std::size_t n) {
+        if (n == 1) {
+            begun.set_value();
+        }
+        return true;
+    });
+    auto waiting = submit(*engine, greedy_generation(prompt_of(2, 10), 10));
+    begun.get_future().get();
+    engine->stop(0);
+    EXPECT_EQ(running.get().ending.error->fault, Fault::unavailable);
+    EXPECT_EQ(waiting.get().ending.error->fault, Fault::unavailable);
+    Generation late = greedy_generation({1, 5}, 1);
+    late.listener = std::make_unique<Collector>(nullptr);
+    EXPECT_EQ(engine->submit(std::move(late)).error().fault, Fault::unavailable);
+}
+
+TEST(Batcher, StopWithPatienceLetsTheRunningFinish) {
+    const auto engine = open(1);
+    auto running = submit(*engine, greedy_generation(prompt_of(1, 10), 20));
+    auto waiting = submit(*engine, greedy_generation(prompt_of(2, 10), 20));
+    engine->stop(60000);
+    EXPECT_EQ(running.get().ids.size(), 20u);
+    EXPECT_EQ(waiting.get().ids.size(), 20u);
+}
+
+}  // namespace
+}  // namespace trilane::engine

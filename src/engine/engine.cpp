@@ -1,0 +1,60 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "engine/batcher.h"
+#include "engine/loaded.h"
+
+namespace trilane::engine {
+
+struct Engine::State {
+    Options options;
+    std::unique_ptr<Loaded> loaded;
+    std::unique_ptr<Batcher> batcher;  // last: its thread ends before what it uses
+};
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const Options& options) {
+    auto state = std::make_unique<State>();
+    state->options = options;
+    Options& o = state->options;
+    if (o.slots == 0 || o.prefill_chunk_tokens == 0 || o.queue_max == 0) {
+        return fail(Fault::invalid, "slots, queue and prefill chunk must each be at least 1");
+    }
+    TRILANE_TRY(state->loaded, Loaded::open(path, o.threads, o.isa));
+    Loaded& loaded = *state->loaded;
+    const model::Config& config = loaded.model.config();
+    o.context_tokens = o.context_tokens == 0 ? config.context_tokens : std::min(o.context_tokens, config.context_tokens);
+    o.threads = loaded.team->size();
+    o.isa = loaded.model.kernels().isa;
+    TRILANE_TRY(auto kv, model::KvCache::make(config, o.slots, o.context_tokens));
+    TRILANE_TRY(auto workspace,
+                model::Workspace::make(config, o.prefill_chunk_tokens + o.slots, o.context_tokens, o.threads));
+    state->batcher = std::make_unique<Batcher>(loaded.model, *loaded.team, *loaded.tokenizer, std::move(kv),
+                                               std::move(workspace), o);
+    return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Status Engine::submit(Generation generation) {
+    std::vector<Generation> one;
+    one.push_back(std::move(generation));
+    return submit(std::move(one));
+}
+
+Status Engine::submit(std::vector<Generation> generations) { return state_->batcher->submit(std::move(generations)); }
+
+void Engine::stop(std::uint32_t patience_ms) { state_->batcher->stop(patience_ms); }
+
+Snapshot Engine::snapshot() const { return state_->batcher->snapshot(); }
+
+const Options& Engine::options() const { return state_->options; }
+
+const model::Model& Engine::model() const { return state_->loaded->model; }
+
+const gguf::File& Engine::file() const { return *state_->loaded->file; }
+
+const std::shared_ptr<const token::Tokenizer>& Engine::tokenizer() const { return state_->loaded->tokenizer; }
+
+}  // namespace trilane::engine

@@ -1,0 +1,70 @@
+#include "gateway/access.h"
+
+#include <algorithm>
+
+namespace trilane::gateway {
+namespace {
+
+constexpr std::string_view kPreflightSeconds = "600";
+
+bool origin_allowed(const AccessRules& rules, std::string_view origin) {
+    return std::any_of(rules.allowed_origins.begin(), rules.allowed_origins.end(),
+                       [&](const std::string& allowed) {
+                           return allowed == "*" || net::equal_ignoring_case(allowed, origin);
+                       });
+}
+
+}  // namespace
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+    // The length is no secret; which bytes are right is.
+    unsigned difference = a.size() == b.size() ? 0U : 1U;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const char other = b.empty() ? '\0' : b[i % b.size()];
+        difference |= static_cast<unsigned>(static_cast<unsigned char>(a[i])) ^
+                      static_cast<unsigned>(static_cast<unsigned char>(other));
+    }
+    return difference == 0;
+}
+
+bool has_key(const AccessRules& rules, const net::Request& request) {
+    if (rules.api_key.empty()) {
+        return true;
+    }
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string* value = request.header("Authorization");
+    if (value == nullptr || value->size() < kScheme.size() ||
+        !net::equal_ignoring_case(std::string_view(*value).substr(0, kScheme.size()), kScheme)) {
+        return false;
+    }
+    return equal_in_constant_time(std::string_view(*value).substr(kScheme.size()), rules.api_key);
+}
+
+void add_cors_headers(const AccessRules& rules, const net::Request& request,
+                      std::vector<net::Header>& headers) {
+    if (rules.allowed_origins.empty()) {
+        return;
+    }
+    headers.push_back({"Vary", "Origin"});
+    const std::string* origin = request.header("Origin");
+    if (origin != nullptr && origin_allowed(rules, *origin)) {
+        headers.push_back({"Access-Control-Allow-Origin", *origin});
+        headers.push_back({"Access-Control-Expose-Headers", "x-request-id"});
+    }
+}
+
+void add_preflight_headers(const AccessRules& rules, const net::Request& request,
+                           std::string_view methods, std::vector<net::Header>& headers) {
+    const std::string* origin = request.header("Origin");
+    if (origin == nullptr || !origin_allowed(rules, *origin)) {
+        return;
+    }
+    headers.push_back({"Access-Control-Allow-Methods", std::string(methods)});
+    // Clients send headers of their own making (x-stainless-…): what was asked for is granted.
+    const std::string* wanted = request.header("Access-Control-Request-Headers");
+    headers.push_back({"Access-Control-Allow-Headers",
+                       wanted != nullptr ? *wanted : "authorization, content-type"});
+    headers.push_back({"Access-Control-Max-Age", std::string(kPreflightSeconds)});
+}
+
+}  // namespace trilane::gateway

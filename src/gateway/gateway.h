@@ -1,0 +1,52 @@
+// Gateway: the endpoints of the daemon over an HTTP server. Wires net, dialect and lanes; holds no
+// policy, no models and no configuration of its own.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/access.h"
+#include "gateway/generation.h"
+#include "lane/lane.h"
+#include "net/http.h"
+
+namespace trilane::gateway {
+
+struct GatewayOptions {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 13305;  ///< 0 = any free one
+    unsigned threads = 2;
+    net::Limits limits;
+    AccessRules access;
+    std::string version;  ///< as /health shows it
+    std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+};
+
+class Gateway {
+public:
+    /// Listens and serves the lanes' models. The lanes are the caller's to stop: before stop(), so
+    /// that running answers end, or after it.
+    /// **Errors:** as net::Server::start.
+    static Result<std::unique_ptr<Gateway>> start(GatewayOptions options,
+                                                  std::vector<std::shared_ptr<lane::Lane>> lanes);
+    ~Gateway();
+    Gateway(const Gateway&) = delete;
+    Gateway& operator=(const Gateway&) = delete;
+
+    [[nodiscard]] std::uint16_t port() const;
+
+    /// Accepts no more, lets running answers end for at most `patience`, then breaks off (which
+    /// cancels their jobs) and joins the server's threads.
+    void stop(std::chrono::milliseconds patience);
+
+private:
+    class Front;
+    explicit Gateway(std::unique_ptr<Front> front);
+    std::unique_ptr<Front> front_;
+};
+
+}  // namespace trilane::gateway

@@ -1,0 +1,263 @@
+// The endpoint table over a real socket: paths, methods, access, and errors in OpenAI's shape.
+#include "gateway/gateway.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/fake_lane.h"
+#include "json/json.h"
+#include "net/loopback_test_client.h"
+
+namespace trilane::gateway {
+namespace {
+
+using net::TestClient;
+using net::TestReply;
+
+std::unique_ptr<Gateway> started(GatewayOptions options = {},
+                                 std::vector<std::string> models = {"tiny"}) {
+    options.port = 0;
+    options.version = "9.9";
+    auto lane = std::make_shared<FakeLane>(
+        std::move(models), [](FakeLane::Job& job) { answer_with(job, {"Hel", "lo"}); });
+    auto gateway = Gateway::start(std::move(options), {std::move(lane)});
+    EXPECT_TRUE(gateway) << gateway.error().message;
+    return gateway ? std::move(*gateway) : nullptr;
+}
+
+TestReply ask(const Gateway& gateway, const std::string& request_line,
+              const std::string& headers = "") {
+    TestClient client(gateway.port());
+    EXPECT_TRUE(client.send(request_line + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n"));
+    return client.reply(request_line.starts_with("HEAD"));
+}
+
+TestReply post(const Gateway& gateway, std::string_view path, std::string_view body,
+               std::string_view headers = "") {
+    TestClient client(gateway.port());
+    EXPECT_TRUE(client.post(path, body, headers));
+    return client.reply();
+}
+
+json::Value parsed(const TestReply& reply) {
+    auto value = json::parse(reply.body);
+    EXPECT_TRUE(value) << reply.head << reply.body;
+    return value ? *value : json::Value::object();
+}
+
+/// {"error": {…}} with a sentence, a type, param and code; returns it.
+json::Value error_of(const TestReply& reply) {
+    const json::Value body = parsed(reply);
+    EXPECT_TRUE(reply.has("Content-Type: application/json\r\n")) << reply.head;
+    const bool shaped = body.contains("error") && body["error"].contains("message") &&
+                        body["error"].contains("type") && body["error"].contains("param") &&
+                        body["error"].contains("code");
+    EXPECT_TRUE(shaped) << reply.body;
+    return shaped ? body["error"] : json::Value::object();
+}
+
+constexpr std::string_view kChat =
+    R"({"model":"tiny","messages":[{"role":"user","content":"Say hello"}]})";
+
+TEST(Gateway, TellsThatItLives) {
+    const auto gateway = started();
+    EXPECT_EQ(ask(*gateway, "GET /live").body, R"({"status":"ok"})");
+    EXPECT_EQ(ask(*gateway, "HEAD /live").status, 200U);
+    const json::Value health = parsed(ask(*gateway, "GET /health"));
+    EXPECT_EQ(health["status"], "ok");
+    EXPECT_EQ(health["version"], "9.9");
+    EXPECT_EQ(health["lanes"][0]["name"], "fake");
+    EXPECT_EQ(health["lanes"][0]["slots"], 4);
+    EXPECT_EQ(health["lanes"][0]["slots_busy"], 1);
+    EXPECT_NE(ask(*gateway, "GET /").body.find("/v1/chat/completions"), std::string::npos);
+}
+
+TEST(Gateway, ListsModels) {
+    const auto gateway = started({}, {"tiny", "org/big"});
+    const json::Value list = parsed(ask(*gateway, "GET /v1/models"));
+    EXPECT_EQ(list["object"], "list");
+    ASSERT_EQ(list["data"].size(), 2U);
+    EXPECT_EQ(list["data"][1]["id"], "org/big");
+    EXPECT_EQ(parsed(ask(*gateway, "GET /v1/models/tiny"))["id"], "tiny");
+    EXPECT_EQ(parsed(ask(*gateway, "GET /v1/models/org/big"))["id"], "org/big");
+    EXPECT_EQ(parsed(ask(*gateway, "GET /v1/models/org%2Fbig"))["id"], "org/big");
+    const TestReply missing = ask(*gateway, "GET /v1/models/none");
+    EXPECT_EQ(missing.status, 404U);
+    EXPECT_EQ(error_of(missing)["code"], "model_not_found");
+}
+
+TEST(Gateway, RefusesUnknownPathsAndMethods) {
+    const auto gateway = started();
+    const TestReply nowhere = ask(*gateway, "GET /v1/nothing");
+    EXPECT_EQ(nowhere.status, 404U);
+    EXPECT_EQ(error_of(nowhere)["code"], "unknown_url");
+    EXPECT_EQ(ask(*gateway, "GET /v1/models/").status, 404U);
+    const TestReply wrong = ask(*gateway, "GET /v1/chat/completions");
+    EXPECT_EQ(wrong.status, 405U);
+    EXPECT_TRUE(wrong.has("Allow: POST, OPTIONS\r\n"));
+    EXPECT_NE(error_of(wrong)["message"].get<std::string>().find("use POST"), std::string::npos);
+    const TestReply removed = ask(*gateway, "DELETE /v1/models");
+    EXPECT_EQ(removed.status, 405U);
+    EXPECT_TRUE(removed.has("Allow: GET, HEAD, OPTIONS\r\n"));
+    const TestReply options = ask(*gateway, "OPTIONS /v1/models");
+    EXPECT_EQ(options.status, 204U);
+    EXPECT_TRUE(options.has("Allow: GET, HEAD, OPTIONS\r\n"));
+}
+
+TEST(Gateway, RefusesBadBodies) {
+    GatewayOptions options;
+    options.limits.body_bytes_max = 2000;
+    const auto gateway = started(options);
+    const auto refused = [&](std::string_view body) {
+        const TestReply reply = post(*gateway, "/v1/chat/completions", body);
+        EXPECT_FALSE(error_of(reply)["message"].get<std::string>().empty());
+        return reply.status;
+    };
+    EXPECT_EQ(refused(""), 400U);
+    EXPECT_EQ(refused("{"), 400U);
+    EXPECT_EQ(refused("[]"), 400U);
+    EXPECT_EQ(refused("{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"\xff\"}]}"),
+              400U);
+    EXPECT_EQ(refused(R"({"model":"tiny","messages":"hello"})"), 400U);
+    EXPECT_EQ(refused(R"({"model":"tiny","messages":[{"role":"user","content":"a"}],"n":-1})"), 400U);
+    EXPECT_EQ(refused(std::string(3000, ' ')), 413U);
+}
+
+TEST(Gateway, NamesTheModelsThereAre) {
+    const auto gateway = started({}, {"tiny", "big"});
+    const auto reply = post(*gateway, "/v1/chat/completions",
+                            R"({"model":"gpt-9","messages":[{"role":"user","content":"a"}]})");
+    EXPECT_EQ(reply.status, 404U);
+    const json::Value error = error_of(reply);
+    EXPECT_EQ(error["code"], "model_not_found");
+    EXPECT_NE(error["message"].get<std::string>().find("tiny, big"), std::string::npos);
+    const auto no_default = post(*gateway, "/v1/chat/completions",
+                                 R"({"model":"default","messages":[{"role":"user","content":"a"}]})");
+    EXPECT_EQ(no_default.status, 404U) << "two models: none of them is the default";
+}
+
+TEST(Gateway, KnowsTheOnlyModelAsDefault) {
+    const auto gateway = started();
+    const auto reply = post(*gateway, "/v1/chat/completions",
+                            R"({"model":"default","messages":[{"role":"user","content":"a"}]})");
+    EXPECT_EQ(reply.status, 200U) << reply.body;
+    EXPECT_EQ(parsed(reply)["model"], "tiny");
+}
+
+TEST(Gateway, AsksForItsKey) {
+    GatewayOptions options;
+    options.access.api_key = "secret";
+    const auto gateway = started(options);
+    for (const std::string line : {"GET /v1/models", "GET /v1/models/tiny", "GET /metrics",
+                                   "POST /v1/chat/completions", "POST /v1/completions"}) {
+        const TestReply reply = ask(*gateway, line);
+        EXPECT_EQ(reply.status, 401U) << line;
+        EXPECT_EQ(error_of(reply)["code"], "invalid_api_key");
+        EXPECT_TRUE(reply.has("WWW-Authenticate: Bearer"));
+    }
+    for (const std::string value : {"secret", "Bearer Secret", "Bearer secret2", "Bearer ", "Basic secret"}) {
+        EXPECT_EQ(ask(*gateway, "GET /v1/models", "Authorization: " + value + "\r\n").status, 401U)
+            << value;
+    }
+    EXPECT_EQ(ask(*gateway, "GET /v1/models", "Authorization: Bearer secret\r\n").status, 200U);
+    EXPECT_EQ(post(*gateway, "/v1/chat/completions", kChat, "authorization: bearer secret\r\n").status,
+              200U);
+    EXPECT_EQ(ask(*gateway, "GET /live").status, 200U);
+    EXPECT_EQ(ask(*gateway, "GET /health").status, 200U);
+}
+
+TEST(Access, ComparesWholeTexts) {
+    EXPECT_TRUE(equal_in_constant_time("abc", "abc"));
+    EXPECT_TRUE(equal_in_constant_time("", ""));
+    EXPECT_FALSE(equal_in_constant_time("abc", "abd"));
+    EXPECT_FALSE(equal_in_constant_time("abc", "ab"));
+    EXPECT_FALSE(equal_in_constant_time("abcabc", "abc"));
+    EXPECT_FALSE(equal_in_constant_time("", "a"));
+    EXPECT_FALSE(equal_in_constant_time("a", ""));
+}
+
+TEST(Gateway, KeepsBrowsersOutUnlessTold) {
+    const auto closed = started();
+    EXPECT_FALSE(ask(*closed, "GET /v1/models", "Origin: http://a.example\r\n").has("Access-Control"));
+    GatewayOptions options;
+    options.access.allowed_origins = {"http://a.example"};
+    options.access.api_key = "secret";
+    const auto open = started(options);
+    const TestReply allowed =
+        ask(*open, "GET /v1/models", "Origin: http://a.example\r\nAuthorization: Bearer secret\r\n");
+    EXPECT_TRUE(allowed.has("Access-Control-Allow-Origin: http://a.example\r\n"));
+    EXPECT_TRUE(allowed.has("Vary: Origin\r\n"));
+    EXPECT_FALSE(ask(*open, "GET /v1/models", "Origin: http://b.example\r\n").has("Allow-Origin"));
+    const TestReply preflight = ask(*open, "OPTIONS /v1/chat/completions",
+                                    "Origin: http://a.example\r\n"
+                                    "Access-Control-Request-Method: POST\r\n"
+                                    "Access-Control-Request-Headers: x-stainless-os\r\n");
+    EXPECT_EQ(preflight.status, 204U) << "a browser asks without the key";
+    EXPECT_TRUE(preflight.has("Access-Control-Allow-Origin: http://a.example\r\n"));
+    EXPECT_TRUE(preflight.has("Access-Control-Allow-Methods: POST, OPTIONS\r\n"));
+    EXPECT_TRUE(preflight.has("Access-Control-Allow-Headers: x-stainless-os\r\n"));
+    const TestReply failed = ask(*open, "GET /v1/models", "Origin: http://a.example\r\n");
+    EXPECT_EQ(failed.status, 401U);
+    EXPECT_TRUE(failed.has("Access-Control-Allow-Origin")) << "a page may read its errors";
+}
+
+TEST(Gateway, NamesEveryRequest) {
+    const auto gateway = started();
+    EXPECT_TRUE(post(*gateway, "/v1/chat/completions", kChat, "X-Request-Id: mine-1\r\n")
+                    .has("x-request-id: mine-1\r\n"));
+    const TestReply first = post(*gateway, "/v1/chat/completions", kChat);
+    const TestReply second = post(*gateway, "/v1/chat/completions", kChat);
+    const auto id_of = [](const TestReply& reply) {
+        const auto at = reply.head.find("x-request-id: req-");
+        EXPECT_NE(at, std::string::npos) << reply.head;
+        return reply.head.substr(at, reply.head.find('\r', at) - at);
+    };
+    EXPECT_NE(id_of(first), id_of(second));
+    EXPECT_NE(parsed(first)["id"], parsed(second)["id"]);
+    EXPECT_TRUE(ask(*gateway, "GET /v1/models", "X-Request-Id: " + std::string(200, 'x') + "\r\n")
+                    .has("x-request-id: req-"));
+}
+
+TEST(Gateway, CountsWhatItDid) {
+    const auto gateway = started();
+    ask(*gateway, "GET /live");
+    ask(*gateway, "GET /live");
+    ask(*gateway, "GET /nothing");
+    ask(*gateway, "what is this\r\n\r\n");
+    post(*gateway, "/v1/chat/completions", kChat);
+    const TestReply reply = ask(*gateway, "GET /metrics");
+    EXPECT_TRUE(reply.has("Content-Type: text/plain; version=0.0.4"));
+    const auto has = [&](std::string_view line) {
+        return reply.body.find("\n" + std::string(line) + "\n") != std::string::npos;
+    };
+    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"/live\",status=\"200\"} 2"));
+    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"404\"} 1"));
+    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"400\"} 1"));
+    EXPECT_TRUE(has(
+        "trilane_http_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"} 1"));
+    EXPECT_TRUE(has("trilane_prompt_tokens_total 5"));
+    EXPECT_TRUE(has("trilane_cached_tokens_total 2"));
+    EXPECT_TRUE(has("trilane_completion_tokens_total 2"));
+    EXPECT_TRUE(has("trilane_time_to_first_token_seconds_count 1"));
+    EXPECT_TRUE(has("trilane_inter_token_seconds_count 1"));
+    EXPECT_TRUE(has("trilane_queue_wait_seconds_sum 0.003"));
+    EXPECT_TRUE(has("trilane_request_duration_seconds_count 1"));
+    EXPECT_TRUE(has("trilane_lane_slots_busy{lane=\"fake\"} 1"));
+    EXPECT_TRUE(has("trilane_lane_requests_total{lane=\"fake\"} 7"));
+}
+
+TEST(Gateway, ServesWithoutAnyLane) {
+    GatewayOptions options;
+    options.port = 0;
+    const auto gateway = Gateway::start(options, {});
+    ASSERT_TRUE(gateway);
+    EXPECT_EQ(ask(**gateway, "GET /health").status, 200U);
+    const TestReply reply = post(**gateway, "/v1/chat/completions", kChat);
+    EXPECT_EQ(reply.status, 404U);
+    EXPECT_NE(error_of(reply)["message"].get<std::string>().find("no model is loaded"),
+              std::string::npos);
+}
+
+}  // namespace
+}  // namespace trilane::gateway

@@ -1,0 +1,167 @@
+#include "gateway/generation.h"
+
+#include <string>
+#include <utility>
+
+#include "gateway/http_error.h"
+
+namespace trilane::gateway {
+namespace {
+
+using dialect::openai::BodyWriter;
+using dialect::openai::Parsed;
+using dialect::openai::StreamWriter;
+
+/// A comment line of server-sent events: clients skip it.
+constexpr std::string_view kHeartbeat = ": ping\n\n";
+constexpr unsigned kClientGone = 499;
+
+std::variant<BodyWriter, StreamWriter> writer_for(const Parsed& parsed) {
+    if (parsed.stream) {
+        return StreamWriter(parsed);
+    }
+    return BodyWriter(parsed);
+}
+
+double seconds_between(std::chrono::steady_clock::time_point from,
+                       std::chrono::steady_clock::time_point to) {
+    return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+Generation::Generation(GenerationParts parts)
+    : parts_(std::move(parts)), writer_(writer_for(parts_.parsed)) {
+    for (const job::Request& request : parts_.parsed.jobs) {
+        last_text_.emplace_back(request.choices);
+    }
+}
+
+Generation::~Generation() {
+    if (!ended_) {
+        parts_.metrics->count(parts_.route, 500);  // the exchange, dropped with this, says so
+    }
+}
+
+void Generation::begin(GenerationParts parts) {
+    std::make_shared<Generation>(std::move(parts))->submit();
+}
+
+void Generation::submit() {
+    parts_.exchange->on_gone([self = weak_from_this(), cancel = cancel_] {
+        cancel.cancel();
+        if (const auto generation = self.lock()) {
+            generation->on_client_gone();
+        }
+    });
+    std::vector<job::Request> jobs = std::move(parts_.parsed.jobs);
+    // The lane must not be kept alive by what it itself may be the last to drop.
+    const std::shared_ptr<lane::Lane> lane = std::move(parts_.lane);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        lane->submit(
+            std::move(jobs[i]),
+            [self = shared_from_this(), i](const job::Event& event) { self->on_event(i, event); },
+            cancel_);
+    }
+}
+
+void Generation::on_event(std::size_t job_index, const job::Event& event) {
+    const std::scoped_lock lock(mutex_);
+    measure(job_index, event);
+    if (ended_) {
+        return;
+    }
+    if (auto* body = std::get_if<BodyWriter>(&writer_)) {
+        on_body_event(*body, job_index, event);
+    } else {
+        on_stream_event(std::get<StreamWriter>(writer_), job_index, event);
+    }
+}
+
+void Generation::on_body_event(BodyWriter& writer, std::size_t job_index,
+                               const job::Event& event) {
+    writer.on_event(job_index, event);
+    if (!writer.finished()) {
+        return;
+    }
+    if (const Error* error = writer.error()) {
+        respond(fault_response(*error));
+        return;
+    }
+    net::Response response;
+    response.body = writer.body();
+    respond(std::move(response));
+}
+
+void Generation::on_stream_event(StreamWriter& writer, std::size_t job_index,
+                                 const job::Event& event) {
+    if (!stream_begun_) {
+        if (const auto* failed = std::get_if<job::Failed>(&event)) {
+            respond(fault_response(failed->error));
+            return;
+        }
+        stream_begun_ = true;
+        net::StreamHead head;
+        head.headers = std::move(parts_.headers);
+        head.headers.push_back({"Cache-Control", "no-cache"});
+        head.heartbeat = kHeartbeat;
+        head.heartbeat_interval = parts_.heartbeat_interval;
+        parts_.exchange->start_stream(std::move(head));
+    }
+    const std::string bytes = writer.on_event(job_index, event);
+    if (!bytes.empty() && !parts_.exchange->send(bytes)) {
+        end(kClientGone);
+        return;
+    }
+    if (writer.finished()) {
+        end(200);
+        parts_.exchange->finish();
+    }
+}
+
+void Generation::measure(std::size_t job_index, const job::Event& event) {
+    Metrics& metrics = *parts_.metrics;
+    if (const auto* text = std::get_if<job::Text>(&event)) {
+        std::vector<Time>& last = last_text_[job_index];
+        if (text->choice >= last.size()) {
+            return;
+        }
+        const Time now = std::chrono::steady_clock::now();
+        Time& previous = last[text->choice];
+        if (previous != Time()) {
+            metrics.inter_token.observe(seconds_between(previous, now));
+        } else if (text->choice == 0) {
+            metrics.time_to_first_token.observe(seconds_between(began_, now));
+        }
+        previous = now;
+    } else if (const auto* done = std::get_if<job::Done>(&event)) {
+        constexpr double kSecondsPerMs = 1e-3;
+        metrics.count_tokens(done->usage);
+        metrics.queue_wait.observe(done->timings.queue_ms * kSecondsPerMs);
+    }
+}
+
+void Generation::on_client_gone() {
+    const std::scoped_lock lock(mutex_);
+    end(kClientGone);
+}
+
+void Generation::respond(net::Response response) {
+    response.headers = std::move(parts_.headers);
+    end(response.status);
+    parts_.exchange->respond(std::move(response));
+}
+
+/// Called before the last bytes leave, so that who has them also finds them counted. Whatever other
+/// jobs of the request still do is for nobody.
+void Generation::end(unsigned status) {
+    if (std::exchange(ended_, true)) {
+        return;
+    }
+    cancel_.cancel();
+    parts_.metrics->count(parts_.route, status);
+    parts_.metrics->request_duration.observe(
+        seconds_between(began_, std::chrono::steady_clock::now()));
+}
+
+}  // namespace trilane::gateway

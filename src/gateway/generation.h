@@ -1,0 +1,73 @@
+// Generation: one POST that makes a lane work. Carries a lane's events to the client, and the client's
+// leaving to the lane. Knows neither sockets nor models.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "base/cancel.h"
+#include "dialect/openai/openai.h"
+#include "gateway/metrics.h"
+#include "job/job.h"
+#include "lane/lane.h"
+#include "net/server.h"
+
+namespace trilane::gateway {
+
+/// After this long without an event, a streaming client is told that the answer is still coming.
+inline constexpr std::chrono::milliseconds kHeartbeatInterval{10'000};
+
+/// What a generation needs from the gateway.
+struct GenerationParts {
+    dialect::openai::Parsed parsed;
+    std::shared_ptr<lane::Lane> lane;
+    std::shared_ptr<net::Exchange> exchange;
+    std::vector<net::Header> headers;  ///< of its answer
+    std::shared_ptr<Metrics> metrics;
+    Route route = Route::chat_completions;
+    std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+};
+
+/// Lives as long as the lane holds one of its sinks. A lane that drops them without a last event
+/// thereby answers 500.
+class Generation : public std::enable_shared_from_this<Generation> {
+public:
+    /// Submits the jobs and returns; the answer follows by itself. The head of a stream is only sent
+    /// with the first event, so that an early failure has its own HTTP status.
+    static void begin(GenerationParts parts);
+
+    explicit Generation(GenerationParts parts);
+    ~Generation();
+    Generation(const Generation&) = delete;
+    Generation& operator=(const Generation&) = delete;
+
+private:
+    using Time = std::chrono::steady_clock::time_point;
+
+    void submit();
+    void on_event(std::size_t job_index, const job::Event& event);
+    void on_body_event(dialect::openai::BodyWriter& writer, std::size_t job_index,
+                       const job::Event& event);
+    void on_stream_event(dialect::openai::StreamWriter& writer, std::size_t job_index,
+                         const job::Event& event);
+    void measure(std::size_t job_index, const job::Event& event);
+    void on_client_gone();
+    void respond(net::Response response);
+    void end(unsigned status);
+
+    GenerationParts parts_;
+    const CancelToken cancel_;
+    const Time began_ = std::chrono::steady_clock::now();
+
+    std::mutex mutex_;  // several lane threads may report; held for one event at a time
+    std::variant<dialect::openai::BodyWriter, dialect::openai::StreamWriter> writer_;
+    bool stream_begun_ = false;
+    bool ended_ = false;
+    std::vector<std::vector<Time>> last_text_;  // [job][choice]; the epoch = none yet
+};
+
+}  // namespace trilane::gateway

@@ -1,0 +1,150 @@
+#include "gateway/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace trilane::gateway {
+namespace {
+
+/// From a fast token to a long request; seconds.
+constexpr std::array<double, Histogram::kBuckets - 1> kBounds = {
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
+    0.25,  0.5,    1,     2.5,  5,    10,   30,   60,    300};
+
+constexpr std::array<std::string_view, kRoutes> kRouteNames = {
+    "/",          "/live",           "/health",              "/metrics",
+    "/v1/models", "/v1/models/{id}", "/v1/chat/completions", "/v1/completions",
+    "other"};
+
+constexpr double kNanosecondsPerSecond = 1e9;
+
+void write_kind(std::string& out, std::string_view name, std::string_view help,
+                std::string_view kind) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, kind);
+}
+
+/// A label's value: Prometheus escapes backslash, quote and line feed.
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '\\' || c == '"') {
+            out += '\\';
+        }
+        out += c == '\n' ? ' ' : c;
+    }
+    return out;
+}
+
+template <class Field>
+void write_lanes(std::string& out, std::span<const lane::LaneSnapshot> lanes, std::string_view name,
+                 std::string_view help, Field field) {
+    write_kind(out, name, help, name.ends_with("_total") ? "counter" : "gauge");
+    for (const lane::LaneSnapshot& lane : lanes) {
+        fmt::format_to(std::back_inserter(out), "{}{{lane=\"{}\"}} {}\n", name, escaped(lane.name),
+                       lane.*field);
+    }
+}
+
+void write_value(std::string& out, std::string_view name, std::string_view help,
+                 std::uint64_t value) {
+    write_kind(out, name, help, name.ends_with("_total") ? "counter" : "gauge");
+    fmt::format_to(std::back_inserter(out), "{} {}\n", name, value);
+}
+
+}  // namespace
+
+void Histogram::observe(double seconds) {
+    const double bounded = std::max(seconds, 0.0);
+    const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), bounded) - kBounds.begin();
+    counts_[static_cast<std::size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
+    sum_ns_.fetch_add(static_cast<std::uint64_t>(bounded * kNanosecondsPerSecond),
+                      std::memory_order_relaxed);
+}
+
+void Histogram::write(std::string& out, std::string_view name, std::string_view help) const {
+    write_kind(out, name, help, "histogram");
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+        below += counts_[i].load(std::memory_order_relaxed);
+        const std::string bound = i < kBounds.size() ? fmt::format("{}", kBounds[i]) : "+Inf";
+        fmt::format_to(std::back_inserter(out), "{}_bucket{{le=\"{}\"}} {}\n", name, bound, below);
+    }
+    // The count is the last bucket's by construction, so that the two never disagree.
+    fmt::format_to(std::back_inserter(out), "{0}_sum {1}\n{0}_count {2}\n", name,
+                   static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) /
+                       kNanosecondsPerSecond,
+                   below);
+}
+
+void Metrics::count(Route route, unsigned status) {
+    const auto known = std::find(kStatuses.begin(), kStatuses.end() - 1, status);
+    requests_[static_cast<std::size_t>(route)][static_cast<std::size_t>(known - kStatuses.begin())]
+        .fetch_add(1, std::memory_order_relaxed);
+}
+
+void Metrics::count_tokens(const job::Usage& usage) {
+    prompt_tokens_.fetch_add(usage.prompt_tokens, std::memory_order_relaxed);
+    cached_tokens_.fetch_add(usage.cached_tokens, std::memory_order_relaxed);
+    completion_tokens_.fetch_add(usage.completion_tokens, std::memory_order_relaxed);
+}
+
+std::string Metrics::text(std::span<const lane::LaneSnapshot> lanes,
+                          const net::ServerSnapshot& server) const {
+    std::string out;
+    write_kind(out, "trilane_http_requests_total", "Answered requests.", "counter");
+    for (std::size_t route = 0; route < kRoutes; ++route) {
+        for (std::size_t i = 0; i < kStatuses.size(); ++i) {
+            const auto count = requests_[route][i].load(std::memory_order_relaxed);
+            if (count > 0) {
+                const std::string status =
+                    kStatuses[i] == 0 ? "other" : fmt::format("{}", kStatuses[i]);
+                fmt::format_to(
+                    std::back_inserter(out),
+                    "trilane_http_requests_total{{endpoint=\"{}\",status=\"{}\"}} {}\n",
+                    kRouteNames[route], status, count);
+            }
+        }
+    }
+    write_value(out, "trilane_http_connections", "Open connections.", server.connections);
+    write_value(out, "trilane_http_connections_total", "Accepted connections.",
+                server.accepted_total);
+    write_value(out, "trilane_http_connections_refused_total",
+                "Connections answered 503 because too many were open.", server.refused_total);
+    write_value(out, "trilane_prompt_tokens_total", "Prompt tokens, cached ones included.",
+                prompt_tokens_.load(std::memory_order_relaxed));
+    write_value(out, "trilane_cached_tokens_total", "Prompt tokens already in the KV cache.",
+                cached_tokens_.load(std::memory_order_relaxed));
+    write_value(out, "trilane_completion_tokens_total", "Generated tokens.",
+                completion_tokens_.load(std::memory_order_relaxed));
+    time_to_first_token.write(out, "trilane_time_to_first_token_seconds",
+                              "From the request to its first text.");
+    inter_token.write(out, "trilane_inter_token_seconds",
+                      "Between two pieces of text of one choice.");
+    queue_wait.write(out, "trilane_queue_wait_seconds", "Before a lane began with the prompt.");
+    request_duration.write(out, "trilane_request_duration_seconds",
+                           "Of a generation, from the request to its end.");
+    using lane::LaneSnapshot;
+    write_lanes(out, lanes, "trilane_lane_slots", "Requests a lane works on at once.",
+                &LaneSnapshot::slots);
+    write_lanes(out, lanes, "trilane_lane_slots_busy", "Slots in use.", &LaneSnapshot::slots_busy);
+    write_lanes(out, lanes, "trilane_lane_queued", "Waiting requests.", &LaneSnapshot::queued);
+    write_lanes(out, lanes, "trilane_lane_queued_max", "Bound of the queue.",
+                &LaneSnapshot::queued_max);
+    write_lanes(out, lanes, "trilane_lane_requests_total", "Requests taken by the lane.",
+                &LaneSnapshot::requests_total);
+    write_lanes(out, lanes, "trilane_lane_prompt_tokens_total", "Prompt tokens of the lane.",
+                &LaneSnapshot::prompt_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_cached_tokens_total", "Of these, cached ones.",
+                &LaneSnapshot::cached_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_predicted_tokens_total", "Tokens the lane generated.",
+                &LaneSnapshot::predicted_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_cancelled_total", "Requests cancelled.",
+                &LaneSnapshot::cancelled_total);
+    write_lanes(out, lanes, "trilane_lane_failed_total", "Requests failed.",
+                &LaneSnapshot::failed_total);
+    return out;
+}
+
+}  // namespace trilane::gateway

@@ -1,0 +1,71 @@
+// Metrics: what the gateway counts and times, as atomics, and their Prometheus text. Lanes count for
+// themselves; their snapshots are only printed here.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "job/job.h"
+#include "lane/lane.h"
+#include "net/server.h"
+
+namespace trilane::gateway {
+
+/// The rows of the endpoint table; `other` is every path that is none of them.
+enum class Route {
+    root,
+    live,
+    health,
+    metrics,
+    models,
+    model,
+    chat_completions,
+    completions,
+    other
+};
+inline constexpr std::size_t kRoutes = 9;
+
+/// Counts of observations by size, in buckets that share one set of bounds.
+/// **Threads:** observe() from any; never waits.
+class Histogram {
+public:
+    static constexpr std::size_t kBuckets = 20;  // the last one is +Inf
+
+    /// **Units:** seconds.
+    void observe(double seconds);
+    /// Appends "# HELP", "# TYPE" and all samples of the histogram `name`.
+    void write(std::string& out, std::string_view name, std::string_view help) const;
+
+private:
+    std::array<std::atomic<std::uint64_t>, kBuckets> counts_{};
+    std::atomic<std::uint64_t> sum_ns_ = 0;
+};
+
+class Metrics {
+public:
+    /// Counts one answered request; 499 = the client left before the answer was complete.
+    void count(Route route, unsigned status);
+    void count_tokens(const job::Usage& usage);
+
+    Histogram time_to_first_token;  ///< request read → first text of a job
+    Histogram inter_token;          ///< between two pieces of text of one choice
+    Histogram queue_wait;           ///< as the lane measured it
+    Histogram request_duration;     ///< of generations, request read → last event
+
+    /// Prometheus text exposition format, version 0.0.4.
+    [[nodiscard]] std::string text(std::span<const lane::LaneSnapshot> lanes,
+                                   const net::ServerSnapshot& server) const;
+
+private:
+    static constexpr std::array<unsigned, 16> kStatuses = {
+        200, 204, 400, 401, 404, 405, 408, 413, 429, 431, 499, 500, 501, 503, 504, 0};  // 0: others
+    std::array<std::array<std::atomic<std::uint64_t>, kStatuses.size()>, kRoutes> requests_{};
+    std::atomic<std::uint64_t> prompt_tokens_ = 0;
+    std::atomic<std::uint64_t> cached_tokens_ = 0;
+    std::atomic<std::uint64_t> completion_tokens_ = 0;
+};
+
+}  // namespace trilane::gateway

@@ -1,0 +1,79 @@
+// The Prometheus text: buckets that add up, counters by endpoint and status, and names that parse.
+#include "gateway/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace trilane::gateway {
+namespace {
+
+bool has_line(const std::string& text, std::string_view line) {
+    return ("\n" + text).find("\n" + std::string(line) + "\n") != std::string::npos;
+}
+
+TEST(Histogram, PutsEachObservationInItsBuckets) {
+    Histogram histogram;
+    histogram.observe(0.0005);
+    histogram.observe(0.001);  // "le" is at most
+    histogram.observe(0.04);
+    histogram.observe(1000);
+    histogram.observe(-1);  // a clock that went back counts as 0
+    std::string text;
+    histogram.write(text, "x_seconds", "About x.");
+    EXPECT_TRUE(has_line(text, "# HELP x_seconds About x."));
+    EXPECT_TRUE(has_line(text, "# TYPE x_seconds histogram"));
+    EXPECT_TRUE(has_line(text, "x_seconds_bucket{le=\"0.001\"} 3"));
+    EXPECT_TRUE(has_line(text, "x_seconds_bucket{le=\"0.03\"} 3"));
+    EXPECT_TRUE(has_line(text, "x_seconds_bucket{le=\"0.05\"} 4"));
+    EXPECT_TRUE(has_line(text, "x_seconds_bucket{le=\"300\"} 4"));
+    EXPECT_TRUE(has_line(text, "x_seconds_bucket{le=\"+Inf\"} 5"));
+    EXPECT_TRUE(has_line(text, "x_seconds_sum 1000.0415"));
+    EXPECT_TRUE(has_line(text, "x_seconds_count 5"));
+}
+
+TEST(Histogram, LosesNothingBetweenThreads) {
+    Histogram histogram;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&histogram] {
+            for (int n = 0; n < 1000; ++n) {
+                histogram.observe(0.5);
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    std::string text;
+    histogram.write(text, "x", "x");
+    EXPECT_TRUE(has_line(text, "x_sum 2000"));
+    EXPECT_TRUE(has_line(text, "x_count 4000"));
+}
+
+TEST(Metrics, CountsByEndpointAndStatus) {
+    Metrics metrics;
+    metrics.count(Route::health, 200);
+    metrics.count(Route::health, 200);
+    metrics.count(Route::completions, 499);
+    metrics.count(Route::model, 418);
+    const std::string text = metrics.text({}, {});
+    EXPECT_TRUE(has_line(text, "trilane_http_requests_total{endpoint=\"/health\",status=\"200\"} 2"));
+    EXPECT_TRUE(
+        has_line(text, "trilane_http_requests_total{endpoint=\"/v1/completions\",status=\"499\"} 1"));
+    EXPECT_TRUE(has_line(
+        text, "trilane_http_requests_total{endpoint=\"/v1/models/{id}\",status=\"other\"} 1"));
+    EXPECT_EQ(text.find("endpoint=\"/live\""), std::string::npos) << "only what happened";
+}
+
+TEST(Metrics, EscapesLabels) {
+    lane::LaneSnapshot lane;
+    lane.name = "a\"b\\c\nd";
+    const std::string text = Metrics().text(std::vector{lane}, {});
+    EXPECT_TRUE(has_line(text, "trilane_lane_slots{lane=\"a\\\"b\\\\c d\"} 0"));
+}
+
+}  // namespace
+}  // namespace trilane::gateway

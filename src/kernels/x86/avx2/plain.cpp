@@ -1,0 +1,118 @@
+// Products of rows of plain numbers with AVX2: memory-bound at one token, several tokens share each
+// weight read. One register of sums per (row, token), whatever the tile, so tiles cannot be told
+// apart.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/unroll.h"
+#include "kernels/x86/x86.h"
+
+namespace trilane::kernels::x86 {
+namespace {
+
+#include "kernels/x86/float_256.h"
+
+/// A BF16 value is the upper half of a float.
+struct Bf16 {
+    std::uint16_t bits;
+};
+inline __m256 load8(const Bf16* p) {
+    const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16));
+}
+
+template <class Stored, std::size_t rows, std::size_t tokens>
+void tile(const MatmulArgs& args, std::size_t row, std::size_t first) {
+    const Stored* w = static_cast<const Stored*>(args.weights) + row * args.k;
+    const float* x = args.x + first * args.x_stride;
+    const char* ahead = reinterpret_cast<const char*>(w + rows * args.k);
+    __m256 sums[rows][tokens];
+    TRILANE_UNROLL
+    for (std::size_t r = 0; r < rows; ++r) {
+        TRILANE_UNROLL
+        for (std::size_t t = 0; t < tokens; ++t) {
+            sums[r][t] = _mm256_setzero_ps();
+        }
+    }
+    const auto step = [&](auto load, std::size_t i) {
+        __m256 xs[tokens];
+        TRILANE_UNROLL
+        for (std::size_t t = 0; t < tokens; ++t) {
+            xs[t] = load(x + t * args.x_stride + i);
+        }
+        TRILANE_UNROLL
+        for (std::size_t r = 0; r < rows; ++r) {
+            const __m256 ws = load(w + r * args.k + i);
+            TRILANE_UNROLL
+            for (std::size_t t = 0; t < tokens; ++t) {
+                sums[r][t] = _mm256_fmadd_ps(ws, xs[t], sums[r][t]);
+            }
+        }
+    };
+    std::size_t i = 0;
+    for (; i + 8 <= args.k; i += 8) {
+        // The next rows follow these in memory: fetched in order, whatever the number of rows at
+        // once.
+        constexpr std::size_t kStepBytes = rows * 8 * sizeof(Stored);
+        TRILANE_UNROLL
+        for (std::size_t line = 0; line < kStepBytes; line += 64) {
+            _mm_prefetch(ahead + i * rows * sizeof(Stored) + line, _MM_HINT_T1);
+        }
+        step([](const auto* p) { return load8(p); }, i);
+    }
+    if (i < args.k) {
+        step([&](const auto* p) { return load_tail(p, args.k - i); }, i);
+    }
+    TRILANE_UNROLL
+    for (std::size_t r = 0; r < rows; ++r) {
+        TRILANE_UNROLL
+        for (std::size_t t = 0; t < tokens; ++t) {
+            args.y[(first + t) * args.y_stride + row + r] = lane_sum(sums[r][t]);
+        }
+    }
+}
+
+/// `rows` rows × all tokens.
+template <class Stored, std::size_t rows>
+void all_tokens(const MatmulArgs& args, std::size_t row) {
+    if (args.n == 1) {
+        tile<Stored, rows, 1>(args, row, 0);
+        return;
+    }
+    std::size_t t = 0;
+    for (; t + 2 <= args.n; t += 2) {
+        tile<Stored, rows, 2>(args, row, t);
+    }
+    if (t < args.n) {
+        tile<Stored, rows, 1>(args, row, t);
+    }
+}
+
+template <class Stored>
+void matmul(const MatmulArgs& args) {
+    constexpr std::size_t kRows = 4;
+    std::size_t row = args.row_begin;
+    for (; row + kRows <= args.row_end; row += kRows) {
+        all_tokens<Stored, kRows>(args, row);
+    }
+    for (; row < args.row_end; ++row) {
+        all_tokens<Stored, 1>(args, row);
+    }
+}
+
+}  // namespace
+
+void f32_avx2(const MatmulArgs& args) {
+    matmul<float>(args);
+}
+void f16_avx2(const MatmulArgs& args) {
+    matmul<std::uint16_t>(args);
+}
+void bf16_avx2(const MatmulArgs& args) {
+    matmul<Bf16>(args);
+}
+
+}  // namespace trilane::kernels::x86

@@ -1,0 +1,162 @@
+#include "model/weights.h"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "gguf/gguf.h"
+
+namespace trilane::model {
+namespace {
+
+/// Loads the tensors of one file, checking each shape against the config.
+class Loader {
+public:
+    Loader(const gguf::File& file, const Config& config) : file_(file), config_(config) {}
+
+    Result<std::vector<float>> vector(const std::string& name, std::size_t count) const {
+        TRILANE_TRY(const gguf::Tensor* tensor, find(name));
+        return tensor::load_vector(file_, *tensor, count);
+    }
+
+    Result<std::vector<float>> optional_vector(const std::string& name, std::size_t count) const {
+        if (file_.find_tensor(name) == nullptr) {
+            return std::vector<float>{};
+        }
+        return vector(name, count);
+    }
+
+    /// `stem`.weight with its optional `stem`.bias and `stem`.scale.
+    Result<tensor::Linear> linear(const std::string& stem, std::size_t rows, std::size_t cols) const {
+        TRILANE_TRY(const gguf::Tensor* tensor, find(stem + ".weight"));
+        if (tensor->shape[0] != cols || tensor->shape[1] != rows) {
+            return fail(Fault::corrupt, "tensor {} is {} × {}; the metadata make it {} × {}", tensor->name,
+                        tensor->shape[1], tensor->shape[0], rows, cols);
+        }
+        // Models trained with int8 activations leave their output head out of it.
+        const bool int8_tokens = config_.int8_tokens && stem.starts_with("blk.");
+        const auto policy = int8_tokens ? tensor::TernaryPolicy::token_i8 : tensor::TernaryPolicy::exact;
+        TRILANE_TRY(tensor::Linear linear, tensor::load_linear(file_, *tensor, policy));
+        TRILANE_TRY(linear.bias, optional_vector(stem + ".bias", rows));
+        TRILANE_TRY(const auto scale, optional_vector(stem + ".scale", 1));
+        linear.output_scale = scale.empty() ? 1.0F : scale[0];
+        return linear;
+    }
+
+    Result<LayerWeights> layer(std::uint32_t index) const;
+    Result<Embedding> embedding() const;
+    [[nodiscard]] bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
+
+private:
+    Result<const gguf::Tensor*> find(const std::string& name) const {
+        const gguf::Tensor* tensor = file_.find_tensor(name);
+        if (tensor == nullptr) {
+            return fail(Fault::corrupt, "tensor {} is missing; architecture {} needs it", name, config_.architecture);
+        }
+        return tensor;
+    }
+    const gguf::File& file_;
+    const Config& config_;
+};
+
+Result<LayerWeights> Loader::layer(std::uint32_t index) const {
+    const Config& c = config_;
+    const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}", index, part); };
+    LayerWeights w;
+    TRILANE_TRY(w.attn_norm, vector(name("attn_norm.weight"), c.dim));
+    TRILANE_TRY(w.wq, linear(name("attn_q"), c.q_width(), c.dim));
+    TRILANE_TRY(w.wk, linear(name("attn_k"), c.kv_width(), c.dim));
+    TRILANE_TRY(w.wv, linear(name("attn_v"), c.kv_width(), c.dim));
+    TRILANE_TRY(w.wo, linear(name("attn_output"), c.dim, c.q_width()));
+    TRILANE_TRY(w.ffn_norm, vector(name("ffn_norm.weight"), c.dim));
+    TRILANE_TRY(w.w_gate, linear(name("ffn_gate"), c.ffn, c.dim));
+    TRILANE_TRY(w.w_up, linear(name("ffn_up"), c.ffn, c.dim));
+    TRILANE_TRY(w.w_down, linear(name("ffn_down"), c.dim, c.ffn));
+    if (c.head_norms) {
+        TRILANE_TRY(w.q_norm, vector(name("attn_q_norm.weight"), c.head_dim));
+        TRILANE_TRY(w.k_norm, vector(name("attn_k_norm.weight"), c.head_dim));
+    }
+    if (c.sub_norms) {
+        TRILANE_TRY(w.attn_sub_norm, vector(name("attn_sub_norm.weight"), c.q_width()));
+        TRILANE_TRY(w.ffn_sub_norm, vector(name("ffn_sub_norm.weight"), c.ffn));
+    }
+    return w;
+}
+
+Result<Embedding> Loader::embedding() const {
+    TRILANE_TRY(const gguf::Tensor* tensor, find("token_embd.weight"));
+    TRILANE_TRY_STATUS(gguf::require_readable(*tensor));
+    const auto* traits = gguf::traits_of(tensor->type);
+    if (tensor->type == static_cast<std::uint32_t>(gguf::Type::i2_s) || config_.dim % traits->block_weights != 0) {
+        return fail(Fault::invalid, "tensor token_embd.weight cannot be read row by row as {}", traits->name);
+    }
+    if (tensor->shape[0] != config_.dim) {
+        return fail(Fault::corrupt, "token_embd.weight has rows of {}; the metadata make it {}", tensor->shape[0], config_.dim);
+    }
+    return Embedding{tensor->type, file_.data(*tensor),
+                     config_.dim / traits->block_weights * static_cast<std::size_t>(traits->block_bytes)};
+}
+
+Status load_layers(const Loader& loader, const Config& config, os::ThreadTeam& team, Weights& weights) {
+    weights.layers.resize(config.layers);
+    std::atomic<std::uint32_t> next{0};
+    std::mutex failing;
+    std::optional<Error> failure;
+    team.run([&](std::size_t) {
+        for (std::uint32_t i = next++; i < config.layers; i = next++) {
+            auto layer = loader.layer(i);
+            if (layer) {
+                weights.layers[i] = *std::move(layer);
+                continue;
+            }
+            const std::lock_guard<std::mutex> lock(failing);
+            failure = std::move(layer).error();
+            next = config.layers;
+        }
+    });
+    if (failure.has_value()) {
+        return tl::unexpected(*std::move(failure));
+    }
+    return {};
+}
+
+/// Radians that pair j turns per position: theta^(−2j / rope_dim), slowed by the file's own factors.
+std::vector<double> rope_frequencies(const Config& config, const std::vector<float>& factors) {
+    std::vector<double> frequencies(config.rope_dim / 2);
+    for (std::size_t j = 0; j < frequencies.size(); ++j) {
+        const double exponent = -2.0 * static_cast<double>(j) / config.rope_dim;
+        const double factor = factors.empty() ? 1.0 : static_cast<double>(factors[j]);
+        frequencies[j] = std::pow(static_cast<double>(config.rope_theta), exponent) / factor /
+                         static_cast<double>(config.rope_scale);
+    }
+    return frequencies;
+}
+
+std::size_t bytes_read(const LayerWeights& w) {
+    return w.wq.bytes_read + w.wk.bytes_read + w.wv.bytes_read + w.wo.bytes_read + w.w_gate.bytes_read +
+           w.w_up.bytes_read + w.w_down.bytes_read;
+}
+
+}  // namespace
+
+Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team) {
+    const Loader loader(file, config);
+    Weights weights;
+    TRILANE_TRY(weights.embedding, loader.embedding());
+    TRILANE_TRY(weights.output_norm, loader.vector("output_norm.weight", config.dim));
+    TRILANE_TRY(const auto factors, loader.optional_vector("rope_freqs.weight", config.rope_dim / 2));
+    weights.rope_frequencies = rope_frequencies(config, factors);
+    TRILANE_TRY(weights.head, loader.linear(loader.has("output.weight") ? "output" : "token_embd", config.vocab, config.dim));
+    TRILANE_TRY_STATUS(load_layers(loader, config, team, weights));
+    weights.bytes_per_token = weights.head.bytes_read;
+    for (const LayerWeights& layer : weights.layers) {
+        weights.bytes_per_token += bytes_read(layer);
+    }
+    return weights;
+}
+
+}  // namespace trilane::model

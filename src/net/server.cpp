@@ -1,0 +1,252 @@
+#include "net/server.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <cerrno>
+#include <exception>
+#include <future>
+#include <utility>
+
+#include "net/connection.h"
+
+namespace trilane::net {
+namespace {
+
+using boost::system::error_code;
+using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Executor>;
+using Endpoint = boost::asio::ip::tcp::endpoint;
+
+constexpr int kBacklog = 1024;
+/// After accept() found no file descriptor left.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+/// Refused clients that may linger at once, over connections_max, to read why.
+constexpr std::size_t kRefusedMax = 64;
+constexpr unsigned kThreadsMax = 256;
+
+std::string shown(const Endpoint& endpoint) {
+    const std::string address = endpoint.address().to_string();
+    return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
+                                      : fmt::format("{}:{}", address, endpoint.port());
+}
+
+/// The endpoints to listen on. Only the first one must succeed.
+Result<std::vector<Endpoint>> endpoints_of(const std::string& host, std::uint16_t port) {
+    namespace ip = boost::asio::ip;
+    if (host == "localhost") {
+        // Some clients try ::1 first and some only 127.0.0.1.
+        return std::vector<Endpoint>{{ip::address_v4::loopback(), port},
+                                     {ip::address_v6::loopback(), port}};
+    }
+    error_code ec;
+    const auto address = ip::make_address(host, ec);
+    if (!ec) {
+        return std::vector<Endpoint>{{address, port}};
+    }
+    boost::asio::io_context context;
+    ip::tcp::resolver resolver(context);
+    const auto found = resolver.resolve(host, "", ip::resolver_base::passive, ec);
+    if (ec || found.empty()) {
+        return fail(Fault::invalid,
+                    "host '{}' is no address of this machine ({}); use 127.0.0.1, ::1, localhost, "
+                    "0.0.0.0 or ::",
+                    host, ec.message());
+    }
+    return std::vector<Endpoint>{{found.begin()->endpoint().address(), port}};
+}
+
+Result<Acceptor> listen_on(const Endpoint& endpoint, const Executor& executor) {
+    Acceptor acceptor(executor);
+    error_code ec;
+    acceptor.open(endpoint.protocol(), ec);
+    if (!ec) {
+        // On Linux this only skips the wait after a closed listener; two live ones still conflict.
+        acceptor.set_option(Acceptor::reuse_address(true), ec);
+    }
+    if (!ec && endpoint.address().is_v6()) {
+        acceptor.set_option(boost::asio::ip::v6_only(!endpoint.address().is_unspecified()), ec);
+    }
+    if (!ec) {
+        acceptor.bind(endpoint, ec);
+    }
+    if (!ec) {
+        acceptor.listen(kBacklog, ec);
+    }
+    if (ec == boost::asio::error::address_in_use) {
+        return fail(Fault::unavailable,
+                    "{} is taken by another program: `ss -ltnp 'sport = :{}'` tells which one; "
+                    "stop it, or choose another port with --port N",
+                    shown(endpoint), endpoint.port());
+    }
+    if (ec) {
+        return fail(Fault::unavailable, "cannot listen on {}: {}; choose another --host or --port",
+                    shown(endpoint), ec.message());
+    }
+    return acceptor;
+}
+
+bool out_of_descriptors(const error_code& ec) {
+    return ec.value() == EMFILE || ec.value() == ENFILE || ec.value() == ENOBUFS ||
+           ec.value() == ENOMEM;
+}
+
+}  // namespace
+
+/// The acceptors (run by the first loop) and the loops.
+class Server::Listening {
+public:
+    Listening(ServerOptions options, Handler handler) {
+        shared_.options = std::move(options);
+        shared_.handler = std::move(handler);
+        const unsigned threads = std::clamp(shared_.options.threads, 1U, kThreadsMax);
+        for (unsigned i = 0; i < threads; ++i) {
+            loops_.push_back(std::make_unique<Loop>(shared_));
+        }
+    }
+
+    ~Listening() { stop(std::chrono::milliseconds(0)); }
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+
+    Status listen() {
+        TRILANE_TRY(auto endpoints, endpoints_of(shared_.options.host, shared_.options.port));
+        for (Endpoint& endpoint : endpoints) {
+            endpoint.port(port_ != 0 ? port_ : endpoint.port());
+            auto acceptor = listen_on(endpoint, loops_.front()->executor());
+            if (!acceptor && port_ == 0) {
+                return tl::unexpected(std::move(acceptor).error());
+            }
+            if (acceptor) {
+                error_code ec;
+                port_ = acceptor->local_endpoint(ec).port();
+                acceptors_.push_back(std::make_unique<Gate>(std::move(*acceptor)));
+            }
+        }
+        for (auto& loop : loops_) {
+            loop->start();
+        }
+        boost::asio::post(loops_.front()->executor(), [this] {
+            for (auto& gate : acceptors_) {
+                accept(*gate);
+            }
+        });
+        started_ = true;
+        return {};
+    }
+
+    void stop(std::chrono::milliseconds patience) {
+        if (!std::exchange(started_, false)) {
+            return;
+        }
+        shared_.stopping = true;
+        std::promise<void> deaf;
+        boost::asio::post(loops_.front()->executor(), [this, &deaf] {
+            for (auto& gate : acceptors_) {
+                error_code ignored;
+                gate->acceptor.close(ignored);
+                gate->pause.cancel();
+            }
+            deaf.set_value();
+        });
+        deaf.get_future().wait();
+        for (auto& loop : loops_) {
+            loop->wind_down();
+        }
+        {
+            std::unique_lock lock(shared_.drained_mutex);
+            shared_.drained.wait_for(lock, patience,
+                                     [this] { return shared_.connections.load() == 0; });
+        }
+        for (auto& loop : loops_) {
+            loop->close_all();
+        }
+        for (auto& loop : loops_) {
+            loop->join();
+        }
+    }
+
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+
+    [[nodiscard]] ServerSnapshot snapshot() const {
+        return {shared_.connections.load(), shared_.accepted_total.load(),
+                shared_.refused_total.load()};
+    }
+
+private:
+    /// An acceptor and what it waits on when there are no file descriptors left.
+    struct Gate {
+        explicit Gate(Acceptor a) : acceptor(std::move(a)), pause(acceptor.get_executor()) {}
+        Acceptor acceptor;
+        boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> pause;
+    };
+
+    void accept(Gate& gate) {
+        Loop& target = *loops_[next_loop_++ % loops_.size()];
+        gate.acceptor.async_accept(
+            target.executor(), [this, &gate, &target](const error_code& ec, Socket socket) {
+                if (!gate.acceptor.is_open() || shared_.stopping.load()) {
+                    return;
+                }
+                if (out_of_descriptors(ec)) {
+                    gate.pause.expires_after(kAcceptPause);
+                    gate.pause.async_wait([this, &gate](const error_code& cancelled) {
+                        if (!cancelled) {
+                            accept(gate);
+                        }
+                    });
+                    return;
+                }
+                if (!ec) {
+                    welcome(target, std::move(socket));
+                }
+                accept(gate);
+            });
+    }
+
+    void welcome(Loop& target, Socket socket) {
+        const std::size_t before = shared_.connections.fetch_add(1);
+        const std::size_t connections_max = shared_.options.limits.connections_max;
+        if (before >= connections_max + kRefusedMax) {
+            shared_.connections.fetch_sub(1);
+            shared_.refused_total.fetch_add(1);
+            return;  // the socket closes itself
+        }
+        const bool refused = before >= connections_max;
+        (refused ? shared_.refused_total : shared_.accepted_total).fetch_add(1);
+        target.adopt(std::move(socket), refused);
+    }
+
+    Shared shared_;
+    std::vector<std::unique_ptr<Loop>> loops_;
+    std::vector<std::unique_ptr<Gate>> acceptors_;
+    std::size_t next_loop_ = 0;
+    std::uint16_t port_ = 0;
+    bool started_ = false;
+};
+
+Server::Server(std::unique_ptr<Listening> listening) : listening_(std::move(listening)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler handler) {
+    try {
+        auto listening = std::make_unique<Listening>(std::move(options), std::move(handler));
+        TRILANE_TRY_STATUS(listening->listen());
+        return std::unique_ptr<Server>(new Server(std::move(listening)));
+    } catch (const std::exception& error) {
+        // Asio throws where it cannot get an epoll descriptor or a thread.
+        return fail(Fault::unavailable, "cannot start the HTTP server: {}", error.what());
+    }
+}
+
+std::uint16_t Server::port() const { return listening_->port(); }
+ServerSnapshot Server::snapshot() const { return listening_->snapshot(); }
+void Server::stop(std::chrono::milliseconds patience) { listening_->stop(patience); }
+
+Exchange::Exchange(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
+Exchange::~Exchange() { answer_->abandon(); }
+void Exchange::respond(Response response) { answer_->respond(std::move(response)); }
+void Exchange::start_stream(StreamHead head) { answer_->start_stream(std::move(head)); }
+bool Exchange::send(std::string_view bytes) { return answer_->send(bytes); }
+void Exchange::finish() { answer_->finish(); }
+void Exchange::on_gone(std::function<void()> callback) { answer_->on_gone(std::move(callback)); }
+
+}  // namespace trilane::net

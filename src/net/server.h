@@ -1,0 +1,108 @@
+// Server: an asynchronous HTTP/1.1 server. A slow or idle client costs a socket, not a thread. Knows
+// nothing of JSON, paths or models: it hands whole requests to a handler, which answers when it can.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "net/http.h"
+
+namespace trilane::net {
+
+class Answer;
+
+/// How the answer to a request begins when its body comes piece by piece.
+struct StreamHead {
+    unsigned status = 200;
+    std::string content_type = "text/event-stream";
+    std::vector<Header> headers;
+    /// Sent whenever nothing else was for `heartbeat_interval`; empty = never.
+    std::string heartbeat;
+    std::chrono::milliseconds heartbeat_interval{10'000};
+};
+
+/// One request waiting for its answer: either respond() once, or start_stream(), any number of
+/// send(), then finish(). Dropping it before that answers 500, or breaks the stream off.
+/// **Threads:** every function may be called from any thread; none waits for the network.
+class Exchange {
+public:
+    explicit Exchange(std::shared_ptr<Answer> answer);
+    ~Exchange();
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    /// Answers with the whole of `response`.
+    void respond(Response response);
+
+    /// Sends the head of a streamed answer.
+    void start_stream(StreamHead head);
+
+    /// Queues bytes of the stream; pieces queued together leave together. False when the client is
+    /// gone or has left more than Limits::pending_bytes_max unread: the stream is over then.
+    bool send(std::string_view bytes);
+
+    /// Ends the stream; the connection can serve the next request.
+    void finish();
+
+    /// Calls `callback` once, from a thread of the server, if the client leaves before the answer is
+    /// complete; at once if it already has. A client that shuts down its sending side has left.
+    /// Not noticed while the client has more than 64 KiB of further requests waiting unread.
+    void on_gone(std::function<void()> callback);
+
+private:
+    std::shared_ptr<Answer> answer_;
+};
+
+/// Called for each request, on a thread of the server, which must not be kept waiting: answer at
+/// once, or hand the exchange to whoever will.
+using Handler = std::function<void(Request, std::shared_ptr<Exchange>)>;
+
+struct ServerOptions {
+    /// An IPv4 or IPv6 address, "localhost" (both loopbacks), or a name that resolves to one.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 0;  ///< 0 = any free one; see Server::port()
+    unsigned threads = 2;    ///< connections are dealt out to them in turn
+    Limits limits;
+    ErrorPage error_page;  ///< empty = plain text
+};
+
+/// Counters since the start, and the connections open now.
+struct ServerSnapshot {
+    std::size_t connections = 0;
+    std::uint64_t accepted_total = 0;
+    std::uint64_t refused_total = 0;  ///< answered 503: too many connections
+};
+
+class Server {
+public:
+    /// Listens and serves.
+    /// **Errors:** unavailable when the address cannot be bound (a taken port says who to ask);
+    /// invalid when `host` names no address.
+    static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
+
+    /// stop() without patience.
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    [[nodiscard]] std::uint16_t port() const;
+    [[nodiscard]] ServerSnapshot snapshot() const;
+
+    /// Accepts no more, lets running exchanges end for at most `patience`, closes what is left
+    /// (their on_gone is called) and joins the threads.
+    /// **Threads:** not from a handler or an on_gone callback.
+    void stop(std::chrono::milliseconds patience);
+
+private:
+    class Listening;
+    explicit Server(std::unique_ptr<Listening> listening);
+    std::unique_ptr<Listening> listening_;
+};
+
+}  // namespace trilane::net
