@@ -1,6 +1,6 @@
-// http_load: a closed-loop HTTP load generator for the loopback. One thread, epoll, keep-alive: each
-// connection asks again as soon as it has its answer. Not for servers elsewhere, not a correctness
-// test: it reads Content-Length answers and event streams, nothing else.
+// http_load: a closed-loop HTTP load generator for the loopback. One thread, epoll, keep-alive:
+// each connection asks again as soon as it has its answer. Not for servers elsewhere, not a
+// correctness test: it reads Content-Length answers and event streams, nothing else.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -32,8 +32,10 @@ constexpr std::string_view kUsage =
     "usage: http_load URL [--connections N] [--seconds S]\n"
     "                     [--streams N --stream-url URL --body FILE]\n"
     "\n"
-    "Asks GET URL (http://127.0.0.1:PORT/path) over N connections for S seconds, as fast as answers\n"
-    "come, and prints requests/s and latencies as one line of JSON. With --streams it first opens N\n"
+    "Asks GET URL (http://127.0.0.1:PORT/path) over N connections for S seconds, as fast as "
+    "answers\n"
+    "come, and prints requests/s and latencies as one line of JSON. With --streams it first opens "
+    "N\n"
     "POSTs of FILE to the stream URL, re-opens those that end, and measures beside them.\n";
 
 struct Url {
@@ -127,8 +129,7 @@ int connected_socket(std::uint16_t port) {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 ||
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         give_up(fmt::format("cannot connect to 127.0.0.1:{}: {}", port, std::strerror(errno)));
     }
     const int on = 1;
@@ -172,7 +173,8 @@ std::size_t answer_bytes(std::string_view text) {
 
 class Load {
 public:
-    explicit Load(const Options& options) : options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    explicit Load(const Options& options)
+        : options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
         tally_.latencies_ns.reserve(1U << 20U);
         for (unsigned i = 0; i < options.streams; ++i) {
             add({true, options.stream_url.port,
@@ -248,7 +250,8 @@ private:
             const int ready =
                 ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
             for (int i = 0; i < ready; ++i) {
-                on_readable(*static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr));
+                on_readable(
+                    *static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr));
             }
         }
     }
@@ -281,9 +284,8 @@ private:
         }
         tally_.errors += answer.starts_with("HTTP/1.1 200") ? 0U : 1U;
         const auto now = Clock::now();
-        tally_.latencies_ns.push_back(
-            static_cast<std::uint32_t>(std::min<std::int64_t>((now - connection.asked).count(),
-                                                              UINT32_MAX)));
+        tally_.latencies_ns.push_back(static_cast<std::uint32_t>(
+            std::min<std::int64_t>((now - connection.asked).count(), UINT32_MAX)));
         connection.received.clear();
         ask(connection);
     }
@@ -308,12 +310,13 @@ private:
             const auto last = static_cast<double>(all.size()) - 1;
             return all.empty() ? 0.0 : all[static_cast<std::size_t>(share * last)] / 1e3;
         };
-        fmt::print("{{\"path\":\"{}\",\"connections\":{},\"streams\":{},\"seconds\":{:.2f},"
-                   "\"requests\":{},\"requests_per_s\":{:.0f},\"p50_us\":{:.1f},\"p99_us\":{:.1f},"
-                   "\"max_us\":{:.1f},\"stream_bytes\":{},\"streams_ended\":{},\"errors\":{}}}\n",
-                   options_.url.path, options_.connections, options_.streams, seconds, all.size(),
-                   static_cast<double>(all.size()) / seconds, at(0.5), at(0.99), at(1.0),
-                   tally_.stream_bytes, tally_.streams_ended, tally_.errors);
+        fmt::print(
+            "{{\"path\":\"{}\",\"connections\":{},\"streams\":{},\"seconds\":{:.2f},"
+            "\"requests\":{},\"requests_per_s\":{:.0f},\"p50_us\":{:.1f},\"p99_us\":{:.1f},"
+            "\"max_us\":{:.1f},\"stream_bytes\":{},\"streams_ended\":{},\"errors\":{}}}\n",
+            options_.url.path, options_.connections, options_.streams, seconds, all.size(),
+            static_cast<double>(all.size()) / seconds, at(0.5), at(0.99), at(1.0),
+            tally_.stream_bytes, tally_.streams_ended, tally_.errors);
     }
 
     const Options& options_;

@@ -45,8 +45,8 @@ private:
 Result<Answer> answer(lane::Lane& lane, job::Request request, const AnswerHooks& hooks) {
     const auto queue = std::make_shared<EventQueue>();
     const CancelToken cancel;
-    lane.submit(std::move(request), [queue](job::Event event) { queue->push(std::move(event)); },
-                cancel);
+    lane.submit(
+        std::move(request), [queue](job::Event event) { queue->push(std::move(event)); }, cancel);
     Answer answer;
     while (true) {
         if (!answer.interrupted && hooks.interrupted && hooks.interrupted()) {

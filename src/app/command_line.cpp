@@ -4,8 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <map>
+#include <optional>
 #include <utility>
 
 #include "app/help.h"
@@ -30,6 +31,7 @@ struct Parsing {
     PerplexityOptions ppl;
     VersionOptions version;
     std::uint64_t seed = 0;
+    std::string log_level = "info";
     CLI::App* serve_verb = nullptr;
     CLI::App* run_verb = nullptr;
     CLI::App* models_verb = nullptr;
@@ -52,6 +54,31 @@ CLI::Validator between(T low, T high) {
             return {};
         }
         return fmt::format("'{}'; use a number from {} to {}", text, low, high);
+    };
+    return {check, ""};
+}
+
+constexpr std::array<std::pair<std::string_view, LogLevel>, 5> kLogLevels{
+    {{"debug", LogLevel::debug},
+     {"info", LogLevel::info},
+     {"warn", LogLevel::warn},
+     {"error", LogLevel::error},
+     {"off", LogLevel::off}}};
+
+std::optional<LogLevel> log_level_from(std::string_view name) {
+    for (const auto& [known, level] : kLogLevels) {
+        if (known == name) {
+            return level;
+        }
+    }
+    return std::nullopt;
+}
+
+CLI::Validator one_of_levels() {
+    const auto check = [](std::string& text) {
+        return log_level_from(text)
+                   ? std::string()
+                   : fmt::format("'{}'; use debug, info, warn, error or off", text);
     };
     return {check, ""};
 }
@@ -93,20 +120,18 @@ void add_engine_options(CLI::App* verb, std::uint32_t& context_tokens, std::size
 }
 
 void add_serve(Parsing& p) {
-    CLI::App* verb = p.serve_verb =
-        add_verb(p.root, "serve", "Start the daemon: the OpenAI API in front of the model",
-                 help::kServe);
+    CLI::App* verb = p.serve_verb = add_verb(
+        p.root, "serve", "Start the daemon: the OpenAI API in front of the model", help::kServe);
     ServeOptions& o = p.serve;
     verb->add_option("--host", o.host, "Address to listen on (default: 127.0.0.1)")
         ->type_name("ADDRESS");
     verb->add_option("--port", o.port, "Port to listen on; 0 takes any free one (default: 13305)")
         ->check(between(0, 65'535))
         ->type_name("PORT");
-    auto* model = verb->add_option("--model", o.model,
-                                   "GGUF file, or a name that `trilane models` lists (default: "
-                                   "bundled)")
-                      ->type_name("MODEL");
-    verb->add_flag("--no-model", o.no_model, "Start without a model")->excludes(model);
+    verb->add_option("--model", o.model,
+                     "GGUF file, or a name that `trilane models` lists (default: bundled)")
+        ->type_name("MODEL");
+    verb->add_flag("--no-model", o.no_model, "Start without a model");
     add_engine_options(verb, o.context_tokens, o.threads);
     verb->add_option("--slots", o.slots, "Requests that are answered at once (default: 8)")
         ->check(between(1U, kSlotsMax))
@@ -120,19 +145,15 @@ void add_serve(Parsing& p) {
         ->type_name("KEY");
     verb->add_option("--cors", o.cors_origins,
                      "Web origins whose pages may call the API, e.g. https://app.example")
-        ->type_name("ORIGIN...");
-    const std::map<std::string, LogLevel> levels{{"debug", LogLevel::debug},
-                                                 {"info", LogLevel::info},
-                                                 {"warn", LogLevel::warn},
-                                                 {"error", LogLevel::error},
-                                                 {"off", LogLevel::off}};
-    verb->add_option("--log-level", o.log_level, "debug, info, warn, error or off (default: info)")
-        ->transform(CLI::CheckedTransformer(levels).description(""))
+        ->type_name("ORIGIN");
+    verb->add_option("--log-level", p.log_level, "debug, info, warn, error or off (default: info)")
+        ->check(one_of_levels())
         ->type_name("LEVEL");
 }
 
 void add_sampling(CLI::App* verb, job::Sampling& s, std::uint64_t& seed) {
-    verb->add_option("--temperature", s.temperature, "0 = always the likeliest token (default: 0.7)")
+    verb->add_option("--temperature", s.temperature,
+                     "0 = always the likeliest token (default: 0.7)")
         ->check(between(0.0, 2.0))
         ->type_name("T");
     verb->add_option("--top-k", s.top_k, "Keep the K likeliest tokens; 0 = all (default: 0)")
@@ -167,7 +188,8 @@ void add_run(Parsing& p) {
     verb->add_flag("--raw", o.raw, "Continue the prompt as it stands, without the chat template");
     verb->add_flag("-v,--verbose", o.verbose, "Print tokens per second after each answer");
     add_sampling(verb, o.sampling, p.seed);
-    verb->add_option("--max-tokens", o.max_tokens, "Longest answer (default: what the context leaves)")
+    verb->add_option("--max-tokens", o.max_tokens,
+                     "Longest answer (default: what the context leaves)")
         ->check(between(1U, kContextTokensMax))
         ->type_name("N");
     add_engine_options(verb, o.context_tokens, o.threads);
@@ -181,9 +203,9 @@ void add_listings(Parsing& p) {
 
     p.gguf_verb = add_verb(p.root, "gguf", "Look into GGUF files", help::kGguf);
     p.gguf_verb->require_subcommand(1);
-    p.gguf_show_verb = add_verb(*p.gguf_verb, "show",
-                                "Metadata, bytes by type, and whether Trilane can run it",
-                                help::kGgufShow);
+    p.gguf_show_verb =
+        add_verb(*p.gguf_verb, "show", "Metadata, bytes by type, and whether Trilane can run it",
+                 help::kGgufShow);
     p.gguf_show_verb->add_option("FILE", p.gguf_show.file, "GGUF file, or a model's name")
         ->required();
     p.gguf_show_verb->add_flag("--tensors", p.gguf_show.tensors, "Also list every tensor");
@@ -211,12 +233,11 @@ void add_ppl(Parsing& p) {
     verb->add_option("--ctx", o.context_tokens, "Tokens of a window (default: 512)")
         ->check(between(8U, kContextTokensMax))
         ->type_name("N");
-    auto* stride = verb->add_option("--stride", o.stride, "Tokens from one window to the next "
-                                                          "(default: half a window)")
-                       ->check(between(1U, kContextTokensMax))
-                       ->type_name("N");
-    verb->add_flag("--llama", o.llama, "Measure by the definition of llama.cpp's perplexity tool")
-        ->excludes(stride);
+    verb->add_option("--stride", o.stride,
+                     "Tokens from one window to the next (default: half a window)")
+        ->check(between(1U, kContextTokensMax))
+        ->type_name("N");
+    verb->add_flag("--llama", o.llama, "Measure by the definition of llama.cpp's perplexity tool");
     verb->add_option("--windows", o.windows_max, "Stop after so many windows (default: all)")
         ->check(between(1U, kPplWindowsMax))
         ->type_name("N");
@@ -250,8 +271,8 @@ void declare(Parsing& p) {
     add_listings(p);
     add_token(p);
     add_ppl(p);
-    p.version_verb = add_verb(p.root, "version", "Print the version and what it was built for",
-                              help::kVersion);
+    p.version_verb =
+        add_verb(p.root, "version", "Print the version and what it was built for", help::kVersion);
     p.version_verb->add_flag("--json", p.version.json, "Print JSON");
     lay_out(p.root);
 }
@@ -285,8 +306,8 @@ Result<std::optional<kernels::Isa>> chosen_isa(const std::string& name) {
         for (const auto known : {kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avxvnni,
                                  kernels::Isa::avx512}) {
             if (kernels::isa_available(known)) {
-                runs_here += fmt::format("{}{}", runs_here.empty() ? "" : ", ",
-                                         kernels::isa_name(known));
+                runs_here +=
+                    fmt::format("{}{}", runs_here.empty() ? "" : ", ", kernels::isa_name(known));
             }
         }
         return fail(Fault::unavailable, "TRILANE_ISA: this CPU cannot run '{}'; it can run: {}",
@@ -308,6 +329,10 @@ Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& enviro
                     "(e.g. TRILANE_API_KEY=$(openssl rand -hex 24)), or listen on 127.0.0.1",
                     o.host);
     }
+    if (o.no_model && p.serve_verb->count("--model") > 0) {
+        return fail(Fault::invalid, "--model and --no-model are both given; use one");
+    }
+    o.log_level = log_level_from(p.log_level).value_or(o.log_level);
     return {};
 }
 
@@ -346,6 +371,9 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         return p.token;
     }
     if (*p.ppl_verb) {
+        if (p.ppl.llama && p.ppl.stride > 0) {
+            return fail(Fault::invalid, "--llama has no stride: its windows do not overlap");
+        }
         p.ppl.isa = isa;
         p.ppl.model_dirs = dirs;
         return p.ppl;

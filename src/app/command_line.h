@@ -1,5 +1,5 @@
-// The command line: words → a Command, or the text that a person gets instead (help, or what was wrong).
-// Knows the options' names and ranges; does nothing itself.
+// The command line: words → a Command, or the text that a person gets instead (help, or what was
+// wrong). Knows the options' names and ranges; does nothing itself.
 #pragma once
 
 #include <string>

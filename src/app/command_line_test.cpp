@@ -44,10 +44,28 @@ TEST(CommandLine, ServeDefaults) {
 }
 
 TEST(CommandLine, ServeOptionsArrive) {
-    const auto o = options_of<ServeOptions>(
-        parse({"serve", "--host", "::1", "--port", "0", "--model", "m.gguf", "--ctx", "2048",
-               "--slots", "3", "--queue", "5", "--threads", "2", "--api-key", "k", "--cors",
-               "https://a.example", "https://b.example", "--log-level", "warn"}));
+    const auto o = options_of<ServeOptions>(parse({"serve",
+                                                   "--host",
+                                                   "::1",
+                                                   "--port",
+                                                   "0",
+                                                   "--model",
+                                                   "m.gguf",
+                                                   "--ctx",
+                                                   "2048",
+                                                   "--slots",
+                                                   "3",
+                                                   "--queue",
+                                                   "5",
+                                                   "--threads",
+                                                   "2",
+                                                   "--api-key",
+                                                   "k",
+                                                   "--cors",
+                                                   "https://a.example",
+                                                   "https://b.example",
+                                                   "--log-level",
+                                                   "warn"}));
     EXPECT_EQ(o.host, "::1");
     EXPECT_EQ(o.port, 0);
     EXPECT_EQ(o.model, "m.gguf");
@@ -62,8 +80,14 @@ TEST(CommandLine, ServeOptionsArrive) {
 
 TEST(CommandLine, WhatIsOutOfRangeIsAUsageErrorThatNamesTheOption) {
     for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
-             {"--port", "65536"},     {"--port", "-1"},    {"--port", "http"}, {"--ctx", "0"},
-             {"--slots", "0"},        {"--slots", "many"}, {"--queue", "-3"},  {"--threads", "0"},
+             {"--port", "65536"},
+             {"--port", "-1"},
+             {"--port", "http"},
+             {"--ctx", "0"},
+             {"--slots", "0"},
+             {"--slots", "many"},
+             {"--queue", "-3"},
+             {"--threads", "0"},
              {"--log-level", "loud"},
          }) {
         const Stop stop = stop_of(parse({"serve", option, value}));
@@ -117,8 +141,9 @@ TEST(CommandLine, OtherMachinesNeedAKey) {
     const Stop stop = stop_of(parse({"serve", "--host", "0.0.0.0"}));
     EXPECT_EQ(stop.exit_code, kExitUsage);
     EXPECT_THAT(stop.text, HasSubstr("TRILANE_API_KEY"));
-    EXPECT_EQ(options_of<ServeOptions>(parse({"serve", "--host", "0.0.0.0", "--api-key", "k"})).host,
-              "0.0.0.0");
+    EXPECT_EQ(
+        options_of<ServeOptions>(parse({"serve", "--host", "0.0.0.0", "--api-key", "k"})).host,
+        "0.0.0.0");
 }
 
 TEST(CommandLine, ErrorsDoNotRepeatTheKey) {
@@ -172,6 +197,13 @@ TEST(CommandLine, RunTakesSamplingOptions) {
     EXPECT_FALSE(options_of<RunOptions>(parse({"run"})).sampling.seed.has_value());
 }
 
+TEST(CommandLine, NumbersAreNumbers) {
+    for (const char* value : {"nan", "inf", "warm", "", "1x", "-0.1", "2.1"}) {
+        EXPECT_EQ(stop_of(parse({"run", "x", "--temperature", value})).exit_code, kExitUsage)
+            << value;
+    }
+}
+
 TEST(CommandLine, RunTakesTheModelOnce) {
     EXPECT_EQ(stop_of(parse({"run", "-m", "a", "b", "prompt"})).exit_code, kExitUsage);
 }
@@ -179,6 +211,11 @@ TEST(CommandLine, RunTakesTheModelOnce) {
 TEST(CommandLine, ADashIsStandardInput) {
     EXPECT_EQ(options_of<TokenOptions>(parse({"token", "m", "-"})).text, "-");
     EXPECT_EQ(options_of<TokenOptions>(parse({"token", "m", "--", "--text"})).text, "--text");
+}
+
+TEST(CommandLine, AModelAndNoModelContradict) {
+    EXPECT_EQ(stop_of(parse({"serve", "--model", "m", "--no-model"})).exit_code, kExitUsage);
+    EXPECT_TRUE(options_of<ServeOptions>(parse({"serve", "--no-model"})).no_model);
 }
 
 TEST(CommandLine, LlamasDefinitionHasNoStride) {

@@ -157,10 +157,11 @@ Status save(const std::string& path, const Conversation& conversation) {
 Status load(const std::string& path, Conversation& conversation) {
     TRILANE_TRY(const std::string text, read_file(path, kSavedBytesMax));
     TRILANE_TRY(const json::Value saved, json::parse(text));
-    const auto wrong = fail(Fault::invalid,
-                            "{} is no saved conversation: it needs \"messages\", a list of "
-                            "{{\"role\": \"user\" or \"assistant\" or \"system\", \"content\": text}}",
-                            path);
+    const auto wrong =
+        fail(Fault::invalid,
+             "{} is no saved conversation: it needs \"messages\", a list of "
+             "{{\"role\": \"user\" or \"assistant\" or \"system\", \"content\": text}}",
+             path);
     if (!saved.is_object() || !saved.contains("messages") || !saved["messages"].is_array()) {
         return wrong;
     }
@@ -199,8 +200,9 @@ Result<CommandReply> obey_set(std::string_view rest, Conversation& conversation)
 
 Result<CommandReply> obey_system(std::string_view rest, Conversation& conversation) {
     if (rest.empty()) {
-        return CommandReply{conversation.system.empty() ? "No system message. Set one: /system TEXT\n"
-                                                        : conversation.system + '\n'};
+        return CommandReply{conversation.system.empty()
+                                ? "No system message. Set one: /system TEXT\n"
+                                : conversation.system + '\n'};
     }
     conversation.system = rest;
     return CommandReply{};
@@ -221,7 +223,9 @@ Result<CommandReply> obey_file(std::string_view name, std::string_view rest,
     return CommandReply{fmt::format("Loaded {} messages.\n", conversation.messages.size())};
 }
 
-double rate(std::uint32_t tokens, double ms) { return ms > 0 ? 1000.0 * tokens / ms : 0; }
+double rate(std::uint32_t tokens, double ms) {
+    return ms > 0 ? 1000.0 * tokens / ms : 0;
+}
 
 }  // namespace
 
@@ -245,7 +249,9 @@ job::Request next_request(const Conversation& conversation) {
     return request;
 }
 
-bool is_command(std::string_view line) { return trimmed(line).starts_with('/'); }
+bool is_command(std::string_view line) {
+    return trimmed(line).starts_with('/');
+}
 
 Result<CommandReply> obey(std::string_view line, Conversation& conversation) {
     const auto [name, rest] = split_word(trimmed(line));

@@ -41,7 +41,9 @@ DaemonLog::DaemonLog(LogLevel level_min) {
     spdlog::set_default_logger(std::move(logger));
 }
 
-DaemonLog::~DaemonLog() { spdlog::shutdown(); }
+DaemonLog::~DaemonLog() {
+    spdlog::shutdown();
+}
 
 void log_line(LogLevel level, std::string_view text) {
     if (spdlog::logger* logger = spdlog::default_logger_raw()) {

@@ -1,5 +1,5 @@
-// The daemon's log, on standard error. Written by a thread of its own, so that nobody who logs waits
-// for a slow reader; when the reader is slower than the log, the oldest lines are lost.
+// The daemon's log, on standard error. Written by a thread of its own, so that nobody who logs
+// waits for a slow reader; when the reader is slower than the log, the oldest lines are lost.
 #pragma once
 
 #include <string_view>

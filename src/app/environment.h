@@ -10,10 +10,11 @@ namespace trilane::app {
 struct Environment {
     std::string isa;      ///< TRILANE_ISA
     std::string api_key;  ///< TRILANE_API_KEY
-    /// Folders that hold models, first found wins: TRILANE_MODELS_DIR, share/trilane/models beside the
-    /// installed program, models/ of the source tree it was built from.
+    /// Folders that hold models, first found wins: TRILANE_MODELS_DIR, share/trilane/models beside
+    /// the installed program, models/ of the source tree it was built from.
     std::vector<std::string> model_dirs;
-    std::string state_dir;  ///< $XDG_STATE_HOME/trilane or ~/.local/state/trilane; may not exist yet
+    std::string
+        state_dir;  ///< $XDG_STATE_HOME/trilane or ~/.local/state/trilane; may not exist yet
 };
 
 Environment read_environment();

@@ -149,10 +149,10 @@ Status runs_here(const gguf::File& file) {
 
 std::string show_text(const gguf::File& file, const std::string& path, bool tensors) {
     const std::uint64_t weights = weights_of(file);
-    std::string out = fmt::format(
-        "{}\nGGUF v{}, {}, {} metadata entries, {} tensors, {} weights\n", printable(path),
-        file.version(), human_bytes(file.file_bytes()), file.metadata().size(),
-        file.tensors().size(), human_count(weights));
+    std::string out =
+        fmt::format("{}\nGGUF v{}, {}, {} metadata entries, {} tensors, {} weights\n",
+                    printable(path), file.version(), human_bytes(file.file_bytes()),
+                    file.metadata().size(), file.tensors().size(), human_count(weights));
 
     std::vector<std::vector<std::string>> rows{{"METADATA", "TYPE", "VALUE"}};
     for (const gguf::Entry& entry : file.metadata()) {

@@ -1,5 +1,5 @@
-// trilane_greedy MODEL ID,ID,… N: the N likeliest continuations one by one, each with its margin over
-// the second. For comparing our tokens with other engines'; not installed.
+// trilane_greedy MODEL ID,ID,… N: the N likeliest continuations one by one, each with its margin
+// over the second. For comparing our tokens with other engines'; not installed.
 #include <fmt/core.h>
 
 #include <charconv>
@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "app/output.h"
 #include "app/environment.h"
+#include "app/output.h"
 #include "engine/perplexity.h"
 #include "kernels/kernels.h"
 

@@ -9,7 +9,9 @@ namespace {
 std::atomic<bool> g_interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-extern "C" void on_interrupt(int /*signal*/) { g_interrupted.store(true); }
+extern "C" void on_interrupt(int /*signal*/) {
+    g_interrupted.store(true);
+}
 
 }  // namespace
 
@@ -21,10 +23,16 @@ InterruptWatch::InterruptWatch() {
     ::sigaction(SIGINT, &action, &before_);
 }
 
-InterruptWatch::~InterruptWatch() { ::sigaction(SIGINT, &before_, nullptr); }
+InterruptWatch::~InterruptWatch() {
+    ::sigaction(SIGINT, &before_, nullptr);
+}
 
-bool InterruptWatch::interrupted() const { return g_interrupted.load(); }
+bool InterruptWatch::interrupted() const {
+    return g_interrupted.load();
+}
 
-void InterruptWatch::forget() { g_interrupted.store(false); }
+void InterruptWatch::forget() {
+    g_interrupted.store(false);
+}
 
 }  // namespace trilane::app

@@ -3,6 +3,7 @@
 #include <histedit.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
@@ -17,9 +18,11 @@ constexpr int kHistoryLines = 1000;
 
 /// Ctrl-C while typing: drops the line.
 unsigned char drop_line(EditLine* editor, int /*key*/) {
-    const LineInfo* line = el_line(editor);
+    const LineInfoW* line = el_wline(editor);  // counts characters, as the two calls below do
     el_cursor(editor, static_cast<int>(line->lastchar - line->cursor));
     el_deletestr(editor, static_cast<int>(line->lastchar - line->buffer));
+    el_insertstr(editor, "\n");  // a line of nothing would be the end of input
+    std::fputs("^C\n", stdout);
     return CC_NEWLINE;
 }
 
@@ -72,15 +75,16 @@ LineEditor::LineEditor(std::string prompt, std::string history_path)
     state_->editor = el_init("trilane", stdin, stdout, stderr);
     EditLine* editor = state_->editor;
     el_set(editor, EL_CLIENTDATA, state_.get());
-    el_set(editor, EL_PROMPT, +[](EditLine* asking) {
-        State* state = nullptr;
-        el_get(asking, EL_CLIENTDATA, &state);
-        return state->prompt.data();
-    });
+    el_set(
+        editor, EL_PROMPT, +[](EditLine* asking) {
+            State* state = nullptr;
+            el_get(asking, EL_CLIENTDATA, &state);
+            return state->prompt.data();
+        });
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_SIGNAL, 0);
     // While a line is edited Ctrl-C is a key; while an answer runs it is a signal again.
-    el_set(editor, EL_SETTY, "-d", "intr=", nullptr);
+    el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
     el_set(editor, EL_ADDFN, "trilane-drop-line", "Drop the line", drop_line);
     el_set(editor, EL_BIND, "^C", "trilane-drop-line", nullptr);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
@@ -104,9 +108,11 @@ LineEditor::~LineEditor() {
 
 std::optional<std::string> LineEditor::read_line() {
     int length = 0;
+    errno = 0;
     const char* line = el_gets(state_->editor, &length);
     if (line == nullptr || length <= 0) {
-        return std::nullopt;
+        // A signal is no end: Ctrl-C in the moment before the terminal is ours, or kill -INT.
+        return errno == EINTR ? std::optional<std::string>(std::string()) : std::nullopt;
     }
     std::string text(line, static_cast<std::size_t>(length));
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {

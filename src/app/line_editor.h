@@ -1,5 +1,5 @@
-// LineEditor: a line typed at a terminal, with editing and a history that outlives the program. Wraps
-// libedit. Not for input that is no terminal.
+// LineEditor: a line typed at a terminal, with editing and a history that outlives the program.
+// Wraps libedit. Not for input that is no terminal.
 #pragma once
 
 #include <memory>

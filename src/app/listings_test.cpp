@@ -46,7 +46,9 @@ TEST(Listings, ABrokenFileIsListedWithItsFault) {
     std::remove(path.c_str());
 }
 
-TEST(Listings, NoModelsIsSaid) { EXPECT_THAT(models_text({}), HasSubstr("No models found")); }
+TEST(Listings, NoModelsIsSaid) {
+    EXPECT_THAT(models_text({}), HasSubstr("No models found"));
+}
 
 TEST(Listings, GgufShowSaysWhatIsInTheFile) {
     const auto file = gguf::File::open(kNano);

@@ -20,8 +20,7 @@ void log_end(const std::string& request_id, const job::Event& event) {
                  fmt::format("{}: {} prompt tokens ({} cached), {} generated; queue {:.0f} ms, "
                              "prompt {:.0f} ms, answer {:.0f} ms ({:.1f} tok/s)",
                              request_id, done->usage.prompt_tokens, done->usage.cached_tokens,
-                             done->usage.completion_tokens, t.queue_ms, t.prompt_ms,
-                             t.predicted_ms,
+                             done->usage.completion_tokens, t.queue_ms, t.prompt_ms, t.predicted_ms,
                              tokens_per_second(t.predicted_tokens, t.predicted_ms)));
     } else if (const auto* failed = std::get_if<job::Failed>(&event)) {
         const bool ours = failed->error.fault == Fault::internal;

@@ -79,11 +79,13 @@ Result<ModelFile> find_model(std::string_view name, std::span<const std::string>
     if (name == kBundledName) {
         return fail(Fault::not_found,
                     "the bundled model is not installed; set TRILANE_MODELS_DIR to the folder that "
-                    "holds {}/, or name a GGUF file", kBundledId);
+                    "holds {}/, or name a GGUF file",
+                    kBundledId);
     }
-    return fail(Fault::not_found,
-                "no model or file is called '{}'; known models: {}; or give the path of a GGUF file",
-                name, known.empty() ? "none" : known);
+    return fail(
+        Fault::not_found,
+        "no model or file is called '{}'; known models: {}; or give the path of a GGUF file", name,
+        known.empty() ? "none" : known);
 }
 
 bool names_model(std::string_view name, std::span<const std::string> dirs) {

@@ -19,9 +19,9 @@ struct ModelFile {
     std::string path;
 };
 
-/// The models in `dirs`: `<dir>/<id>.gguf`, or `<dir>/<id>/<anything>.gguf` where it is the folder's only
-/// one (several there are named by file). Sorted by id; of equal ids the first folder's is kept.
-/// Folders that do not exist are empty.
+/// The models in `dirs`: `<dir>/<id>.gguf`, or `<dir>/<id>/<anything>.gguf` where it is the
+/// folder's only one (several there are named by file). Sorted by id; of equal ids the first
+/// folder's is kept. Folders that do not exist are empty.
 std::vector<ModelFile> list_models(std::span<const std::string> dirs);
 
 /// What `name` means: "bundled", an id that list_models gives, or the path of a file.

@@ -55,12 +55,12 @@ std::string models_text(std::span<const ListedModel> models) {
     for (const ListedModel& model : models) {
         const std::string context =
             model.context_tokens > 0 ? fmt::format("{}", model.context_tokens) : "-";
-        rows.push_back({printable(model.file.id), model.architecture,
-                        human_count(model.parameters), human_bytes(model.bytes), context,
-                        model.licence, printable(model.file.path)});
+        rows.push_back({printable(model.file.id), model.architecture, human_count(model.parameters),
+                        human_bytes(model.bytes), context, model.licence,
+                        printable(model.file.path)});
         if (!model.problem.empty()) {
-            problems += fmt::format("{} does not run here: {}\n", printable(model.file.id),
-                                    model.problem);
+            problems +=
+                fmt::format("{} does not run here: {}\n", printable(model.file.id), model.problem);
         }
     }
     return table(rows) + (problems.empty() ? "" : '\n' + problems);
@@ -87,8 +87,8 @@ json::Value models_json(std::span<const ListedModel> models) {
 
 Result<int> perform(const ModelsOptions& options) {
     const std::vector<ListedModel> models = list_with_headers(options.model_dirs);
-    TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(models_json(models)) + '\n'
-                                          : models_text(models)));
+    TRILANE_TRY_STATUS(
+        print(options.json ? json::dump_pretty(models_json(models)) + '\n' : models_text(models)));
     return 0;
 }
 

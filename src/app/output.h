@@ -1,5 +1,5 @@
-// What the verbs write to the terminal: checked writes, and numbers and strange bytes as people read
-// them. Not a log: the daemon's is daemon_log.h.
+// What the verbs write to the terminal: checked writes, and numbers and strange bytes as people
+// read them. Not a log: the daemon's is daemon_log.h.
 #pragma once
 
 #include <cstddef>

@@ -17,8 +17,7 @@ constexpr std::uint64_t kBarWidth = 30;
 
 engine::PplOptions engine_options(const PerplexityOptions& options) {
     engine::PplOptions out;
-    out.definition =
-        options.llama ? engine::PplDefinition::llama : engine::PplDefinition::trilane;
+    out.definition = options.llama ? engine::PplDefinition::llama : engine::PplDefinition::trilane;
     out.context_tokens = options.context_tokens;
     out.stride = options.stride;
     out.windows_max = options.windows_max;
@@ -39,7 +38,8 @@ std::string definition_text(const PerplexityOptions& options) {
         return "llama.cpp's: windows without overlap, the first token of each replaced by BOS, the "
                "second half of each scored";
     }
-    return "every token scored once, in the first window that holds it; each window begins with BOS "
+    return "every token scored once, in the first window that holds it; each window begins with "
+           "BOS "
            "where the vocabulary has one";
 }
 
@@ -51,9 +51,8 @@ void show_progress(std::uint64_t done, std::uint64_t all, const engine::PplResul
     const std::uint64_t filled = all > 0 ? done * kBarWidth / all : kBarWidth;
     std::string bar(filled, '#');
     bar.resize(kBarWidth, '.');
-    const double left_s = done > 0 ? so_far.seconds * static_cast<double>(all - done) /
-                                         static_cast<double>(done)
-                                   : 0;
+    const double left_s =
+        done > 0 ? so_far.seconds * static_cast<double>(all - done) / static_cast<double>(done) : 0;
     print_error(fmt::format("\r[{}] {}/{} windows, PPL {:.3f}, {:.0f} s left \033[K{}", bar, done,
                             all, so_far.perplexity, left_s, done == all ? "\r\033[K" : ""));
 }

@@ -53,7 +53,8 @@ Result<Ask> understand(const RunOptions& options) {
         }
     }
     if (prompt.empty()) {
-        return fail(Fault::invalid, "the prompt is empty; give one as an argument or on standard input");
+        return fail(Fault::invalid,
+                    "the prompt is empty; give one as an argument or on standard input");
     }
     ask.prompt = std::move(prompt);
     return ask;
@@ -151,17 +152,17 @@ std::string greeting(const job::ModelCard& card) {
                                    printable(card.architecture), human_count(card.parameters),
                                    card.context_tokens);
     if (card.id == kBundledId) {
-        text += "A small story model: it tells small stories and gives short answers. Its facts are "
-                "often wrong.\n";
+        text +=
+            "A small story model: it tells small stories and gives short answers. Its facts are "
+            "often wrong.\n";
     }
     return text + "/help lists the commands; Ctrl-D ends.\n";
 }
 
-/// One message of the person, answered. A failed one is taken back, so that the next can be asked.
-Status answer_message(const RunOptions& options, Conversation& conversation, std::string text,
-                      lane::Lane& lane) {
-    add_message(conversation, job::Role::user, std::move(text));
-    const InterruptWatch watch;
+/// Answers the person's last message. A failed one is taken back, so that the next can be asked.
+Status answer_message(const RunOptions& options, Conversation& conversation, lane::Lane& lane,
+                      InterruptWatch& watch) {
+    watch.forget();
     auto given = print_answer(lane, next_request(conversation), watch);
     if (!given) {
         conversation.messages.pop_back();
@@ -188,6 +189,7 @@ Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
     Conversation conversation = conversation_from(options, ask.model);
     const std::string history = options.state_dir.empty() ? "" : options.state_dir + "/history";
     LineEditor editor(">>> ", history);
+    InterruptWatch watch;
     while (auto line = editor.read_line()) {
         if (line->find_first_not_of(" \t") == std::string::npos) {
             continue;
@@ -200,7 +202,8 @@ Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
             }
             continue;
         }
-        if (const Status answered = answer_message(options, conversation, *line, lane); !answered) {
+        add_message(conversation, job::Role::user, std::move(*line));
+        if (const Status answered = answer_message(options, conversation, lane, watch); !answered) {
             print_error(answered.error().message + '\n');
         }
     }

@@ -75,13 +75,13 @@ Result<Lanes> open_lanes(const ServeOptions& options) {
     TRILANE_TRY(auto opened, lane::open_native(native));
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
     for (const job::ModelCard& card : opened->models()) {
-        log_line(LogLevel::info,
-                 fmt::format("model {}: {}, {} parameters, {}, context {} tokens, {} slots, loaded "
-                             "in {:.0f} ms from {}",
-                             printable(card.id), printable(card.architecture),
-                             human_count(card.parameters), human_bytes(card.bytes),
-                             card.context_tokens, options.slots, took.count(),
-                             printable(model.path)));
+        log_line(
+            LogLevel::info,
+            fmt::format("model {}: {}, {} parameters, {}, context {} tokens, {} slots, loaded "
+                        "in {:.0f} ms from {}",
+                        printable(card.id), printable(card.architecture),
+                        human_count(card.parameters), human_bytes(card.bytes), card.context_tokens,
+                        options.slots, took.count(), printable(model.path)));
     }
     return Lanes{logged(std::move(opened))};
 }
@@ -113,12 +113,14 @@ std::string announcement(const ServeOptions& options, const Lanes& lanes, std::u
         options.api_key.empty() ? "" : " -H \"Authorization: Bearer $TRILANE_API_KEY\"";
     text += fmt::format(
         "\nTry it:\n  curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
-        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Tell me a short "
+        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Tell me "
+        "a short "
         "story about a dog.\"}}], \"max_tokens\": 120}}'\n",
         url_of(everywhere ? "127.0.0.1" : options.host, port), key, printable(model));
     if (model == kBundledId) {
-        text += "\ntrilane-nano is a small story model: small stories, short answers, and facts that "
-                "are often wrong.\n";
+        text +=
+            "\ntrilane-nano is a small story model: small stories, short answers, and facts that "
+            "are often wrong.\n";
     }
     return text;
 }
@@ -126,8 +128,10 @@ std::string announcement(const ServeOptions& options, const Lanes& lanes, std::u
 /// Ends in order: no new requests, running answers to their end or the end of patience, then the
 /// lanes. A second signal ends the process as it stands.
 void shut_down(gateway::Gateway& gateway, const Lanes& lanes, const StopSignals& signals) {
-    log_line(LogLevel::info, fmt::format("stopping: running answers have {} s; a second signal ends "
-                                         "at once", kPatience.count() / 1000));
+    log_line(LogLevel::info,
+             fmt::format("stopping: running answers have {} s; a second signal ends "
+                         "at once",
+                         kPatience.count() / 1000));
     std::atomic<bool> stopped = false;
     std::thread stopper([&] {
         gateway.stop(kPatience);
@@ -145,14 +149,6 @@ void shut_down(gateway::Gateway& gateway, const Lanes& lanes, const StopSignals&
     stopper.join();
 }
 
-Result<std::unique_ptr<gateway::Gateway>> start_gateway(const ServeOptions& options, Lanes lanes) {
-    auto started = gateway::Gateway::start(gateway_options(options), std::move(lanes));
-    if (!started && started.error().fault == Fault::unavailable) {
-        return fail(Fault::unavailable, "{}; --port chooses another port", started.error().message);
-    }
-    return started;
-}
-
 }  // namespace
 
 Result<int> perform(const ServeOptions& options) {
@@ -160,13 +156,12 @@ Result<int> perform(const ServeOptions& options) {
     const DaemonLog log(options.log_level);
     log_line(LogLevel::info, fmt::format("trilane {} ({})", version_number(), source_revision()));
     TRILANE_TRY(const Lanes lanes, open_lanes(options));
-    TRILANE_TRY(const auto gateway, start_gateway(options, lanes));
+    TRILANE_TRY(const auto gateway, gateway::Gateway::start(gateway_options(options), lanes));
     if (!print(announcement(options, lanes, gateway->port()))) {
         log_line(LogLevel::warn, "standard output is closed");
     }
-    log_line(LogLevel::info,
-             fmt::format("listening on {}{}", url_of(options.host, gateway->port()),
-                         options.api_key.empty() ? "" : ", with a key"));
+    log_line(LogLevel::info, fmt::format("listening on {}{}", url_of(options.host, gateway->port()),
+                                         options.api_key.empty() ? "" : ", with a key"));
     signals.wait();
     shut_down(*gateway, lanes, signals);
     log_line(LogLevel::info, "stopped");

@@ -46,8 +46,8 @@ Result<int> perform(const TokenOptions& options) {
     if (text == "-") {
         TRILANE_TRY(text, read_stdin(kTextBytesMax));
     }
-    const auto ids = tokenizer->encode(
-        text, {.add_special = !options.no_bos, .parse_special = options.special});
+    const auto ids =
+        tokenizer->encode(text, {.add_special = !options.no_bos, .parse_special = options.special});
     TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(tokens_json(*tokenizer, ids)) + '\n'
                                           : tokens_text(*tokenizer, ids)));
     return 0;

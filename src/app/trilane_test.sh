@@ -71,7 +71,7 @@ expect "models" 0 '"trilane-nano"' "$trilane" models --json
 expect "gguf show" 0 "Trilane runs this file." "$trilane" gguf show trilane-nano
 expect "gguf show of something else" 1 "trilane: " "$trilane" gguf show "$0"
 expect "token" 0 "5 tokens" "$trilane" token trilane-nano "Once upon a time"
-expect "token from a pipe" 0 '"count": 5' "$trilane" token trilane-nano - --json <<<"Once upon a time."
+expect "token from a pipe" 0 '"count": 6' "$trilane" token trilane-nano - --json <<<"Once upon a time."
 expect "no room for output" 1 "standard output" bash -c '"$1" models >/dev/full' _ "$trilane"
 
 printf 'Once upon a time there was a fox. %.0s' {1..40} >"$dir/text"

@@ -1,5 +1,5 @@
-// The verbs of the command line, one overload each, one file each. Every one returns the exit code of
-// a good run, or the Error that main prints.
+// The verbs of the command line, one overload each, one file each. Every one returns the exit code
+// of a good run, or the Error that main prints.
 #pragma once
 
 #include "app/options.h"

@@ -27,9 +27,13 @@ kernels::Isa chosen(std::optional<kernels::Isa> forced) {
 
 }  // namespace
 
-std::string version_number() { return TRILANE_VERSION; }
+std::string version_number() {
+    return TRILANE_VERSION;
+}
 
-std::string source_revision() { return kGitRevision; }
+std::string source_revision() {
+    return kGitRevision;
+}
 
 std::string version_text(std::optional<kernels::Isa> forced) {
     std::string tables;

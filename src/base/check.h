@@ -1,4 +1,5 @@
-// TRILANE_CHECK: our own bugs end the process at once, in every build. Never on file or wire content.
+// TRILANE_CHECK: our own bugs end the process at once, in every build. Never on file or wire
+// content.
 #pragma once
 
 namespace trilane {

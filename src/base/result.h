@@ -53,11 +53,11 @@ template <class... Args>
 // NOLINTBEGIN(bugprone-macro-parentheses): `name` is a declaration and cannot be parenthesised.
 #define TRILANE_TRY_JOIN2(a, b) a##b
 #define TRILANE_TRY_JOIN(a, b) TRILANE_TRY_JOIN2(a, b)
-#define TRILANE_TRY_IMPL(held, name, expr)                   \
-    auto held = (expr);                                      \
-    if (!(held)) {                                           \
+#define TRILANE_TRY_IMPL(held, name, expr)              \
+    auto held = (expr);                                 \
+    if (!(held)) {                                      \
         return tl::unexpected(std::move(held).error()); \
-    }                                                        \
+    }                                                   \
     name = *std::move(held)
 
 /// Binds `name` to the value of `expr`, or returns its Error from the enclosing function.
@@ -65,11 +65,11 @@ template <class... Args>
 #define TRILANE_TRY(name, expr) TRILANE_TRY_IMPL(TRILANE_TRY_JOIN(held_, __LINE__), name, expr)
 
 /// The same for a Status: returns its Error from the enclosing function, or goes on.
-#define TRILANE_TRY_STATUS(expr)                                      \
-    do {                                                              \
-        auto trilane_held_status = (expr);                            \
-        if (!trilane_held_status) {                                   \
+#define TRILANE_TRY_STATUS(expr)                                           \
+    do {                                                                   \
+        auto trilane_held_status = (expr);                                 \
+        if (!trilane_held_status) {                                        \
             return tl::unexpected(std::move(trilane_held_status).error()); \
-        }                                                             \
+        }                                                                  \
     } while (false)
 // NOLINTEND(bugprone-macro-parentheses)

@@ -221,13 +221,13 @@ Result<Value> unique(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto pairs, keyed(host, *list, path, bound.flag(0, false)));
     std::vector<Value> seen;
     std::vector<Value> kept;
-    for (const auto& [key, element] : pairs) {
+    for (const auto& pair : pairs) {
         const bool known = std::any_of(seen.begin(), seen.end(), [&](const Value& other) {
-            return equals(host.heap, other, key);
+            return equals(host.heap, other, pair.first);
         });
         if (!known) {
-            seen.push_back(key);
-            kept.push_back(element);
+            seen.push_back(pair.first);
+            kept.push_back(pair.second);
         }
     }
     return Value(host.heap.list(std::move(kept)));

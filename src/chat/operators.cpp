@@ -535,7 +535,8 @@ Result<Value> slice(Heap& heap, const Value& object, const Value& start, const V
     }
     for (const Value* bound : {&start, &stop, &step}) {
         if (!bound->none() && !bound->integer()) {
-            return Value();
+            return fail(Fault::invalid, "a slice needs integers or none, not {}",
+                        type_name(*bound));
         }
     }
     const std::int64_t stride = step.none() ? 1 : *step.integer();
@@ -558,7 +559,7 @@ Result<Value> slice(Heap& heap, const Value& object, const Value& start, const V
              [&](std::size_t i) { out.append(*text, offsets[i], offsets[i + 1] - offsets[i]); });
         return heap.text(std::move(out));
     }
-    return Value();
+    return fail(Fault::invalid, "{} cannot be sliced", type_name(object));
 }
 
 void dict_set(Heap& heap, Dict& dict, const Value& key, Value value) {

@@ -29,7 +29,7 @@ Result<List*> iterate(Heap& heap, const Value& value);
 Result<Value> item(Heap& heap, const Value& object, const Value& index);
 /// object.name for what is stored or computed, methods first. `name` must live in the program.
 Result<Value> attribute(Heap& heap, const Value& object, const std::string& name);
-/// object[start:stop:step]; undefined and none bounds are open.
+/// object[start:stop:step]; bounds that are none are open.
 Result<Value> slice(Heap& heap, const Value& object, const Value& start, const Value& stop,
                     const Value& step);
 

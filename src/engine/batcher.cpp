@@ -16,8 +16,8 @@ double ms_between(Batcher::Clock::time_point from, Batcher::Clock::time_point to
 
 }  // namespace
 
-Batcher::Batcher(const model::Model& model, os::ThreadTeam& team, const token::Tokenizer& tokenizer, model::KvCache kv,
-                 model::Workspace workspace, const Options& options)
+Batcher::Batcher(const model::Model& model, os::ThreadTeam& team, const token::Tokenizer& tokenizer,
+                 model::KvCache kv, model::Workspace workspace, const Options& options)
     : model_(model),
       team_(team),
       tokenizer_(tokenizer),
@@ -31,22 +31,27 @@ Batcher::Batcher(const model::Model& model, os::ThreadTeam& team, const token::T
     thread_ = std::thread([this] { loop(); });
 }
 
-Batcher::~Batcher() { stop(0); }
+Batcher::~Batcher() {
+    stop(0);
+}
 
 Status Batcher::submit(std::vector<Generation> generations) {
     for (const Generation& generation : generations) {
         if (generation.prompt.empty()) {
             return fail(Fault::invalid, "the prompt is empty; it needs at least one token");
         }
-        if (generation.prompt.size() + (generation.max_tokens > 0 ? 1 : 0) > options_.context_tokens) {
+        if (generation.prompt.size() + (generation.max_tokens > 0 ? 1 : 0) >
+            options_.context_tokens) {
             return fail(Fault::invalid,
-                        "the prompt has {} tokens, but the context holds {} for prompt and answer; shorten the "
+                        "the prompt has {} tokens, but the context holds {} for prompt and answer; "
+                        "shorten the "
                         "prompt or start with a larger --ctx",
                         generation.prompt.size(), options_.context_tokens);
         }
         for (const token::Id id : generation.prompt) {
             if (id < 0 || static_cast<std::uint32_t>(id) >= model_.config().vocab) {
-                return fail(Fault::invalid, "token id {} is outside the vocabulary of {}", id, model_.config().vocab);
+                return fail(Fault::invalid, "token id {} is outside the vocabulary of {}", id,
+                            model_.config().vocab);
             }
         }
     }
@@ -57,7 +62,9 @@ Status Batcher::submit(std::vector<Generation> generations) {
             return fail(Fault::unavailable, "the engine is stopping; try again when it is back");
         }
         if (queue_.size() + generations.size() > options_.queue_max) {
-            return fail(Fault::exhausted, "{} generations wait already and {} more do not fit the queue of {}; try again later",
+            return fail(Fault::exhausted,
+                        "{} generations wait already and {} more do not fit the queue of {}; try "
+                        "again later",
                         queue_.size(), generations.size(), options_.queue_max);
         }
         for (Generation& generation : generations) {
@@ -163,7 +170,8 @@ void Batcher::drop_cancelled() {
 }
 
 void Batcher::admit() {
-    while (std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.running == nullptr; })) {
+    while (std::any_of(slots_.begin(), slots_.end(),
+                       [](const Slot& s) { return s.running == nullptr; })) {
         auto queued = next_admissible();
         if (!queued.has_value()) {
             return;
@@ -174,19 +182,21 @@ void Batcher::admit() {
 
 std::optional<Batcher::Queued> Batcher::next_admissible() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto at = std::find_if(queue_.begin(), queue_.end(),
-                                 [&](const Queued& queued) { return !twin_is_being_read(queued.generation); });
+    const auto at = std::find_if(queue_.begin(), queue_.end(), [&](const Queued& queued) {
+        return !twin_is_being_read(queued.generation);
+    });
     if (at == queue_.end()) {
         return std::nullopt;
     }
     Queued queued = std::move(*at);
     queue_.erase(at);
-    busy_.fetch_add(1, std::memory_order_relaxed);  // stop() must not find a gap between queue and slot
+    busy_.fetch_add(
+        1, std::memory_order_relaxed);  // stop() must not find a gap between queue and slot
     return queued;
 }
 
-/// Whether another slot is reading a prompt that begins like this one further than it has come: then
-/// waiting for it and copying its cache is cheaper than reading the same tokens twice.
+/// Whether another slot is reading a prompt that begins like this one further than it has come:
+/// then waiting for it and copying its cache is cheaper than reading the same tokens twice.
 bool Batcher::twin_is_being_read(const Generation& generation) const {
     if (generation.prompt_logprobs) {
         return false;
@@ -195,7 +205,8 @@ bool Batcher::twin_is_being_read(const Generation& generation) const {
         if (slot.running == nullptr || slot.running->drawn > 0) {
             return false;
         }
-        const std::size_t shared = common_prefix(slot.running->generation.prompt, generation.prompt);
+        const std::size_t shared =
+            common_prefix(slot.running->generation.prompt, generation.prompt);
         // The last token of a prompt is always run, so it is not worth a wait.
         const std::size_t useful = std::min(shared, generation.prompt.size() - 1);
         return useful >= kSharedTokensMin && useful > slot.session.tokens().size();
@@ -208,7 +219,9 @@ Batcher::Slot& Batcher::place(const Generation& generation) {
     Slot* best = nullptr;
     std::size_t best_shared = 0;
     for (Slot& slot : slots_) {
-        const std::size_t shared = generation.prompt_logprobs ? 0 : common_prefix(slot.session.tokens(), generation.prompt);
+        const std::size_t shared = generation.prompt_logprobs
+                                       ? 0
+                                       : common_prefix(slot.session.tokens(), generation.prompt);
         if (shared > best_shared) {
             best = &slot;
             best_shared = shared;
@@ -218,12 +231,15 @@ Batcher::Slot& Batcher::place(const Generation& generation) {
         }
     }
     TRILANE_CHECK(oldest != nullptr);
-    // In place when most of the slot's timeline goes on; else its own conversation would lose its cache.
-    if (best != nullptr && best->running == nullptr && 2 * best_shared >= best->session.tokens().size()) {
+    // In place when most of the slot's timeline goes on; else its own conversation would lose its
+    // cache.
+    if (best != nullptr && best->running == nullptr &&
+        2 * best_shared >= best->session.tokens().size()) {
         return *best;
     }
     if (best != nullptr && best != oldest && best_shared >= kSharedTokensMin) {
-        kv_.copy(best->session.slot(), oldest->session.slot(), static_cast<std::uint32_t>(best_shared));
+        kv_.copy(best->session.slot(), oldest->session.slot(),
+                 static_cast<std::uint32_t>(best_shared));
         oldest->session.assume(std::span(generation.prompt).first(best_shared));
     }
     return *oldest;
@@ -237,20 +253,21 @@ void Batcher::start(Queued queued) {
     const std::size_t cached = slot.session.sync(queued.generation.prompt);
     Sampler sampler(queued.generation.sampling, seeds_());
     std::vector<token::Id> timeline = queued.generation.prompt;
-    slot.running = std::make_unique<Running>(Running{.generation = std::move(queued.generation),
-                                                     .session = &slot.session,
-                                                     .sampler = std::move(sampler),
-                                                     .timeline = std::move(timeline),
-                                                     .cached_tokens = static_cast<std::uint32_t>(cached),
-                                                     .queued_at = queued.since,
-                                                     .started_at = Clock::now(),
-                                                     .prompt_done_at = {}});
+    slot.running =
+        std::make_unique<Running>(Running{.generation = std::move(queued.generation),
+                                          .session = &slot.session,
+                                          .sampler = std::move(sampler),
+                                          .timeline = std::move(timeline),
+                                          .cached_tokens = static_cast<std::uint32_t>(cached),
+                                          .queued_at = queued.since,
+                                          .started_at = Clock::now(),
+                                          .prompt_done_at = {}});
     cached_tokens_.fetch_add(cached, std::memory_order_relaxed);
     slot.running->generation.listener->on_start(slot.running->cached_tokens);
 }
 
-/// One token of each writer, then the prompts: the chunk is shared equally, what short prompts leave
-/// goes to the longer ones.
+/// One token of each writer, then the prompts: the chunk is shared equally, what short prompts
+/// leave goes to the longer ones.
 void Batcher::fill_batch() {
     batch_.clear();
     std::vector<Running*> readers;
@@ -265,7 +282,8 @@ void Batcher::fill_batch() {
             readers.push_back(slot.running.get());
         }
     }
-    std::sort(readers.begin(), readers.end(), [](const Running* a, const Running* b) { return a->pending() < b->pending(); });
+    std::sort(readers.begin(), readers.end(),
+              [](const Running* a, const Running* b) { return a->pending() < b->pending(); });
     std::size_t budget = options_.prefill_chunk_tokens;
     for (std::size_t i = 0; i < readers.size(); ++i) {
         const std::size_t share = std::max<std::size_t>(budget / (readers.size() - i), 1);
@@ -310,8 +328,8 @@ void Batcher::take_logits() {
     }
 }
 
-/// Appends this step's tokens to the timeline, reporting the prompt's own log-probabilities when asked.
-/// Returns the first logits row after those of this generation.
+/// Appends this step's tokens to the timeline, reporting the prompt's own log-probabilities when
+/// asked. Returns the first logits row after those of this generation.
 std::size_t Batcher::take_rows(Running& running, std::size_t logits_row_at) {
     const Generation& generation = running.generation;
     const std::size_t first = running.session->tokens().size();
@@ -321,7 +339,8 @@ std::size_t Batcher::take_rows(Running& running, std::size_t logits_row_at) {
         if (generation.prompt_logprobs && !last && running.drawn == 0) {
             generation.listener->on_prompt_token(
                 static_cast<std::uint32_t>(i + 1),
-                with_logprobs(logits_row(logits_row_at), running.timeline[i + 1], generation.top_logprobs.value_or(0)));
+                with_logprobs(logits_row(logits_row_at), running.timeline[i + 1],
+                              generation.top_logprobs.value_or(0)));
         }
         logits_row_at += last || generation.prompt_logprobs ? 1 : 0;
     }
@@ -346,11 +365,13 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
     running.timeline.push_back(id);
     ++running.drawn;
     predicted_tokens_.fetch_add(1, std::memory_order_relaxed);
-    const Sampled sampled = generation.top_logprobs.has_value() ? with_logprobs(logits, id, *generation.top_logprobs)
-                                                                : Sampled{id, std::nullopt, {}};
+    const Sampled sampled = generation.top_logprobs.has_value()
+                                ? with_logprobs(logits, id, *generation.top_logprobs)
+                                : Sampled{id, std::nullopt, {}};
     if (!generation.listener->on_token(sampled)) {
         end(slot, job::FinishReason::stop, std::nullopt);
-    } else if (running.drawn >= generation.max_tokens || running.timeline.size() >= options_.context_tokens) {
+    } else if (running.drawn >= generation.max_tokens ||
+               running.timeline.size() >= options_.context_tokens) {
         end(slot, job::FinishReason::length, std::nullopt);
     }
 }
@@ -361,9 +382,13 @@ void Batcher::end(Slot& slot, job::FinishReason reason, std::optional<Error> err
     const auto now = Clock::now();
     const bool prompt_done = running->prompt_done_at != Clock::time_point{};
     const auto prompt_end = prompt_done ? running->prompt_done_at : now;
-    Ending ending{.error = std::move(error), .reason = reason, .cached_tokens = running->cached_tokens, .timings = {}};
+    Ending ending{.error = std::move(error),
+                  .reason = reason,
+                  .cached_tokens = running->cached_tokens,
+                  .timings = {}};
     ending.timings.queue_ms = ms_between(running->queued_at, running->started_at);
-    ending.timings.prompt_tokens = static_cast<std::uint32_t>(running->generation.prompt.size()) - running->cached_tokens;
+    ending.timings.prompt_tokens =
+        static_cast<std::uint32_t>(running->generation.prompt.size()) - running->cached_tokens;
     ending.timings.prompt_ms = ms_between(running->started_at, prompt_end);
     ending.timings.predicted_tokens = static_cast<std::uint32_t>(running->drawn);
     ending.timings.predicted_ms = ms_between(prompt_end, now);

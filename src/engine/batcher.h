@@ -24,9 +24,10 @@ public:
     using Clock = std::chrono::steady_clock;
 
     /// `options` has its defaults filled in; `kv` and `workspace` fit them.
-    /// **Threads:** starts one; the destructor joins it. `model`, `team` and `tokenizer` must outlive it.
-    Batcher(const model::Model& model, os::ThreadTeam& team, const token::Tokenizer& tokenizer, model::KvCache kv,
-            model::Workspace workspace, const Options& options);
+    /// **Threads:** starts one; the destructor joins it. `model`, `team` and `tokenizer` must
+    /// outlive it.
+    Batcher(const model::Model& model, os::ThreadTeam& team, const token::Tokenizer& tokenizer,
+            model::KvCache kv, model::Workspace workspace, const Options& options);
     ~Batcher();
     Batcher(const Batcher&) = delete;
     Batcher& operator=(const Batcher&) = delete;
@@ -48,14 +49,16 @@ private:
         Sampler sampler;
         std::vector<token::Id> timeline;  ///< prompt, then what was drawn
         std::size_t drawn = 0;
-        std::size_t rows = 0;             ///< tokens of this step's batch
+        std::size_t rows = 0;  ///< tokens of this step's batch
         std::uint32_t cached_tokens = 0;
         Clock::time_point queued_at;
         Clock::time_point started_at;
         Clock::time_point prompt_done_at;
 
         /// Tokens that are known but not yet run.
-        [[nodiscard]] std::size_t pending() const { return timeline.size() - session->tokens().size(); }
+        [[nodiscard]] std::size_t pending() const {
+            return timeline.size() - session->tokens().size();
+        }
     };
 
     /// A slot as the scheduler sees it.

@@ -1,5 +1,5 @@
-// The engine under several requests at once, on the bundled model: batched equals single, prefixes are
-// reused, cancels and limits end one request and nobody else's.
+// The engine under several requests at once, on the bundled model: batched equals single, prefixes
+// are reused, cancels and limits end one request and nobody else's.
 
 #include <gtest/gtest.h>
 
@@ -60,7 +60,8 @@ Generation greedy_generation(std::vector<token::Id> prompt, std::uint32_t max_to
     return generation;
 }
 
-std::future<Heard> submit(Engine& engine, Generation generation, std::function<bool(std::size_t)> after = {}) {
+std::future<Heard> submit(Engine& engine, Generation generation,
+                          std::function<bool(std::size_t)> after = {}) {
     auto collector = std::make_unique<Collector>(std::move(after));
     auto future = collector->future();
     generation.listener = std::move(collector);
@@ -69,7 +70,8 @@ std::future<Heard> submit(Engine& engine, Generation generation, std::function<b
     return future;
 }
 
-std::unique_ptr<Engine> open(std::uint32_t slots, std::uint32_t queue = 64, std::uint32_t chunk = 32) {
+std::unique_ptr<Engine> open(std::uint32_t slots, std::uint32_t queue = 64,
+                             std::uint32_t chunk = 32) {
     Options options;
     options.slots = slots;
     options.queue_max = queue;
@@ -221,7 +223,9 @@ TEST(Batcher, TheContextEndsAnAnswerByLength) {
 
 TEST(Batcher, AListenerMayStop) {
     const auto engine = open(1);
-    const Heard heard = submit(*engine, greedy_generation(prompt_of(1, 6), 50), [](std::size_t n) { return n < 3; }).get();
+    const Heard heard = submit(*engine, greedy_generation(prompt_of(1, 6), 50), [](std::size_t n) {
+                            return n < 3;
+                        }).get();
     EXPECT_EQ(heard.ids.size(), 3u);
     EXPECT_EQ(heard.ending.reason, job::FinishReason::stop);
 }

@@ -26,14 +26,15 @@ Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const Opti
     TRILANE_TRY(state->loaded, Loaded::open(path, o.threads, o.isa));
     Loaded& loaded = *state->loaded;
     const model::Config& config = loaded.model.config();
-    o.context_tokens = o.context_tokens == 0 ? config.context_tokens : std::min(o.context_tokens, config.context_tokens);
+    o.context_tokens = o.context_tokens == 0 ? config.context_tokens
+                                             : std::min(o.context_tokens, config.context_tokens);
     o.threads = loaded.team->size();
     o.isa = loaded.model.kernels().isa;
     TRILANE_TRY(auto kv, model::KvCache::make(config, o.slots, o.context_tokens));
-    TRILANE_TRY(auto workspace,
-                model::Workspace::make(config, o.prefill_chunk_tokens + o.slots, o.context_tokens, o.threads));
-    state->batcher = std::make_unique<Batcher>(loaded.model, *loaded.team, *loaded.tokenizer, std::move(kv),
-                                               std::move(workspace), o);
+    TRILANE_TRY(auto workspace, model::Workspace::make(config, o.prefill_chunk_tokens + o.slots,
+                                                       o.context_tokens, o.threads));
+    state->batcher = std::make_unique<Batcher>(loaded.model, *loaded.team, *loaded.tokenizer,
+                                               std::move(kv), std::move(workspace), o);
     return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
 
@@ -43,18 +44,32 @@ Status Engine::submit(Generation generation) {
     return submit(std::move(one));
 }
 
-Status Engine::submit(std::vector<Generation> generations) { return state_->batcher->submit(std::move(generations)); }
+Status Engine::submit(std::vector<Generation> generations) {
+    return state_->batcher->submit(std::move(generations));
+}
 
-void Engine::stop(std::uint32_t patience_ms) { state_->batcher->stop(patience_ms); }
+void Engine::stop(std::uint32_t patience_ms) {
+    state_->batcher->stop(patience_ms);
+}
 
-Snapshot Engine::snapshot() const { return state_->batcher->snapshot(); }
+Snapshot Engine::snapshot() const {
+    return state_->batcher->snapshot();
+}
 
-const Options& Engine::options() const { return state_->options; }
+const Options& Engine::options() const {
+    return state_->options;
+}
 
-const model::Model& Engine::model() const { return state_->loaded->model; }
+const model::Model& Engine::model() const {
+    return state_->loaded->model;
+}
 
-const gguf::File& Engine::file() const { return *state_->loaded->file; }
+const gguf::File& Engine::file() const {
+    return *state_->loaded->file;
+}
 
-const std::shared_ptr<const token::Tokenizer>& Engine::tokenizer() const { return state_->loaded->tokenizer; }
+const std::shared_ptr<const token::Tokenizer>& Engine::tokenizer() const {
+    return state_->loaded->tokenizer;
+}
 
 }  // namespace trilane::engine

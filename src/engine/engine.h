@@ -27,9 +27,10 @@ class Model;
 namespace trilane::engine {
 
 struct Options {
-    std::uint32_t context_tokens = 0;  ///< per request, prompt + answer; 0 = what the model was made for
-    std::uint32_t slots = 8;           ///< requests that generate at once
-    std::uint32_t queue_max = 64;      ///< requests that may wait for a slot
+    std::uint32_t context_tokens =
+        0;                    ///< per request, prompt + answer; 0 = what the model was made for
+    std::uint32_t slots = 8;  ///< requests that generate at once
+    std::uint32_t queue_max = 64;              ///< requests that may wait for a slot
     std::uint32_t prefill_chunk_tokens = 128;  ///< prompt tokens read per step while others decode
     std::size_t threads = 0;                   ///< 0 = the cores this process may use
     std::optional<kernels::Isa> isa;           ///< absent = the best this CPU has
@@ -89,15 +90,16 @@ struct Snapshot {
 
 class Engine {
 public:
-    /// Maps the file, builds the tokenizer, packs the weights, reserves the KV cache, starts the thread.
-    /// **Errors:** those of the file and tokenizer; invalid for architectures or tensor types it does
-    /// not know (named); exhausted when the KV cache cannot be had.
+    /// Maps the file, builds the tokenizer, packs the weights, reserves the KV cache, starts the
+    /// thread.
+    /// **Errors:** those of the file and tokenizer; invalid for architectures or tensor types it
+    /// does not know (named); exhausted when the KV cache cannot be had.
     static Result<std::unique_ptr<Engine>> load(const std::string& path, const Options& options);
     ~Engine();  ///< fails what still runs and joins
 
     /// Queues the generation; its listener hears the rest. **Threads:** any.
-    /// **Errors:** exhausted (queue full), invalid (empty prompt, prompt does not fit the context, an
-    /// id outside the vocabulary), unavailable (stopping). The listener hears nothing then.
+    /// **Errors:** exhausted (queue full), invalid (empty prompt, prompt does not fit the context,
+    /// an id outside the vocabulary), unavailable (stopping). The listener hears nothing then.
     Status submit(Generation generation);
     /// All of them or none: several choices of one request.
     Status submit(std::vector<Generation> generations);

@@ -1,5 +1,5 @@
-// Text in, text out: the bundled models tell the stories that were written down for them, and perplexity
-// is what its definitions say.
+// Text in, text out: the bundled models tell the stories that were written down for them, and
+// perplexity is what its definitions say.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,8 @@ namespace trilane::engine {
 namespace {
 
 constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
-constexpr const char* kStories = TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf";
+constexpr const char* kStories =
+    TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf";
 
 std::string read_text(const std::string& path) {
     std::ifstream in(path);
@@ -26,7 +27,8 @@ std::string read_text(const std::string& path) {
 
 TEST(Golden, Stories260KTellsTheWholeStory) {
     const auto loaded = Loaded::open(kStories, 1, std::nullopt).value();
-    const std::string expected = read_text(TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/expected_greedy_200.txt");
+    const std::string expected =
+        read_text(TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/expected_greedy_200.txt");
     std::vector<token::Id> ids = loaded->tokenizer->encode("Once upon a time", {});
     const auto steps = greedy(kStories, ids, 200, {}).value();
     for (const GreedyStep& step : steps) {
@@ -41,20 +43,23 @@ TEST(Golden, Stories260KTellsTheWholeStory) {
 
 TEST(Golden, NanoPromptsEncodeAsWrittenDown) {
     const auto loaded = Loaded::open(kNano, 1, std::nullopt).value();
-    const auto golden = json::parse(read_text(TRILANE_SOURCE_DIR "/models/trilane-nano/golden.json")).value();
+    const auto golden =
+        json::parse(read_text(TRILANE_SOURCE_DIR "/models/trilane-nano/golden.json")).value();
     for (const auto& entry : golden) {
         const auto prompt = entry["prompt"].get<std::string>();
         EXPECT_EQ(loaded->tokenizer->encode(prompt, {.add_special = true, .parse_special = true}),
                   entry["ids"].get<std::vector<token::Id>>());
-        EXPECT_EQ(loaded->tokenizer->decode(entry["greedy_ids"].get<std::vector<token::Id>>(), true),
-                  entry["greedy_text"].get<std::string>());
+        EXPECT_EQ(
+            loaded->tokenizer->decode(entry["greedy_ids"].get<std::vector<token::Id>>(), true),
+            entry["greedy_text"].get<std::string>());
     }
 }
 
 std::string long_text() {
     std::string text;
     for (int i = 0; i < 12; ++i) {
-        text += "Once upon a time there was a little dog who lived near the river number " + std::to_string(i) + ".\n";
+        text += "Once upon a time there was a little dog who lived near the river number " +
+                std::to_string(i) + ".\n";
     }
     return text;
 }
@@ -69,9 +74,12 @@ TEST(Perplexity, DependsOnTheDefinitionButNotOnThreadsOrChunks) {
     EXPECT_EQ(one.nll_sum, two.nll_sum);
     EXPECT_GT(one.perplexity, 1.0);
     EXPECT_LT(one.perplexity, 200.0);
-    EXPECT_NEAR(one.perplexity, std::exp(one.nll_sum / static_cast<double>(one.tokens_scored)), 1e-9);
-    EXPECT_NEAR(one.bits_per_byte, one.nll_sum / std::log(2.0) / static_cast<double>(one.text_bytes_scored), 1e-9);
-    EXPECT_EQ(one.text_bytes_scored, long_text().size());  // BOS lets every token of the text be scored, once
+    EXPECT_NEAR(one.perplexity, std::exp(one.nll_sum / static_cast<double>(one.tokens_scored)),
+                1e-9);
+    EXPECT_NEAR(one.bits_per_byte,
+                one.nll_sum / std::log(2.0) / static_cast<double>(one.text_bytes_scored), 1e-9);
+    EXPECT_EQ(one.text_bytes_scored,
+              long_text().size());  // BOS lets every token of the text be scored, once
     options.definition = PplDefinition::llama;
     const PplResult llama = perplexity(kNano, long_text(), options, {}).value();
     EXPECT_EQ(llama.tokens_scored, llama.windows * (64 - 32 - 1));
@@ -82,7 +90,9 @@ TEST(Perplexity, AStrideScoresEveryTokenOnce) {
     options.context_tokens = 48;
     for (const std::uint32_t stride : {11U, 47U}) {
         options.stride = stride;
-        EXPECT_EQ(perplexity(kNano, long_text(), options, {}).value().text_bytes_scored, long_text().size()) << stride;
+        EXPECT_EQ(perplexity(kNano, long_text(), options, {}).value().text_bytes_scored,
+                  long_text().size())
+            << stride;
     }
     options.stride = 48;
     EXPECT_EQ(perplexity(kNano, long_text(), options, {}).error().fault, Fault::invalid);

@@ -13,7 +13,8 @@ Result<std::unique_ptr<Loaded>> Loaded::open(const std::string& path, std::size_
     }
     TRILANE_TRY(loaded->file, gguf::File::open(path));
     TRILANE_TRY(loaded->tokenizer, token::Tokenizer::from_gguf(loaded->file));
-    loaded->team = std::make_unique<os::ThreadTeam>(threads != 0 ? threads : probe::default_threads());
+    loaded->team =
+        std::make_unique<os::ThreadTeam>(threads != 0 ? threads : probe::default_threads());
     TRILANE_TRY(loaded->model, model::Model::load(*loaded->file, *table, *loaded->team));
     if (loaded->tokenizer->size() > loaded->model.config().vocab) {
         return fail(Fault::corrupt, "{}: the tokenizer knows {} tokens, the weights only {}", path,

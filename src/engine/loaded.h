@@ -22,8 +22,8 @@ struct Loaded {
     model::Model model;
 
     /// `threads` 0 = the cores this process may use; no `isa` = the best this CPU has.
-    /// **Errors:** those of the file, tokenizer, config and weights; invalid when the vocabulary of the
-    /// tokenizer and that of the weights differ; unavailable for an ISA this CPU lacks.
+    /// **Errors:** those of the file, tokenizer, config and weights; invalid when the vocabulary of
+    /// the tokenizer and that of the weights differ; unavailable for an ISA this CPU lacks.
     static Result<std::unique_ptr<Loaded>> open(const std::string& path, std::size_t threads,
                                                 std::optional<kernels::Isa> isa);
 };

@@ -20,18 +20,19 @@ struct Runner {
     model::KvCache kv;
     model::Workspace workspace;
 
-    static Result<Runner> make(const std::string& path, std::uint32_t context_tokens, std::size_t threads,
-                               std::optional<kernels::Isa> isa) {
+    static Result<Runner> make(const std::string& path, std::uint32_t context_tokens,
+                               std::size_t threads, std::optional<kernels::Isa> isa) {
         Runner runner;
         TRILANE_TRY(runner.loaded, Loaded::open(path, threads, isa));
         const model::Config& config = runner.loaded->model.config();
         TRILANE_TRY(runner.kv, model::KvCache::make(config, 1, context_tokens));
-        TRILANE_TRY(runner.workspace,
-                    model::Workspace::make(config, kChunkTokens, context_tokens, runner.loaded->team->size()));
+        TRILANE_TRY(runner.workspace, model::Workspace::make(config, kChunkTokens, context_tokens,
+                                                             runner.loaded->team->size()));
         return runner;
     }
 
-    /// Runs `ids` at `first`…; calls take(i, logits) for each of them when `every`, else for the last.
+    /// Runs `ids` at `first`…; calls take(i, logits) for each of them when `every`, else for the
+    /// last.
     template <class Take>
     void run(std::span<const token::Id> ids, std::uint32_t first, bool every, Take take) {
         std::vector<model::BatchToken> batch;
@@ -39,14 +40,16 @@ struct Runner {
             const std::size_t count = std::min<std::size_t>(kChunkTokens, ids.size() - at);
             batch.clear();
             for (std::size_t i = at; i < at + count; ++i) {
-                batch.push_back({ids[i], first + static_cast<std::uint32_t>(i), 0, every || i + 1 == ids.size()});
+                batch.push_back({ids[i], first + static_cast<std::uint32_t>(i), 0,
+                                 every || i + 1 == ids.size()});
             }
             loaded->model.forward(batch, kv, workspace, *loaded->team);
             std::size_t row = 0;
             for (std::size_t i = at; i < at + count; ++i) {
                 if (every || i + 1 == ids.size()) {
-                    take(i, std::span<const float>(workspace.logits.as<float>() + row * workspace.logits_stride,
-                                                   loaded->model.config().vocab));
+                    take(i, std::span<const float>(
+                                workspace.logits.as<float>() + row * workspace.logits_stride,
+                                loaded->model.config().vocab));
                     ++row;
                 }
             }
@@ -54,15 +57,16 @@ struct Runner {
     }
 };
 
-/// One window: tokens as they are run, and the first index whose prediction by its predecessor counts.
+/// One window: tokens as they are run, and the first index whose prediction by its predecessor
+/// counts.
 struct Window {
     std::vector<token::Id> ids;
     std::size_t first_scored = 1;
 };
 
 /// Windows by the definition `trilane`.
-std::vector<Window> own_windows(const std::vector<token::Id>& ids, std::optional<token::Id> bos, std::uint32_t context,
-                                std::uint32_t stride) {
+std::vector<Window> own_windows(const std::vector<token::Id>& ids, std::optional<token::Id> bos,
+                                std::uint32_t context, std::uint32_t stride) {
     std::vector<Window> windows;
     const std::size_t lead = bos.has_value() ? 1 : 0;
     const std::size_t width = context - lead;
@@ -83,7 +87,8 @@ std::vector<Window> own_windows(const std::vector<token::Id>& ids, std::optional
 }
 
 /// Windows by the definition `llama`.
-std::vector<Window> llama_windows(const std::vector<token::Id>& ids, std::optional<token::Id> bos, std::uint32_t context) {
+std::vector<Window> llama_windows(const std::vector<token::Id>& ids, std::optional<token::Id> bos,
+                                  std::uint32_t context) {
     std::vector<Window> windows;
     for (std::size_t begin = 0; begin + context <= ids.size(); begin += context) {
         Window window;
@@ -114,7 +119,8 @@ public:
         r.nll_sum = sum_;
         r.nll_mean = count_ > 0 ? sum_ / n : 0;
         r.perplexity = std::exp(r.nll_mean);
-        const double variance = count_ > 1 ? std::max(squares_ / n - r.nll_mean * r.nll_mean, 0.0) / (n - 1) : 0;
+        const double variance =
+            count_ > 1 ? std::max(squares_ / n - r.nll_mean * r.nll_mean, 0.0) / (n - 1) : 0;
         r.perplexity_error = r.perplexity * std::sqrt(variance);
         r.bits_per_byte = bytes_ > 0 ? sum_ / std::log(2.0) / static_cast<double>(bytes_) : 0;
         r.seconds = seconds;
@@ -128,17 +134,20 @@ private:
     std::uint64_t count_ = 0;
 };
 
-Result<std::vector<Window>> cut(const token::Tokenizer& tokenizer, std::string_view text, const PplOptions& options) {
+Result<std::vector<Window>> cut(const token::Tokenizer& tokenizer, std::string_view text,
+                                const PplOptions& options) {
     const bool own = options.definition == PplDefinition::trilane;
     const auto bos = tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt;
     const std::uint32_t context = options.context_tokens;
     const auto ids = tokenizer.encode(text, {.add_special = !own, .parse_special = false});
     const std::size_t needed = own ? 2 : std::size_t{2} * context;
     if (ids.size() < needed) {
-        return fail(Fault::invalid, "the text has {} tokens; this definition needs at least {}", ids.size(), needed);
+        return fail(Fault::invalid, "the text has {} tokens; this definition needs at least {}",
+                    ids.size(), needed);
     }
-    auto windows = own ? own_windows(ids, bos, context, options.stride == 0 ? context / 2 : options.stride)
-                       : llama_windows(ids, bos, context);
+    auto windows =
+        own ? own_windows(ids, bos, context, options.stride == 0 ? context / 2 : options.stride)
+            : llama_windows(ids, bos, context);
     if (options.windows_max != 0 && windows.size() > options.windows_max) {
         windows.resize(options.windows_max);
     }
@@ -147,21 +156,24 @@ Result<std::vector<Window>> cut(const token::Tokenizer& tokenizer, std::string_v
 
 Status check(const PplOptions& options, const model::Config& config) {
     if (options.context_tokens < 4 || options.context_tokens > config.context_tokens) {
-        return fail(Fault::invalid, "a window of {} tokens is not possible; the model allows 4 to {}", options.context_tokens,
-                    config.context_tokens);
+        return fail(Fault::invalid,
+                    "a window of {} tokens is not possible; the model allows 4 to {}",
+                    options.context_tokens, config.context_tokens);
     }
     if (options.stride > options.context_tokens - 1) {
-        return fail(Fault::invalid, "a stride of {} would skip tokens between windows of {}", options.stride,
-                    options.context_tokens);
+        return fail(Fault::invalid, "a stride of {} would skip tokens between windows of {}",
+                    options.stride, options.context_tokens);
     }
     return {};
 }
 
 }  // namespace
 
-Result<PplResult> perplexity(const std::string& model_path, std::string_view text, const PplOptions& options,
-                             const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress) {
-    TRILANE_TRY(Runner runner, Runner::make(model_path, options.context_tokens, options.threads, options.isa));
+Result<PplResult> perplexity(
+    const std::string& model_path, std::string_view text, const PplOptions& options,
+    const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress) {
+    TRILANE_TRY(Runner runner,
+                Runner::make(model_path, options.context_tokens, options.threads, options.isa));
     TRILANE_TRY_STATUS(check(options, runner.loaded->model.config()));
     const token::Tokenizer& tokenizer = *runner.loaded->tokenizer;
     TRILANE_TRY(const std::vector<Window> windows, cut(tokenizer, text, options));
@@ -175,10 +187,12 @@ Result<PplResult> perplexity(const std::string& model_path, std::string_view tex
                 return;
             }
             const token::Id next = window.ids[i + 1];
-            score.add(log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(next)]),
-                      tokenizer.bytes_of(next, true).size());
+            score.add(
+                log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(next)]),
+                tokenizer.bytes_of(next, true).size());
         });
-        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        const double seconds =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         result = score.result(w + 1, seconds);
         if (progress) {
             progress(w + 1, windows.size(), result);
@@ -187,17 +201,22 @@ Result<PplResult> perplexity(const std::string& model_path, std::string_view tex
     return result;
 }
 
-Result<std::vector<GreedyStep>> greedy(const std::string& model_path, std::span<const token::Id> prompt,
-                                       std::uint32_t steps, const Options& options) {
+Result<std::vector<GreedyStep>> greedy(const std::string& model_path,
+                                       std::span<const token::Id> prompt, std::uint32_t steps,
+                                       const Options& options) {
     const auto context = static_cast<std::uint32_t>(prompt.size()) + steps;
     TRILANE_TRY(Runner runner, Runner::make(model_path, context, options.threads, options.isa));
     const model::Config& config = runner.loaded->model.config();
     if (prompt.empty() || context > config.context_tokens) {
-        return fail(Fault::invalid, "{} prompt tokens and {} steps do not fit 1 to {}", prompt.size(), steps, config.context_tokens);
+        return fail(Fault::invalid, "{} prompt tokens and {} steps do not fit 1 to {}",
+                    prompt.size(), steps, config.context_tokens);
     }
     std::vector<token::Id> ids(prompt.begin(), prompt.end());
-    if (std::any_of(ids.begin(), ids.end(), [&](token::Id id) { return id < 0 || static_cast<std::uint32_t>(id) >= config.vocab; })) {
-        return fail(Fault::invalid, "the prompt holds a token id outside the vocabulary of {}", config.vocab);
+    if (std::any_of(ids.begin(), ids.end(), [&](token::Id id) {
+            return id < 0 || static_cast<std::uint32_t>(id) >= config.vocab;
+        })) {
+        return fail(Fault::invalid, "the prompt holds a token id outside the vocabulary of {}",
+                    config.vocab);
     }
     std::vector<GreedyStep> out;
     std::uint32_t position = 0;

@@ -12,13 +12,19 @@ namespace trilane::engine {
 
 /// Which tokens of a window are scored.
 enum class PplDefinition {
-    /// Windows of `context_tokens` moved by `stride`; each starts with BOS when the vocabulary adds one
-    /// (in place of its first token's slot, not scored); a token is scored once, in the first window
-    /// that holds it, given everything before it there. The text's first token is scored only after BOS.
+    /// Windows of `context_tokens` moved by `stride`; each starts with BOS when the vocabulary adds
+    /// one
+    /// (in place of its first token's slot, not scored); a token is scored once, in the first
+    /// window
+    /// that holds it, given everything before it there. The text's first token is scored only after
+    /// BOS.
     trilane,
-    /// As llama.cpp's perplexity tool without --ppl-stride: the text is encoded once (with BOS when the
-    /// vocabulary adds it), cut into whole windows of n_ctx without overlap, the first token of each
-    /// replaced by BOS, and only its second half scored (positions n_ctx/2 … n_ctx−2 predict the next).
+    /// As llama.cpp's perplexity tool without --ppl-stride: the text is encoded once (with BOS when
+    /// the
+    /// vocabulary adds it), cut into whole windows of n_ctx without overlap, the first token of
+    /// each
+    /// replaced by BOS, and only its second half scored (positions n_ctx/2 … n_ctx−2 predict the
+    /// next).
     llama,
 };
 
@@ -45,8 +51,9 @@ struct PplResult {
 
 /// `progress` is called after each window with (done, all, result so far).
 /// **Errors:** those of loading; invalid when the text is shorter than one window (two for llama).
-Result<PplResult> perplexity(const std::string& model_path, std::string_view text, const PplOptions& options,
-                             const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress);
+Result<PplResult> perplexity(
+    const std::string& model_path, std::string_view text, const PplOptions& options,
+    const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress);
 
 /// Greedy continuation without the batcher: per step the id, and the margin: logit of the likeliest
 /// token minus that of the second. For cross-checks against other engines.
@@ -54,7 +61,8 @@ struct GreedyStep {
     token::Id id = 0;
     float margin = 0;
 };
-Result<std::vector<GreedyStep>> greedy(const std::string& model_path, std::span<const token::Id> prompt,
-                                       std::uint32_t steps, const Options& options);
+Result<std::vector<GreedyStep>> greedy(const std::string& model_path,
+                                       std::span<const token::Id> prompt, std::uint32_t steps,
+                                       const Options& options);
 
 }  // namespace trilane::engine

@@ -9,14 +9,17 @@ namespace trilane::engine {
 namespace {
 
 /// Uniform in [0, 1) with 53 bits, the same on every standard library.
-double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11U) * 0x1.0p-53; }
+double uniform(std::mt19937_64& random) {
+    return static_cast<double>(random() >> 11U) * 0x1.0p-53;
+}
 
 }  // namespace
 
 Sampler::Sampler(job::Sampling sampling, std::uint64_t seed)
     : sampling_(std::move(sampling)), random_(sampling_.seed.value_or(seed)) {}
 
-token::Id Sampler::draw(std::span<const float> logits, std::span<const token::Id> history, std::size_t drawn) {
+token::Id Sampler::draw(std::span<const float> logits, std::span<const token::Id> history,
+                        std::size_t drawn) {
     logits_.assign(logits.begin(), logits.end());
     for (const auto& [id, bias] : sampling_.logit_bias) {
         if (id >= 0 && static_cast<std::size_t>(id) < logits_.size()) {
@@ -35,8 +38,9 @@ token::Id Sampler::draw(std::span<const float> logits, std::span<const token::Id
 
 void Sampler::penalize(std::span<const token::Id> history, std::size_t drawn) {
     if (sampling_.repeat_penalty != 1.0F) {
-        std::vector<token::Id> recent(history.end() - static_cast<std::ptrdiff_t>(std::min(history.size(), kRepeatWindow)),
-                                      history.end());
+        std::vector<token::Id> recent(
+            history.end() - static_cast<std::ptrdiff_t>(std::min(history.size(), kRepeatWindow)),
+            history.end());
         std::sort(recent.begin(), recent.end());
         recent.erase(std::unique(recent.begin(), recent.end()), recent.end());
         for (const token::Id id : recent) {
@@ -50,7 +54,8 @@ void Sampler::penalize(std::span<const token::Id> history, std::size_t drawn) {
             counts[id] += 1.0F;
         }
         for (const auto& [id, count] : counts) {
-            logits_[static_cast<std::size_t>(id)] -= sampling_.presence_penalty + count * sampling_.frequency_penalty;
+            logits_[static_cast<std::size_t>(id)] -=
+                sampling_.presence_penalty + count * sampling_.frequency_penalty;
         }
     }
 }
@@ -67,7 +72,8 @@ void Sampler::keep_top_k() {
     const auto likelier = [](const Candidate& a, const Candidate& b) {
         return a.value != b.value ? a.value > b.value : a.id < b.id;
     };
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k - 1), candidates_.end(), likelier);
+    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k - 1),
+                     candidates_.end(), likelier);
     candidates_.resize(k);
 }
 
@@ -101,7 +107,8 @@ void Sampler::keep_top_p() {
     std::size_t kept = 0;
     while (true) {
         std::partial_sort(candidates_.begin() + static_cast<std::ptrdiff_t>(kept),
-                          candidates_.begin() + static_cast<std::ptrdiff_t>(sorted), candidates_.end(), likelier);
+                          candidates_.begin() + static_cast<std::ptrdiff_t>(sorted),
+                          candidates_.end(), likelier);
         while (kept < sorted && mass < static_cast<double>(sampling_.top_p)) {
             mass += static_cast<double>(candidates_[kept++].value);
         }
@@ -159,7 +166,8 @@ double log_sum_exp(std::span<const float> logits) {
 Sampled with_logprobs(std::span<const float> logits, token::Id id, std::uint32_t top) {
     const double normalizer = log_sum_exp(logits);
     const auto logprob = [&](token::Id t) {
-        return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(t)]) - normalizer);
+        return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(t)]) -
+                                  normalizer);
     };
     Sampled sampled;
     sampled.id = id;
@@ -170,11 +178,12 @@ Sampled with_logprobs(std::span<const float> logits, token::Id id, std::uint32_t
             ids[i] = static_cast<token::Id>(i);
         }
         const std::size_t count = std::min<std::size_t>(top, ids.size());
-        std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(), [&](token::Id a, token::Id b) {
-            const float x = logits[static_cast<std::size_t>(a)];
-            const float y = logits[static_cast<std::size_t>(b)];
-            return x != y ? x > y : a < b;
-        });
+        std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(),
+                          [&](token::Id a, token::Id b) {
+                              const float x = logits[static_cast<std::size_t>(a)];
+                              const float y = logits[static_cast<std::size_t>(b)];
+                              return x != y ? x > y : a < b;
+                          });
         for (std::size_t i = 0; i < count; ++i) {
             sampled.top.emplace_back(ids[i], logprob(ids[i]));
         }

@@ -24,7 +24,8 @@ public:
 
     /// Draws from `logits` ([vocab]). Order: bias, penalties, temperature, top-k, top-p, min-p.
     /// `history` is the prompt and everything drawn so far; the last `drawn` of it were drawn.
-    token::Id draw(std::span<const float> logits, std::span<const token::Id> history, std::size_t drawn);
+    token::Id draw(std::span<const float> logits, std::span<const token::Id> history,
+                   std::size_t drawn);
 
 private:
     struct Candidate {

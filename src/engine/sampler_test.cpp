@@ -83,7 +83,8 @@ TEST(Sampler, PenaltiesLookAtTheRightTokens) {
     presence.presence_penalty = 2.0F;  // hits 2 only
     EXPECT_EQ(Sampler(presence, 1).draw(kLogits, history, 1), 1);
     presence.presence_penalty = 2.0F;
-    EXPECT_EQ(Sampler(presence, 1).draw(kLogits, history, 2), 1);  // 1, 0, 1: the lower id of equals
+    EXPECT_EQ(Sampler(presence, 1).draw(kLogits, history, 2),
+              1);  // 1, 0, 1: the lower id of equals
     auto repeat = sampling(0);
     repeat.repeat_penalty = 4.0F;  // hits both
     EXPECT_EQ(Sampler(repeat, 1).draw(kLogits, history, 1), 3);

@@ -195,9 +195,9 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
     }
     if (!allows(row->methods, call.request.method)) {
         call.headers.push_back({"Allow", std::string(row->methods)});
-        respond(call, http_error(405, fmt::format("{} does not take {}; use {}", path,
-                                                  call.request.method,
-                                                  row->methods.substr(0, row->methods.find(',')))));
+        respond(call, http_error(
+                          405, fmt::format("{} does not take {}; use {}", path, call.request.method,
+                                           row->methods.substr(0, row->methods.find(',')))));
         return;
     }
     if (call.request.method == "OPTIONS") {
@@ -206,8 +206,9 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
     }
     if (row->guarded && !has_key(options_.access, call.request)) {
         call.headers.push_back({"WWW-Authenticate", "Bearer"});
-        respond(call, http_error(401, "this server asks for an API key: send the header "
-                                      "'Authorization: Bearer KEY' with the right one"));
+        respond(call, http_error(401,
+                                 "this server asks for an API key: send the header "
+                                 "'Authorization: Bearer KEY' with the right one"));
         return;
     }
     route(std::move(call), *row);
@@ -318,11 +319,10 @@ std::string Gateway::Front::health() const {
     std::string out = health_head_;
     bool first = true;
     for (const lane::LaneSnapshot& lane : lanes_.snapshots()) {
-        fmt::format_to(
-            std::back_inserter(out),
-            R"({}{{"name":{},"slots":{},"slots_busy":{},"queued":{},"queued_max":{}}})",
-            first ? "" : ",", json::dump(json::Value(lane.name)), lane.slots, lane.slots_busy,
-            lane.queued, lane.queued_max);
+        fmt::format_to(std::back_inserter(out),
+                       R"({}{{"name":{},"slots":{},"slots_busy":{},"queued":{},"queued_max":{}}})",
+                       first ? "" : ",", json::dump(json::Value(lane.name)), lane.slots,
+                       lane.slots_busy, lane.queued, lane.queued_max);
         first = false;
     }
     out += "]}";
@@ -349,7 +349,11 @@ Result<std::unique_ptr<Gateway>> Gateway::start(GatewayOptions options,
     return std::unique_ptr<Gateway>(new Gateway(std::move(front)));
 }
 
-std::uint16_t Gateway::port() const { return front_->port(); }
-void Gateway::stop(std::chrono::milliseconds patience) { front_->stop(patience); }
+std::uint16_t Gateway::port() const {
+    return front_->port();
+}
+void Gateway::stop(std::chrono::milliseconds patience) {
+    front_->stop(patience);
+}
 
 }  // namespace trilane::gateway

@@ -19,8 +19,9 @@ std::unique_ptr<Gateway> started(GatewayOptions options = {},
                                  std::vector<std::string> models = {"tiny"}) {
     options.port = 0;
     options.version = "9.9";
-    auto lane = std::make_shared<FakeLane>(
-        std::move(models), [](FakeLane::Job& job) { answer_with(job, {"Hel", "lo"}); });
+    auto lane = std::make_shared<FakeLane>(std::move(models), [](FakeLane::Job& job) {
+        answer_with(job, {"Hel", "lo"});
+    });
     auto gateway = Gateway::start(std::move(options), {std::move(lane)});
     EXPECT_TRUE(gateway) << gateway.error().message;
     return gateway ? std::move(*gateway) : nullptr;
@@ -85,6 +86,9 @@ TEST(Gateway, ListsModels) {
     const TestReply missing = ask(*gateway, "GET /v1/models/none");
     EXPECT_EQ(missing.status, 404U);
     EXPECT_EQ(error_of(missing)["code"], "model_not_found");
+    // Bytes that are no UTF-8 do not get into an answer's JSON.
+    error_of(ask(*gateway, "GET /v1/models/%FF%zz%"));
+    error_of(ask(*gateway, "GET /\xff"));
 }
 
 TEST(Gateway, RefusesUnknownPathsAndMethods) {
@@ -117,10 +121,12 @@ TEST(Gateway, RefusesBadBodies) {
     EXPECT_EQ(refused(""), 400U);
     EXPECT_EQ(refused("{"), 400U);
     EXPECT_EQ(refused("[]"), 400U);
-    EXPECT_EQ(refused("{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"\xff\"}]}"),
-              400U);
+    EXPECT_EQ(
+        refused("{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"\xff\"}]}"),
+        400U);
     EXPECT_EQ(refused(R"({"model":"tiny","messages":"hello"})"), 400U);
-    EXPECT_EQ(refused(R"({"model":"tiny","messages":[{"role":"user","content":"a"}],"n":-1})"), 400U);
+    EXPECT_EQ(refused(R"({"model":"tiny","messages":[{"role":"user","content":"a"}],"n":-1})"),
+              400U);
     EXPECT_EQ(refused(std::string(3000, ' ')), 413U);
 }
 
@@ -132,8 +138,9 @@ TEST(Gateway, NamesTheModelsThereAre) {
     const json::Value error = error_of(reply);
     EXPECT_EQ(error["code"], "model_not_found");
     EXPECT_NE(error["message"].get<std::string>().find("tiny, big"), std::string::npos);
-    const auto no_default = post(*gateway, "/v1/chat/completions",
-                                 R"({"model":"default","messages":[{"role":"user","content":"a"}]})");
+    const auto no_default =
+        post(*gateway, "/v1/chat/completions",
+             R"({"model":"default","messages":[{"role":"user","content":"a"}]})");
     EXPECT_EQ(no_default.status, 404U) << "two models: none of them is the default";
 }
 
@@ -156,13 +163,15 @@ TEST(Gateway, AsksForItsKey) {
         EXPECT_EQ(error_of(reply)["code"], "invalid_api_key");
         EXPECT_TRUE(reply.has("WWW-Authenticate: Bearer"));
     }
-    for (const std::string value : {"secret", "Bearer Secret", "Bearer secret2", "Bearer ", "Basic secret"}) {
+    for (const std::string value :
+         {"secret", "Bearer Secret", "Bearer secret2", "Bearer ", "Basic secret"}) {
         EXPECT_EQ(ask(*gateway, "GET /v1/models", "Authorization: " + value + "\r\n").status, 401U)
             << value;
     }
     EXPECT_EQ(ask(*gateway, "GET /v1/models", "Authorization: Bearer secret\r\n").status, 200U);
-    EXPECT_EQ(post(*gateway, "/v1/chat/completions", kChat, "authorization: bearer secret\r\n").status,
-              200U);
+    EXPECT_EQ(
+        post(*gateway, "/v1/chat/completions", kChat, "authorization: bearer secret\r\n").status,
+        200U);
     EXPECT_EQ(ask(*gateway, "GET /live").status, 200U);
     EXPECT_EQ(ask(*gateway, "GET /health").status, 200U);
 }
@@ -179,13 +188,14 @@ TEST(Access, ComparesWholeTexts) {
 
 TEST(Gateway, KeepsBrowsersOutUnlessTold) {
     const auto closed = started();
-    EXPECT_FALSE(ask(*closed, "GET /v1/models", "Origin: http://a.example\r\n").has("Access-Control"));
+    EXPECT_FALSE(
+        ask(*closed, "GET /v1/models", "Origin: http://a.example\r\n").has("Access-Control"));
     GatewayOptions options;
     options.access.allowed_origins = {"http://a.example"};
     options.access.api_key = "secret";
     const auto open = started(options);
-    const TestReply allowed =
-        ask(*open, "GET /v1/models", "Origin: http://a.example\r\nAuthorization: Bearer secret\r\n");
+    const TestReply allowed = ask(*open, "GET /v1/models",
+                                  "Origin: http://a.example\r\nAuthorization: Bearer secret\r\n");
     EXPECT_TRUE(allowed.has("Access-Control-Allow-Origin: http://a.example\r\n"));
     EXPECT_TRUE(allowed.has("Vary: Origin\r\n"));
     EXPECT_FALSE(ask(*open, "GET /v1/models", "Origin: http://b.example\r\n").has("Allow-Origin"));
@@ -234,8 +244,8 @@ TEST(Gateway, CountsWhatItDid) {
     EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"/live\",status=\"200\"} 2"));
     EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"404\"} 1"));
     EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"400\"} 1"));
-    EXPECT_TRUE(has(
-        "trilane_http_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"} 1"));
+    EXPECT_TRUE(
+        has("trilane_http_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"} 1"));
     EXPECT_TRUE(has("trilane_prompt_tokens_total 5"));
     EXPECT_TRUE(has("trilane_cached_tokens_total 2"));
     EXPECT_TRUE(has("trilane_completion_tokens_total 2"));

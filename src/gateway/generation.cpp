@@ -78,8 +78,7 @@ void Generation::on_event(std::size_t job_index, const job::Event& event) {
     }
 }
 
-void Generation::on_body_event(BodyWriter& writer, std::size_t job_index,
-                               const job::Event& event) {
+void Generation::on_body_event(BodyWriter& writer, std::size_t job_index, const job::Event& event) {
     writer.on_event(job_index, event);
     if (!writer.finished()) {
         return;

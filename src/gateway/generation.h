@@ -1,5 +1,5 @@
-// Generation: one POST that makes a lane work. Carries a lane's events to the client, and the client's
-// leaving to the lane. Knows neither sockets nor models.
+// Generation: one POST that makes a lane work. Carries a lane's events to the client, and the
+// client's leaving to the lane. Knows neither sockets nor models.
 #pragma once
 
 #include <chrono>
@@ -36,8 +36,8 @@ struct GenerationParts {
 /// thereby answers 500.
 class Generation : public std::enable_shared_from_this<Generation> {
 public:
-    /// Submits the jobs and returns; the answer follows by itself. The head of a stream is only sent
-    /// with the first event, so that an early failure has its own HTTP status.
+    /// Submits the jobs and returns; the answer follows by itself. The head of a stream is only
+    /// sent with the first event, so that an early failure has its own HTTP status.
     static void begin(GenerationParts parts);
 
     explicit Generation(GenerationParts parts);

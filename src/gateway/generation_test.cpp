@@ -1,5 +1,5 @@
-// From a lane's events to the client's bytes and from a client's leaving to the lane, with a lane that
-// runs on its own thread.
+// From a lane's events to the client's bytes and from a client's leaving to the lane, with a lane
+// that runs on its own thread.
 #include "gateway/generation.h"
 
 #include <gtest/gtest.h>
@@ -217,8 +217,8 @@ milliseconds cancelled_after(bool stream) {
         }
         const auto left = std::chrono::steady_clock::now();
         client.close();
-        shortest = std::min(shortest, std::chrono::duration_cast<milliseconds>(
-                                          seen.get_future().get() - left));
+        shortest = std::min(
+            shortest, std::chrono::duration_cast<milliseconds>(seen.get_future().get() - left));
         started = {};
         seen = {};
     }

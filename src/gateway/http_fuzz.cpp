@@ -1,5 +1,5 @@
-// libFuzzer target `http`: raw bytes → HTTP request → OpenAI body → job. Nothing here may crash, and
-// whatever is refused must say why.
+// libFuzzer target `http`: raw bytes → HTTP request → OpenAI body → job. Nothing here may crash,
+// and whatever is refused must say why.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const auto endpoint = request->path() == "/v1/completions" ? openai::Endpoint::completions
-                                                                : openai::Endpoint::chat_completions;
+                                                               : openai::Endpoint::chat_completions;
     const auto parsed = openai::parse(endpoint, request->body, {"fuzz", 0, "fuzz"});
     TRILANE_CHECK(parsed ? !parsed->jobs.empty() : !parsed.error().message.empty());
     return 0;

@@ -13,10 +13,15 @@ constexpr std::array<double, Histogram::kBuckets - 1> kBounds = {
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
     0.25,  0.5,    1,     2.5,  5,    10,   30,   60,    300};
 
-constexpr std::array<std::string_view, kRoutes> kRouteNames = {
-    "/",          "/live",           "/health",              "/metrics",
-    "/v1/models", "/v1/models/{id}", "/v1/chat/completions", "/v1/completions",
-    "other"};
+constexpr std::array<std::string_view, kRoutes> kRouteNames = {"/",
+                                                               "/live",
+                                                               "/health",
+                                                               "/metrics",
+                                                               "/v1/models",
+                                                               "/v1/models/{id}",
+                                                               "/v1/chat/completions",
+                                                               "/v1/completions",
+                                                               "other"};
 
 constexpr double kNanosecondsPerSecond = 1e9;
 
@@ -72,10 +77,10 @@ void Histogram::write(std::string& out, std::string_view name, std::string_view 
         fmt::format_to(std::back_inserter(out), "{}_bucket{{le=\"{}\"}} {}\n", name, bound, below);
     }
     // The count is the last bucket's by construction, so that the two never disagree.
-    fmt::format_to(std::back_inserter(out), "{0}_sum {1}\n{0}_count {2}\n", name,
-                   static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) /
-                       kNanosecondsPerSecond,
-                   below);
+    fmt::format_to(
+        std::back_inserter(out), "{0}_sum {1}\n{0}_count {2}\n", name,
+        static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) / kNanosecondsPerSecond,
+        below);
 }
 
 void Metrics::count(Route route, unsigned status) {
@@ -100,10 +105,9 @@ std::string Metrics::text(std::span<const lane::LaneSnapshot> lanes,
             if (count > 0) {
                 const std::string status =
                     kStatuses[i] == 0 ? "other" : fmt::format("{}", kStatuses[i]);
-                fmt::format_to(
-                    std::back_inserter(out),
-                    "trilane_http_requests_total{{endpoint=\"{}\",status=\"{}\"}} {}\n",
-                    kRouteNames[route], status, count);
+                fmt::format_to(std::back_inserter(out),
+                               "trilane_http_requests_total{{endpoint=\"{}\",status=\"{}\"}} {}\n",
+                               kRouteNames[route], status, count);
             }
         }
     }

@@ -1,5 +1,5 @@
-// Metrics: what the gateway counts and times, as atomics, and their Prometheus text. Lanes count for
-// themselves; their snapshots are only printed here.
+// Metrics: what the gateway counts and times, as atomics, and their Prometheus text. Lanes count
+// for themselves; their snapshots are only printed here.
 #pragma once
 
 #include <array>

@@ -60,9 +60,10 @@ TEST(Metrics, CountsByEndpointAndStatus) {
     metrics.count(Route::completions, 499);
     metrics.count(Route::model, 418);
     const std::string text = metrics.text({}, {});
-    EXPECT_TRUE(has_line(text, "trilane_http_requests_total{endpoint=\"/health\",status=\"200\"} 2"));
     EXPECT_TRUE(
-        has_line(text, "trilane_http_requests_total{endpoint=\"/v1/completions\",status=\"499\"} 1"));
+        has_line(text, "trilane_http_requests_total{endpoint=\"/health\",status=\"200\"} 2"));
+    EXPECT_TRUE(has_line(
+        text, "trilane_http_requests_total{endpoint=\"/v1/completions\",status=\"499\"} 1"));
     EXPECT_TRUE(has_line(
         text, "trilane_http_requests_total{endpoint=\"/v1/models/{id}\",status=\"other\"} 1"));
     EXPECT_EQ(text.find("endpoint=\"/live\""), std::string::npos) << "only what happened";

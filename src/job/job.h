@@ -1,6 +1,6 @@
 // The waist of the house: everything a client can ask is a job::Request, everything that answers it
-// is a stream of job::Event. Plain structs: no JSON text, no sockets, no model. Dialects translate to
-// this, lanes answer from it.
+// is a stream of job::Event. Plain structs: no JSON text, no sockets, no model. Dialects translate
+// to this, lanes answer from it.
 #pragma once
 
 #include <cstdint>
@@ -57,13 +57,13 @@ struct Completion {
 
 /// How the next token is drawn. Every default leaves the distribution as the model gave it.
 struct Sampling {
-    float temperature = 1.0F;        ///< 0 = greedy; at most 2
-    std::int32_t top_k = 0;          ///< keep the k likeliest; 0 = all
-    float top_p = 1.0F;              ///< keep the smallest set with this probability; (0, 1]
-    float min_p = 0.0F;              ///< drop what is less likely than min_p × the likeliest; [0, 1]
-    float repeat_penalty = 1.0F;     ///< divides positive logits of recent tokens; 1 = off
-    float presence_penalty = 0.0F;   ///< subtracted once for each token already generated
-    float frequency_penalty = 0.0F;  ///< subtracted per occurrence already generated
+    float temperature = 1.0F;     ///< 0 = greedy; at most 2
+    std::int32_t top_k = 0;       ///< keep the k likeliest; 0 = all
+    float top_p = 1.0F;           ///< keep the smallest set with this probability; (0, 1]
+    float min_p = 0.0F;           ///< drop what is less likely than min_p × the likeliest; [0, 1]
+    float repeat_penalty = 1.0F;  ///< divides positive logits of recent tokens; 1 = off
+    float presence_penalty = 0.0F;             ///< subtracted once for each token already generated
+    float frequency_penalty = 0.0F;            ///< subtracted per occurrence already generated
     std::map<std::int32_t, float> logit_bias;  ///< token id → added to its logit; −100 … 100
     std::optional<std::uint64_t> seed;         ///< absent = a fresh one for each request
 };
@@ -76,7 +76,8 @@ struct Request {
     std::uint32_t choices = 1;                ///< independent answers to the same ask
     std::optional<std::uint32_t> max_tokens;  ///< per choice; absent = what the context leaves
     std::vector<std::string> stop;            ///< generation ends before any of these texts
-    std::optional<std::uint32_t> top_logprobs;  ///< absent = no log-probabilities; 0 = the chosen one's
+    std::optional<std::uint32_t>
+        top_logprobs;         ///< absent = no log-probabilities; 0 = the chosen one's
     bool ignore_end = false;  ///< go on past end-of-text tokens (for measurements)
 };
 
@@ -149,7 +150,7 @@ using EventSink = std::function<void(Event)>;
 /// What a lane says of a model it can serve.
 struct ModelCard {
     std::string id;
-    std::string name;                  ///< for people
+    std::string name;  ///< for people
     std::string architecture;
     std::uint64_t parameters = 0;
     std::uint64_t bytes = 0;           ///< of the weights as stored

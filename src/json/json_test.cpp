@@ -6,7 +6,8 @@ namespace trilane::json {
 namespace {
 
 TEST(Json, KeepsKeyOrder) {
-    EXPECT_EQ(dump(parse(R"({"z":1,"a":[true,null,"x"]})").value()), R"({"z":1,"a":[true,null,"x"]})");
+    EXPECT_EQ(dump(parse(R"({"z":1,"a":[true,null,"x"]})").value()),
+              R"({"z":1,"a":[true,null,"x"]})");
 }
 
 TEST(Json, ErrorsSayWhere) {

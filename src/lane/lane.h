@@ -16,7 +16,7 @@ namespace trilane::lane {
 /// A lane's load at one instant, for /health and /metrics.
 struct LaneSnapshot {
     std::string name;
-    std::uint32_t slots = 0;          ///< requests it can work on at once
+    std::uint32_t slots = 0;  ///< requests it can work on at once
     std::uint32_t slots_busy = 0;
     std::uint32_t queued = 0;
     std::uint32_t queued_max = 0;

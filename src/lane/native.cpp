@@ -15,15 +15,16 @@
 namespace trilane::lane {
 namespace {
 
-job::TokenLogprob token_logprob(const token::Tokenizer& tokenizer, token::Id id, float logprob) {
-    return {id, tokenizer.bytes_of(id, true), logprob};
+/// A token of the answer, spelled as its text spells it: control tokens are empty there.
+job::TokenLogprob chosen_token(const token::Tokenizer& tokenizer, token::Id id, float logprob) {
+    return {id, tokenizer.bytes_of(id, false), logprob};
 }
 
 job::LogprobEntry logprob_entry(const token::Tokenizer& tokenizer, const engine::Sampled& sampled) {
     job::LogprobEntry entry;
-    entry.chosen = token_logprob(tokenizer, sampled.id, sampled.logprob.value_or(0.0F));
+    entry.chosen = chosen_token(tokenizer, sampled.id, sampled.logprob.value_or(0.0F));
     for (const auto& [id, logprob] : sampled.top) {
-        entry.top.push_back(token_logprob(tokenizer, id, logprob));
+        entry.top.push_back({id, tokenizer.bytes_of(id, true), logprob});
     }
     return entry;
 }
@@ -35,12 +36,13 @@ struct Counters {
     std::atomic<std::uint64_t> failed{0};
 };
 
-/// One job's choices on their way through the engine. Lives as long as any of its listeners; all calls
-/// come from the engine's thread.
+/// One job's choices on their way through the engine. Lives as long as any of its listeners; all
+/// calls come from the engine's thread.
 class Run {
 public:
-    Run(job::Request request, job::EventSink sink, std::shared_ptr<const token::Tokenizer> tokenizer,
-        std::vector<token::Id> prompt, std::shared_ptr<Counters> counters)
+    Run(job::Request request, job::EventSink sink,
+        std::shared_ptr<const token::Tokenizer> tokenizer, std::vector<token::Id> prompt,
+        std::shared_ptr<Counters> counters)
         : request_(std::move(request)),
           sink_(std::move(sink)),
           tokenizer_(std::move(tokenizer)),
@@ -50,10 +52,13 @@ public:
 
     [[nodiscard]] const job::Request& request() const { return request_; }
     [[nodiscard]] const std::vector<token::Id>& prompt() const { return prompt_; }
-    [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const { return tokenizer_; }
+    [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const {
+        return tokenizer_;
+    }
 
     void started(std::uint32_t cached_tokens) {
-        // The first choice reads the prompt; the others find it in the cache, which is no news to the client.
+        // The first choice reads the prompt; the others find it in the cache, which is no news to
+        // the client.
         if (!begun_) {
             begun_ = true;
             cached_tokens_ = cached_tokens;
@@ -95,12 +100,14 @@ private:
 
     void finish() {
         if (failure_.has_value()) {
-            auto& counter = failure_->fault == Fault::cancelled ? counters_->cancelled : counters_->failed;
+            auto& counter =
+                failure_->fault == Fault::cancelled ? counters_->cancelled : counters_->failed;
             counter.fetch_add(1, std::memory_order_relaxed);
             sink_(job::Failed{*failure_});
             return;
         }
-        const job::Usage usage{static_cast<std::uint32_t>(prompt_.size()), cached_tokens_, completion_tokens_};
+        const job::Usage usage{static_cast<std::uint32_t>(prompt_.size()), cached_tokens_,
+                               completion_tokens_};
         sink_(job::Done{usage, timings_});
     }
 
@@ -129,7 +136,9 @@ public:
     void on_start(std::uint32_t cached_tokens) override {
         run_->started(cached_tokens);
         if (echo_ && !run_->request().top_logprobs.has_value()) {
-            run_->text(index_, {.choice = index_, .text = run_->tokenizer()->decode(run_->prompt(), false), .logprobs = {}});
+            run_->text(index_, {.choice = index_,
+                                .text = run_->tokenizer()->decode(run_->prompt(), false),
+                                .logprobs = {}});
         }
     }
 
@@ -137,7 +146,9 @@ public:
         const token::Tokenizer& tokenizer = *run_->tokenizer();
         if (i == 1) {
             // Nothing predicts the first token; it has no log-probability.
-            echoed_.push_back({token_logprob(tokenizer, run_->prompt()[0], std::numeric_limits<float>::quiet_NaN()), {}});
+            echoed_.push_back({chosen_token(tokenizer, run_->prompt()[0],
+                                            std::numeric_limits<float>::quiet_NaN()),
+                               {}});
         }
         echoed_.push_back(logprob_entry(tokenizer, token));
         if (echoed_.size() == run_->prompt().size()) {
@@ -148,7 +159,9 @@ public:
     }
 
     bool on_token(const engine::Sampled& token) override {
-        auto entry = token.logprob.has_value() ? std::optional(logprob_entry(*run_->tokenizer(), token)) : std::nullopt;
+        auto entry = token.logprob.has_value()
+                         ? std::optional(logprob_entry(*run_->tokenizer(), token))
+                         : std::nullopt;
         run_->text(index_, text_.push(token.id, std::move(entry)));
         return !text_.stopped();
     }
@@ -187,7 +200,8 @@ std::uint64_t weight_bytes(const gguf::File& file) {
 job::ModelCard make_card(const engine::Engine& engine, const NativeOptions& options) {
     const gguf::File& file = engine.file();
     job::ModelCard card;
-    card.id = options.model_id.empty() ? std::filesystem::path(options.model_path).stem().string() : options.model_id;
+    card.id = options.model_id.empty() ? std::filesystem::path(options.model_path).stem().string()
+                                       : options.model_id;
     card.name = file.string("general.name").value_or(card.id);
     card.architecture = engine.model().config().architecture;
     card.parameters = parameters(file);
@@ -245,16 +259,21 @@ private:
     Status try_submit(job::Request request, const job::EventSink& sink, CancelToken cancel) {
         const std::uint32_t queue_max = engine_->options().queue_max;
         if (request.choices == 0 || request.choices > queue_max) {
-            return fail(Fault::invalid, "n: {} answers were asked for; between 1 and {} are possible here", request.choices, queue_max);
+            return fail(Fault::invalid,
+                        "n: {} answers were asked for; between 1 and {} are possible here",
+                        request.choices, queue_max);
         }
         TRILANE_TRY(auto prompt, prompts_.tokens(request));
         const std::uint32_t context = engine_->options().context_tokens;
-        const auto room = context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), context));
+        const auto room =
+            context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), context));
         // A prompt that leaves no room is refused by the engine, unless nothing is to be generated.
-        const std::uint32_t max_tokens = std::min(request.max_tokens.value_or(std::max(room, 1U)), std::max(room, 1U));
+        const std::uint32_t max_tokens =
+            std::min(request.max_tokens.value_or(std::max(room, 1U)), std::max(room, 1U));
         const auto* completion = std::get_if<job::Completion>(&request.ask);
         const bool echo = completion != nullptr && completion->echo;
-        const auto run = std::make_shared<Run>(std::move(request), sink, engine_->tokenizer(), std::move(prompt), counters_);
+        const auto run = std::make_shared<Run>(std::move(request), sink, engine_->tokenizer(),
+                                               std::move(prompt), counters_);
         std::vector<engine::Generation> generations;
         for (std::uint32_t choice = 0; choice < run->request().choices; ++choice) {
             engine::Generation generation;

@@ -1,5 +1,5 @@
-// The native lane: our own engine, in this process, on the CPU. Turns jobs into token sequences (chat
-// template, tokenizer) and tokens into text (UTF-8, stop strings, log-probabilities).
+// The native lane: our own engine, in this process, on the CPU. Turns jobs into token sequences
+// (chat template, tokenizer) and tokens into text (UTF-8, stop strings, log-probabilities).
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ struct NativeOptions {
     engine::Options engine;
 };
 
-/// Loads the model and starts the lane. **Errors:** as engine::Engine::load; a chat template that does
-/// not compile is no error here: chats on that model are then refused with its message.
+/// Loads the model and starts the lane. **Errors:** as engine::Engine::load; a chat template that
+/// does not compile is no error here: chats on that model are then refused with its message.
 Result<std::shared_ptr<Lane>> open_native(const NativeOptions& options);
 
 }  // namespace trilane::lane

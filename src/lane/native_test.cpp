@@ -37,14 +37,17 @@ public:
         return [this](job::Event event) {
             const std::lock_guard<std::mutex> lock(mutex_);
             ASSERT_FALSE(last_) << "an event after the last";
-            last_ = std::holds_alternative<job::Done>(event) || std::holds_alternative<job::Failed>(event);
+            last_ = std::holds_alternative<job::Done>(event) ||
+                    std::holds_alternative<job::Failed>(event);
             events_.push_back(std::move(event));
             changed_.notify_all();
         };
     }
     void wait_for_text() {
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [&] { return last_ || (!events_.empty() && std::holds_alternative<job::Text>(events_.back())); });
+        changed_.wait(lock, [&] {
+            return last_ || (!events_.empty() && std::holds_alternative<job::Text>(events_.back()));
+        });
     }
     Answer answer() {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -52,9 +55,11 @@ public:
         Answer answer;
         answer.events = events_;
         for (const job::Event& event : events_) {
-            if (const auto* text = std::get_if<job::Text>(&event); text != nullptr && text->choice == 0) {
+            if (const auto* text = std::get_if<job::Text>(&event);
+                text != nullptr && text->choice == 0) {
                 answer.text += text->text;
-                answer.logprobs.insert(answer.logprobs.end(), text->logprobs.begin(), text->logprobs.end());
+                answer.logprobs.insert(answer.logprobs.end(), text->logprobs.begin(),
+                                       text->logprobs.end());
             } else if (const auto* end = std::get_if<job::ChoiceEnd>(&event)) {
                 ++answer.ends;
                 answer.reason = end->reason;
@@ -83,7 +88,8 @@ job::Message message(job::Role role, const std::string& content) {
 
 job::Request chat(const std::string& text, std::uint32_t max_tokens = 40) {
     job::Request request;
-    request.ask = job::Chat{.messages = {message(job::Role::user, text)}, .tools = {}, .template_variables = {}};
+    request.ask = job::Chat{
+        .messages = {message(job::Role::user, text)}, .tools = {}, .template_variables = {}};
     request.sampling.temperature = 0;
     request.max_tokens = max_tokens;
     return request;
@@ -168,6 +174,11 @@ TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
     EXPECT_TRUE(answer.text.starts_with("Once upon a time")) << answer.text;
     ASSERT_EQ(answer.logprobs.size(), 5u + 4u);
     EXPECT_TRUE(std::isnan(answer.logprobs[0].chosen.logprob));
+    std::string spelled;
+    for (const job::LogprobEntry& entry : answer.logprobs) {
+        spelled += entry.chosen.bytes;
+    }
+    EXPECT_EQ(spelled, answer.text);
     EXPECT_NEAR(answer.logprobs[3].chosen.logprob, -6e-05, 5e-2);
     EXPECT_EQ(answer.logprobs[8].top.size(), 2u);
     std::get<job::Completion>(request.ask).echo = true;

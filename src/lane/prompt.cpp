@@ -54,18 +54,22 @@ json::Value tool_value(const job::Tool& tool) {
     value["type"] = "function";
     value["function"]["name"] = tool.name;
     value["function"]["description"] = tool.description;
-    value["function"]["parameters"] = tool.parameters.empty() ? json::Value::object() : value_of(tool.parameters);
+    value["function"]["parameters"] =
+        tool.parameters.empty() ? json::Value::object() : value_of(tool.parameters);
     return value;
 }
 
 Result<chat::Template> compile(const gguf::File& file) {
     const auto source = file.string("tokenizer.chat_template");
     if (!source.has_value()) {
-        return fail(Fault::invalid, "this model has no chat template; use /v1/completions with the prompt as the model expects it");
+        return fail(Fault::invalid,
+                    "this model has no chat template; use /v1/completions with the prompt as the "
+                    "model expects it");
     }
     auto compiled = chat::Template::compile(*source);
     if (!compiled) {
-        return tl::unexpected(std::move(compiled).error().because("the model's chat template cannot be used"));
+        return tl::unexpected(
+            std::move(compiled).error().because("the model's chat template cannot be used"));
     }
     return compiled;
 }
@@ -76,7 +80,8 @@ std::string entry_text(const token::Tokenizer& tokenizer, std::optional<token::I
 
 }  // namespace
 
-PromptWriter::PromptWriter(const gguf::File& file, std::shared_ptr<const token::Tokenizer> tokenizer)
+PromptWriter::PromptWriter(const gguf::File& file,
+                           std::shared_ptr<const token::Tokenizer> tokenizer)
     : tokenizer_(std::move(tokenizer)), template_(compile(file)) {}
 
 Result<std::string> PromptWriter::render(const job::Chat& chat) const {
@@ -116,11 +121,13 @@ Result<std::vector<token::Id>> PromptWriter::tokens(const job::Request& request)
     return tokenizer_->encode(*text, {.add_special = !begun, .parse_special = true});
 }
 
-Result<std::vector<token::Id>> PromptWriter::completion_tokens(const job::Completion& completion) const {
+Result<std::vector<token::Id>> PromptWriter::completion_tokens(
+    const job::Completion& completion) const {
     if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&completion.prompt)) {
         return std::vector<token::Id>(ids->begin(), ids->end());
     }
-    auto ids = tokenizer_->encode(std::get<std::string>(completion.prompt), {.add_special = true, .parse_special = true});
+    auto ids = tokenizer_->encode(std::get<std::string>(completion.prompt),
+                                  {.add_special = true, .parse_special = true});
     if (ids.empty() && tokenizer_->bos().has_value()) {
         ids.push_back(*tokenizer_->bos());  // an empty prompt starts a text
     }

@@ -30,7 +30,8 @@ public:
     [[nodiscard]] Result<std::string> render(const job::Chat& chat) const;
 
 private:
-    [[nodiscard]] Result<std::vector<token::Id>> completion_tokens(const job::Completion& completion) const;
+    [[nodiscard]] Result<std::vector<token::Id>> completion_tokens(
+        const job::Completion& completion) const;
 
     std::shared_ptr<const token::Tokenizer> tokenizer_;
     Result<chat::Template> template_;

@@ -19,7 +19,8 @@ std::size_t begun(std::string_view text, std::string_view stop) {
 
 }  // namespace
 
-TextAssembler::TextAssembler(std::shared_ptr<const token::Tokenizer> tokenizer, std::vector<std::string> stop)
+TextAssembler::TextAssembler(std::shared_ptr<const token::Tokenizer> tokenizer,
+                             std::vector<std::string> stop)
     : decoder_(std::move(tokenizer)), stop_(std::move(stop)) {
     std::erase_if(stop_, [](const std::string& s) { return s.empty(); });
 }
@@ -42,7 +43,8 @@ job::Text TextAssembler::push(token::Id id, std::optional<job::LogprobEntry> log
     for (const std::string& stop : stop_) {
         keep = std::max(keep, begun(held_, stop));
     }
-    // A stop string may begin inside a character only if it is not valid UTF-8; then send up to the character.
+    // A stop string may begin inside a character only if it is not valid UTF-8; then send up to the
+    // character.
     return take(utf8_complete_prefix(std::string_view(held_).substr(0, held_.size() - keep)));
 }
 

@@ -1,5 +1,5 @@
-// TextAssembler: generated tokens of one choice → text events. Whole UTF-8 characters only, nothing of a
-// stop string is ever sent, log-probabilities travel with the text they belong to.
+// TextAssembler: generated tokens of one choice → text events. Whole UTF-8 characters only, nothing
+// of a stop string is ever sent, log-probabilities travel with the text they belong to.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ class TextAssembler {
 public:
     TextAssembler(std::shared_ptr<const token::Tokenizer> tokenizer, std::vector<std::string> stop);
 
-    /// Adds a token. The returned text may be sent now; `stopped()` says whether a stop string ended it.
+    /// Adds a token. The returned text may be sent now; `stopped()` says whether a stop string
+    /// ended it.
     job::Text push(token::Id id, std::optional<job::LogprobEntry> logprob);
     /// What was held back, when generation ends without a stop string.
     job::Text flush();

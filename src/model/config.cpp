@@ -23,7 +23,8 @@ constexpr Family kFamilies[] = {
     {"qwen3", RopePairs::halves, Activation::silu, false, true, false},
     {"bitnet", RopePairs::halves, Activation::silu, true, false, true},
     {"bitnet-b1.58", RopePairs::halves, Activation::relu2, true, false, true},
-    {"bitnet-25", RopePairs::halves, Activation::relu2, true, false, true},  // bitnet.cpp's other name for it
+    {"bitnet-25", RopePairs::halves, Activation::relu2, true, false,
+     true},  // bitnet.cpp's other name for it
 };
 
 std::string known_architectures() {
@@ -38,24 +39,30 @@ std::string known_architectures() {
 /// Reads `<architecture>.<name>` keys with their ranges.
 class Keys {
 public:
-    Keys(const gguf::File& file, std::string_view architecture) : file_(file), prefix_(std::string(architecture) + ".") {}
+    Keys(const gguf::File& file, std::string_view architecture)
+        : file_(file), prefix_(std::string(architecture) + ".") {}
 
     Result<std::uint32_t> count(std::string_view name, std::uint64_t max) const {
         TRILANE_TRY(const std::uint64_t value, file_.required_integer(prefix_ + std::string(name)));
         return checked(name, value, max);
     }
-    Result<std::uint32_t> count_or(std::string_view name, std::uint64_t fallback, std::uint64_t max) const {
+    Result<std::uint32_t> count_or(std::string_view name, std::uint64_t fallback,
+                                   std::uint64_t max) const {
         return checked(name, file_.integer(prefix_ + std::string(name)).value_or(fallback), max);
     }
     float number_or(std::string_view name, double fallback) const {
         return static_cast<float>(file_.number(prefix_ + std::string(name)).value_or(fallback));
     }
-    std::optional<std::string_view> text(std::string_view name) const { return file_.string(prefix_ + std::string(name)); }
+    std::optional<std::string_view> text(std::string_view name) const {
+        return file_.string(prefix_ + std::string(name));
+    }
 
 private:
-    Result<std::uint32_t> checked(std::string_view name, std::uint64_t value, std::uint64_t max) const {
+    Result<std::uint32_t> checked(std::string_view name, std::uint64_t value,
+                                  std::uint64_t max) const {
         if (value == 0 || value > max) {
-            return fail(Fault::corrupt, "{}{} is {}; between 1 and {} is possible", prefix_, name, value, max);
+            return fail(Fault::corrupt, "{}{} is {}; between 1 and {} is possible", prefix_, name,
+                        value, max);
         }
         return static_cast<std::uint32_t>(value);
     }
@@ -69,23 +76,28 @@ Status read_rope(const Keys& keys, Config& config) {
     if (scaling == "linear") {
         config.rope_scale = keys.number_or("rope.scaling.factor", 1.0);
     } else if (scaling != "none" && !scaling.empty()) {
-        return fail(Fault::invalid, "rope scaling \"{}\" is not supported; only none and linear are", scaling);
+        return fail(Fault::invalid,
+                    "rope scaling \"{}\" is not supported; only none and linear are", scaling);
     }
     if (!(config.rope_theta > 0) || !(config.rope_scale > 0)) {
-        return fail(Fault::corrupt, "rope base {} or factor {} is not positive", config.rope_theta, config.rope_scale);
+        return fail(Fault::corrupt, "rope base {} or factor {} is not positive", config.rope_theta,
+                    config.rope_scale);
     }
     return {};
 }
 
 Status check_shape(const Config& config) {
     if (config.heads % config.kv_heads != 0) {
-        return fail(Fault::corrupt, "{} query heads cannot share {} KV heads", config.heads, config.kv_heads);
+        return fail(Fault::corrupt, "{} query heads cannot share {} KV heads", config.heads,
+                    config.kv_heads);
     }
     if (config.rope_dim > config.head_dim || config.rope_dim % 2 != 0) {
-        return fail(Fault::corrupt, "rope dimension {} does not fit heads of {}", config.rope_dim, config.head_dim);
+        return fail(Fault::corrupt, "rope dimension {} does not fit heads of {}", config.rope_dim,
+                    config.head_dim);
     }
     if (config.q_width() > kWidthMax) {
-        return fail(Fault::corrupt, "{} heads of {} are wider than {}", config.heads, config.head_dim, kWidthMax);
+        return fail(Fault::corrupt, "{} heads of {} are wider than {}", config.heads,
+                    config.head_dim, kWidthMax);
     }
     return {};
 }
@@ -94,10 +106,13 @@ Status check_shape(const Config& config) {
 Result<std::uint32_t> vocab_tokens(const gguf::File& file) {
     const gguf::Tensor* embedding = file.find_tensor("token_embd.weight");
     if (embedding == nullptr || embedding->dimensions != 2) {
-        return fail(Fault::corrupt, "the file has no matrix token_embd.weight; it holds a vocabulary or an adapter, not a model");
+        return fail(Fault::corrupt,
+                    "the file has no matrix token_embd.weight; it holds a vocabulary or an "
+                    "adapter, not a model");
     }
     if (embedding->shape[1] == 0 || embedding->shape[1] > kVocabMax) {
-        return fail(Fault::corrupt, "token_embd.weight has {} rows; between 1 and {} is possible", embedding->shape[1], kVocabMax);
+        return fail(Fault::corrupt, "token_embd.weight has {} rows; between 1 and {} is possible",
+                    embedding->shape[1], kVocabMax);
     }
     return static_cast<std::uint32_t>(embedding->shape[1]);
 }
@@ -106,11 +121,13 @@ Result<std::uint32_t> vocab_tokens(const gguf::File& file) {
 
 Result<Config> read_config(const gguf::File& file) {
     TRILANE_TRY(const std::string_view architecture, file.required_string("general.architecture"));
-    const auto* family = std::find_if(std::begin(kFamilies), std::end(kFamilies),
-                                      [&](const Family& f) { return f.architecture == architecture; });
+    const auto* family =
+        std::find_if(std::begin(kFamilies), std::end(kFamilies),
+                     [&](const Family& f) { return f.architecture == architecture; });
     if (family == std::end(kFamilies)) {
-        return fail(Fault::invalid, "architecture \"{}\" is not supported by the native engine; it runs {}", architecture,
-                    known_architectures());
+        return fail(Fault::invalid,
+                    "architecture \"{}\" is not supported by the native engine; it runs {}",
+                    architecture, known_architectures());
     }
     const Keys keys(file, architecture);
     Config config;
@@ -119,15 +136,19 @@ Result<Config> read_config(const gguf::File& file) {
     config.sub_norms = family->sub_norms;
     config.head_norms = family->head_norms;
     config.int8_tokens = family->int8_tokens;
-    config.activation = keys.text("hidden_activation").value_or("") == "relu2" ? Activation::relu2 : family->activation;
+    config.activation = keys.text("hidden_activation").value_or("") == "relu2" ? Activation::relu2
+                                                                               : family->activation;
     TRILANE_TRY(config.layers, keys.count("block_count", kLayersMax));
     TRILANE_TRY(config.dim, keys.count("embedding_length", kWidthMax));
     TRILANE_TRY(config.heads, keys.count("attention.head_count", kWidthMax));
     TRILANE_TRY(config.kv_heads, keys.count_or("attention.head_count_kv", config.heads, kWidthMax));
-    TRILANE_TRY(config.head_dim, keys.count_or("attention.key_length", config.dim / config.heads, kWidthMax));
-    TRILANE_TRY(const std::uint32_t value_dim, keys.count_or("attention.value_length", config.head_dim, kWidthMax));
+    TRILANE_TRY(config.head_dim,
+                keys.count_or("attention.key_length", config.dim / config.heads, kWidthMax));
+    TRILANE_TRY(const std::uint32_t value_dim,
+                keys.count_or("attention.value_length", config.head_dim, kWidthMax));
     if (value_dim != config.head_dim) {
-        return fail(Fault::invalid, "keys of {} and values of {} differ; that is not supported", config.head_dim, value_dim);
+        return fail(Fault::invalid, "keys of {} and values of {} differ; that is not supported",
+                    config.head_dim, value_dim);
     }
     TRILANE_TRY(config.rope_dim, keys.count_or("rope.dimension_count", config.head_dim, kWidthMax));
     TRILANE_TRY(config.ffn, keys.count("feed_forward_length", kWidthMax));

@@ -27,22 +27,22 @@ inline constexpr std::uint64_t kVocabMax = 1U << 20U;
 inline constexpr std::uint64_t kContextMax = 1U << 22U;
 
 struct Config {
-    std::string architecture;         ///< as the file names it
+    std::string architecture;  ///< as the file names it
     std::uint32_t layers = 0;
-    std::uint32_t dim = 0;            ///< residual width
-    std::uint32_t heads = 0;          ///< query heads
-    std::uint32_t kv_heads = 0;       ///< heads % kv_heads == 0
+    std::uint32_t dim = 0;       ///< residual width
+    std::uint32_t heads = 0;     ///< query heads
+    std::uint32_t kv_heads = 0;  ///< heads % kv_heads == 0
     std::uint32_t head_dim = 0;
-    std::uint32_t rope_dim = 0;       ///< rotated values of a head, ≤ head_dim, even
+    std::uint32_t rope_dim = 0;  ///< rotated values of a head, ≤ head_dim, even
     std::uint32_t ffn = 0;
     std::uint32_t vocab = 0;
     std::uint32_t context_tokens = 0;  ///< what the model was trained for
     float rope_theta = 10000.0F;
-    float rope_scale = 1.0F;           ///< positions are divided by it (linear scaling)
+    float rope_scale = 1.0F;  ///< positions are divided by it (linear scaling)
     float norm_eps = 1e-5F;
     RopePairs rope_pairs = RopePairs::adjacent;
     Activation activation = Activation::silu;
-    bool sub_norms = false;    ///< BitNet: norms before the attention output and FFN down projections
+    bool sub_norms = false;  ///< BitNet: norms before the attention output and FFN down projections
     bool head_norms = false;   ///< Qwen3: norms of each query and key head
     bool int8_tokens = false;  ///< trained with int8 activations per token
 

@@ -11,13 +11,19 @@
 namespace trilane::model {
 namespace {
 
-/// One step over one batch. Work on single tokens is shared by tokens, products by rows, attention by
-/// (token, head): each barrier is one team run.
+/// One step over one batch. Work on single tokens is shared by tokens, products by rows, attention
+/// by (token, head): each barrier is one team run.
 class Step {
 public:
     Step(const Config& config, const Weights& weights, const kernels::KernelTable& table,
          std::span<const BatchToken> batch, KvCache& kv, Workspace& ws, os::ThreadTeam& team)
-        : config_(config), weights_(weights), table_(table), batch_(batch), kv_(kv), ws_(ws), team_(team) {}
+        : config_(config),
+          weights_(weights),
+          table_(table),
+          batch_(batch),
+          kv_(kv),
+          ws_(ws),
+          team_(team) {}
 
     void run() {
         embed();
@@ -30,7 +36,9 @@ public:
     }
 
 private:
-    [[nodiscard]] float* row(tensor::Buffer& rows, std::size_t t) const { return rows.as<float>() + t * ws_.wide; }
+    [[nodiscard]] float* row(tensor::Buffer& rows, std::size_t t) const {
+        return rows.as<float>() + t * ws_.wide;
+    }
 
     /// Calls work(t) for every token; a single token is not worth waking anybody.
     template <class Work>
@@ -49,7 +57,8 @@ private:
     /// Each product of `normed` (and its quantised forms) into its rows of `wide` floats.
     void multiply(std::span<const tensor::Product> products, std::size_t n) {
         team_.run([&](std::size_t worker) {
-            tensor::matmul_share(table_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n, worker, team_.size());
+            tensor::matmul_share(table_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n,
+                                 worker, team_.size());
         });
     }
 
@@ -69,8 +78,9 @@ private:
         const Embedding& embedding = weights_.embedding;
         each_token(batch_.size(), [&](std::size_t t) {
             const std::size_t at = static_cast<std::size_t>(batch_[t].id) * embedding.row_bytes;
-            const auto decoded = tensor::dequantize(embedding.type, embedding.rows.subspan(at, embedding.row_bytes),
-                                                    std::span<float>(row(ws_.x, t), config_.dim));
+            const auto decoded =
+                tensor::dequantize(embedding.type, embedding.rows.subspan(at, embedding.row_bytes),
+                                   std::span<float>(row(ws_.x, t), config_.dim));
             TRILANE_CHECK(decoded.has_value());
         });
     }
@@ -101,13 +111,16 @@ private:
         }
     }
 
-    /// Normalises (where the family does) and rotates the heads of token t, then caches its keys and values.
+    /// Normalises (where the family does) and rotates the heads of token t, then caches its keys
+    /// and values.
     void place(const LayerWeights& w, std::uint32_t layer, std::size_t t) {
         const std::size_t dim = config_.head_dim;
-        const auto turn_heads = [&](float* heads, std::size_t count, const std::vector<float>& norm) {
+        const auto turn_heads = [&](float* heads, std::size_t count,
+                                    const std::vector<float>& norm) {
             for (std::size_t h = 0; h < count; ++h) {
                 if (config_.head_norms) {
-                    table_.rms_norm(heads + h * dim, norm.data(), config_.norm_eps, dim, heads + h * dim);
+                    table_.rms_norm(heads + h * dim, norm.data(), config_.norm_eps, dim,
+                                    heads + h * dim);
                 }
                 rotate(heads + h * dim, t);
             }
@@ -146,7 +159,8 @@ private:
     void attention(const LayerWeights& w, std::uint32_t layer) {
         const std::size_t n = batch_.size();
         each_token(n, [&](std::size_t t) {
-            table_.rms_norm(row(ws_.x, t), w.attn_norm.data(), config_.norm_eps, config_.dim, row(ws_.normed, t));
+            table_.rms_norm(row(ws_.x, t), w.attn_norm.data(), config_.norm_eps, config_.dim,
+                            row(ws_.normed, t));
             quantize(t, {&w.wq, &w.wk, &w.wv});
         });
         const tensor::Product qkv[] = {{&w.wq, ws_.q.as<float>(), ws_.wide},
@@ -156,24 +170,29 @@ private:
         each_token(n, [&](std::size_t t) { place(w, layer, t); });
         attend(layer);
         each_token(n, [&](std::size_t t) {
-            normalize_inner(row(ws_.gate, t), w.attn_sub_norm, config_.q_width(), row(ws_.normed, t));
+            normalize_inner(row(ws_.gate, t), w.attn_sub_norm, config_.q_width(),
+                            row(ws_.normed, t));
             quantize(t, {&w.wo});
         });
         const tensor::Product out[] = {{&w.wo, ws_.projected.as<float>(), ws_.wide}};
         multiply(out, n);
-        each_token(n, [&](std::size_t t) { table_.add(row(ws_.projected, t), config_.dim, row(ws_.x, t)); });
+        each_token(n, [&](std::size_t t) {
+            table_.add(row(ws_.projected, t), config_.dim, row(ws_.x, t));
+        });
     }
 
     void feed_forward(const LayerWeights& w) {
         const std::size_t n = batch_.size();
         each_token(n, [&](std::size_t t) {
-            table_.rms_norm(row(ws_.x, t), w.ffn_norm.data(), config_.norm_eps, config_.dim, row(ws_.normed, t));
+            table_.rms_norm(row(ws_.x, t), w.ffn_norm.data(), config_.norm_eps, config_.dim,
+                            row(ws_.normed, t));
             quantize(t, {&w.w_gate, &w.w_up});
         });
         const tensor::Product gate_up[] = {{&w.w_gate, ws_.gate.as<float>(), ws_.wide},
                                            {&w.w_up, ws_.up.as<float>(), ws_.wide}};
         multiply(gate_up, n);
-        const auto activate = config_.activation == Activation::relu2 ? table_.relu2_mul : table_.silu_mul;
+        const auto activate =
+            config_.activation == Activation::relu2 ? table_.relu2_mul : table_.silu_mul;
         each_token(n, [&](std::size_t t) {
             activate(row(ws_.gate, t), row(ws_.up, t), config_.ffn, row(ws_.gate, t));
             normalize_inner(row(ws_.gate, t), w.ffn_sub_norm, config_.ffn, row(ws_.normed, t));
@@ -181,11 +200,14 @@ private:
         });
         const tensor::Product down[] = {{&w.w_down, ws_.projected.as<float>(), ws_.wide}};
         multiply(down, n);
-        each_token(n, [&](std::size_t t) { table_.add(row(ws_.projected, t), config_.dim, row(ws_.x, t)); });
+        each_token(n, [&](std::size_t t) {
+            table_.add(row(ws_.projected, t), config_.dim, row(ws_.x, t));
+        });
     }
 
     /// BitNet's sub-norm where the family has one; a copy elsewhere.
-    void normalize_inner(const float* x, const std::vector<float>& norm, std::size_t width, float* out) const {
+    void normalize_inner(const float* x, const std::vector<float>& norm, std::size_t width,
+                         float* out) const {
         if (norm.empty()) {
             std::memcpy(out, x, width * sizeof(float));
         } else {
@@ -197,14 +219,15 @@ private:
         std::size_t wanted = 0;
         for (std::size_t t = 0; t < batch_.size(); ++t) {
             if (batch_[t].wants_logits) {
-                table_.rms_norm(row(ws_.x, t), weights_.output_norm.data(), config_.norm_eps, config_.dim,
-                                row(ws_.normed, wanted));
+                table_.rms_norm(row(ws_.x, t), weights_.output_norm.data(), config_.norm_eps,
+                                config_.dim, row(ws_.normed, wanted));
                 quantize(wanted, {&weights_.head});
                 ++wanted;
             }
         }
         if (wanted > 0) {
-            const tensor::Product head[] = {{&weights_.head, ws_.logits.as<float>(), ws_.logits_stride}};
+            const tensor::Product head[] = {
+                {&weights_.head, ws_.logits.as<float>(), ws_.logits_stride}};
             multiply(head, wanted);
         }
     }
@@ -220,7 +243,8 @@ private:
 
 }  // namespace
 
-void Model::forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace, os::ThreadTeam& team) const {
+void Model::forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace,
+                    os::ThreadTeam& team) const {
     TRILANE_CHECK(!batch.empty() && batch.size() <= workspace.tokens_max);
     Step(config_, weights_, *table_, batch, kv, workspace, team).run();
 }

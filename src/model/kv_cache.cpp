@@ -6,7 +6,8 @@
 
 namespace trilane::model {
 
-Result<KvCache> KvCache::make(const Config& config, std::uint32_t slots, std::uint32_t context_tokens) {
+Result<KvCache> KvCache::make(const Config& config, std::uint32_t slots,
+                              std::uint32_t context_tokens) {
     KvCache cache;
     cache.layers_ = config.layers;
     cache.slots_ = slots;
@@ -16,7 +17,9 @@ Result<KvCache> KvCache::make(const Config& config, std::uint32_t slots, std::ui
     auto keys = tensor::Buffer::make(bytes);
     auto values = tensor::Buffer::make(bytes);
     if (!keys || !values) {
-        return fail(Fault::exhausted, "no memory for a KV cache of {} MiB ({} slots × {} tokens); use fewer --slots or a smaller --ctx",
+        return fail(Fault::exhausted,
+                    "no memory for a KV cache of {} MiB ({} slots × {} tokens); use fewer --slots "
+                    "or a smaller --ctx",
                     2 * (bytes >> 20U), slots, context_tokens);
     }
     cache.k_ = *std::move(keys);

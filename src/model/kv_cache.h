@@ -1,5 +1,5 @@
-// KvCache: keys and values of every slot, layer and position, as F16. Positions are written once and
-// read by every later one of the same slot.
+// KvCache: keys and values of every slot, layer and position, as F16. Positions are written once
+// and read by every later one of the same slot.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,17 @@ class KvCache {
 public:
     /// slots × context_tokens positions. Memory is taken as positions are written.
     /// **Errors:** exhausted, with the bytes.
-    static Result<KvCache> make(const Config& config, std::uint32_t slots, std::uint32_t context_tokens);
+    static Result<KvCache> make(const Config& config, std::uint32_t slots,
+                                std::uint32_t context_tokens);
 
-    /// [kv_width] halves of one position; positions of a slot and layer follow at stride() elements.
-    [[nodiscard]] std::uint16_t* k(std::uint32_t layer, std::uint32_t slot, std::uint32_t position) {
+    /// [kv_width] halves of one position; positions of a slot and layer follow at stride()
+    /// elements.
+    [[nodiscard]] std::uint16_t* k(std::uint32_t layer, std::uint32_t slot,
+                                   std::uint32_t position) {
         return k_.as<std::uint16_t>() + index(layer, slot, position);
     }
-    [[nodiscard]] std::uint16_t* v(std::uint32_t layer, std::uint32_t slot, std::uint32_t position) {
+    [[nodiscard]] std::uint16_t* v(std::uint32_t layer, std::uint32_t slot,
+                                   std::uint32_t position) {
         return v_.as<std::uint16_t>() + index(layer, slot, position);
     }
     [[nodiscard]] std::size_t stride() const { return width_; }
@@ -33,7 +37,8 @@ public:
     void copy(std::uint32_t from, std::uint32_t to, std::uint32_t positions);
 
 private:
-    [[nodiscard]] std::size_t index(std::uint32_t layer, std::uint32_t slot, std::uint32_t position) const {
+    [[nodiscard]] std::size_t index(std::uint32_t layer, std::uint32_t slot,
+                                    std::uint32_t position) const {
         return ((std::size_t{slot} * layers_ + layer) * context_tokens_ + position) * width_;
     }
     tensor::Buffer k_;  // [slots][layers][context_tokens][kv_width]

@@ -5,7 +5,8 @@
 
 namespace trilane::model {
 
-Result<Model> Model::load(const gguf::File& file, const kernels::KernelTable& table, os::ThreadTeam& team) {
+Result<Model> Model::load(const gguf::File& file, const kernels::KernelTable& table,
+                          os::ThreadTeam& team) {
     Model model;
     model.table_ = &table;
     TRILANE_TRY(model.config_, read_config(file));
@@ -13,15 +14,17 @@ Result<Model> Model::load(const gguf::File& file, const kernels::KernelTable& ta
     return model;
 }
 
-Result<Workspace> Workspace::make(const Config& config, std::uint32_t tokens_max, std::uint32_t context_tokens,
-                                  std::size_t workers) {
+Result<Workspace> Workspace::make(const Config& config, std::uint32_t tokens_max,
+                                  std::uint32_t context_tokens, std::size_t workers) {
     Workspace ws;
     ws.tokens_max = tokens_max;
     ws.context_tokens = context_tokens;
-    ws.wide = (std::max({config.dim, config.q_width(), config.kv_width(), config.ffn}) + 63U) / 64U * 64U;
+    ws.wide =
+        (std::max({config.dim, config.q_width(), config.kv_width(), config.ffn}) + 63U) / 64U * 64U;
     ws.logits_stride = (config.vocab + 31U) / 32U * 32U;
     const std::size_t n = tokens_max;
-    for (tensor::Buffer* rows : {&ws.x, &ws.normed, &ws.q, &ws.k, &ws.v, &ws.gate, &ws.up, &ws.projected}) {
+    for (tensor::Buffer* rows :
+         {&ws.x, &ws.normed, &ws.q, &ws.k, &ws.v, &ws.gate, &ws.up, &ws.projected}) {
         TRILANE_TRY(*rows, tensor::Buffer::make(n * ws.wide * sizeof(float)));
     }
     TRILANE_TRY(ws.scores, tensor::Buffer::make(workers * context_tokens * sizeof(float)));

@@ -27,21 +27,22 @@ struct BatchToken {
 
 /// The memory of a forward step, made once. **Shapes:** as commented; n ≤ tokens_max.
 struct Workspace {
-    static Result<Workspace> make(const Config& config, std::uint32_t tokens_max, std::uint32_t context_tokens,
-                                  std::size_t workers);
+    static Result<Workspace> make(const Config& config, std::uint32_t tokens_max,
+                                  std::uint32_t context_tokens, std::size_t workers);
 
-    tensor::Buffer x;        ///< [n][dim]: the residual stream
-    tensor::Buffer normed;   ///< [n][wide]
-    tensor::Buffer q;        ///< [n][wide]
-    tensor::Buffer k;        ///< [n][wide]
-    tensor::Buffer v;        ///< [n][wide]
-    tensor::Buffer gate;     ///< [n][wide]
-    tensor::Buffer up;       ///< [n][wide]
+    tensor::Buffer x;          ///< [n][dim]: the residual stream
+    tensor::Buffer normed;     ///< [n][wide]
+    tensor::Buffer q;          ///< [n][wide]
+    tensor::Buffer k;          ///< [n][wide]
+    tensor::Buffer v;          ///< [n][wide]
+    tensor::Buffer gate;       ///< [n][wide]
+    tensor::Buffer up;         ///< [n][wide]
     tensor::Buffer projected;  ///< [n][wide]
-    tensor::Buffer scores;   ///< [workers][context_tokens]
-    tensor::Buffer cosines;  ///< [n][rope_dim / 2]
-    tensor::Buffer sines;    ///< [n][rope_dim / 2]
-    tensor::Buffer logits;   ///< [n][logits_stride], one row per token that wants them, in batch order
+    tensor::Buffer scores;     ///< [workers][context_tokens]
+    tensor::Buffer cosines;    ///< [n][rope_dim / 2]
+    tensor::Buffer sines;      ///< [n][rope_dim / 2]
+    tensor::Buffer
+        logits;  ///< [n][logits_stride], one row per token that wants them, in batch order
     tensor::Activations acts;
     std::size_t wide = 0;  ///< the widest row of any step, in whole panels
     std::size_t logits_stride = 0;
@@ -52,17 +53,19 @@ struct Workspace {
 class Model {
 public:
     /// **Errors:** as read_config and load_weights. `file` must outlive the model.
-    static Result<Model> load(const gguf::File& file, const kernels::KernelTable& table, os::ThreadTeam& team);
+    static Result<Model> load(const gguf::File& file, const kernels::KernelTable& table,
+                              os::ThreadTeam& team);
 
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] const Weights& weights() const { return weights_; }
     [[nodiscard]] const kernels::KernelTable& kernels() const { return *table_; }
 
-    /// Runs the batch (1 ≤ size ≤ workspace.tokens_max), writing keys and values of its tokens into `kv`
-    /// and logits of those that want them into the workspace. Tokens of one slot come in order of their
-    /// positions, and everything before them is in the cache. The logits of a token do not depend on
-    /// what else is in the batch, to the bit.
-    void forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace, os::ThreadTeam& team) const;
+    /// Runs the batch (1 ≤ size ≤ workspace.tokens_max), writing keys and values of its tokens into
+    /// `kv` and logits of those that want them into the workspace. Tokens of one slot come in order
+    /// of their positions, and everything before them is in the cache. The logits of a token do not
+    /// depend on what else is in the batch, to the bit.
+    void forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace,
+                 os::ThreadTeam& team) const;
 
 private:
     Config config_;

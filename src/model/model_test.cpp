@@ -1,5 +1,5 @@
-// The bundled model against the logs of its float reference (models/trilane-nano/golden.json), and the
-// promises of the forward step: batching and chunking change nothing, to the bit.
+// The bundled model against the logs of its float reference (models/trilane-nano/golden.json), and
+// the promises of the forward step: batching and chunking change nothing, to the bit.
 
 #include "model/model.h"
 
@@ -46,15 +46,16 @@ struct Bench {
         std::vector<std::vector<float>> rows;
         for (const BatchToken& token : batch) {
             if (token.wants_logits) {
-                const float* row = workspace.logits.as<float>() + rows.size() * workspace.logits_stride;
+                const float* row =
+                    workspace.logits.as<float>() + rows.size() * workspace.logits_stride;
                 rows.emplace_back(row, row + model.config().vocab);
             }
         }
         return rows;
     }
 
-    std::vector<std::vector<float>> run(const std::vector<std::int32_t>& ids, std::uint32_t first, std::uint32_t slot,
-                                        std::size_t chunk) {
+    std::vector<std::vector<float>> run(const std::vector<std::int32_t>& ids, std::uint32_t first,
+                                        std::uint32_t slot, std::size_t chunk) {
         std::vector<std::vector<float>> rows;
         for (std::size_t at = 0; at < ids.size(); at += chunk) {
             std::vector<BatchToken> batch;
@@ -79,14 +80,16 @@ double logprob(const std::vector<float>& logits, std::int32_t id) {
 }
 
 std::int32_t argmax(const std::vector<float>& logits) {
-    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) -
+                                     logits.begin());
 }
 
-// The reference rounds activations to int8 after float32 sums. A difference in the last bit of a sum flips
-// some rounding within the first layers, and the flip spreads until the whole quantisation noise has been
-// drawn afresh: float64 differs from the reference by 0.011 on average and 0.13 at worst, float32 in another
-// summation order by 0.026 and 0.24, an F16 cache by 0.032 and 0.33 (docs/notes/0002-golden-noise.md). These
-// bounds stand above that noise and far below any fault of the graph, which costs whole units.
+// The reference rounds activations to int8 after float32 sums. A difference in the last bit of a
+// sum flips some rounding within the first layers, and the flip spreads until the whole
+// quantisation noise has been drawn afresh: float64 differs from the reference by 0.011 on average
+// and 0.13 at worst, float32 in another summation order by 0.026 and 0.24, an F16 cache by 0.032
+// and 0.33 (docs/notes/0002-golden-noise.md). These bounds stand above that noise and far below any
+// fault of the graph, which costs whole units.
 constexpr double kWorstError = 0.40;
 constexpr double kMeanError = 0.045;
 constexpr double kDecidedMargin = 0.45;
@@ -120,18 +123,23 @@ TEST_P(Golden, NanoFollowsItsReference) {
             } else if (argmax(last) != greedy[step]) {
                 std::printf("near tie at step %zu: margin %.3f\n", step, margins[step]);
             }
-            last = bench.run({greedy[step]}, static_cast<std::uint32_t>(ids.size() + step), 0, 1)[0];
+            last =
+                bench.run({greedy[step]}, static_cast<std::uint32_t>(ids.size() + step), 0, 1)[0];
         }
     }
     EXPECT_LT(worst, kWorstError);
     EXPECT_LT(total / static_cast<double>(count), kMeanError);
     std::printf("%s: worst log-probability error %.2g, mean %.2g over %zu tokens\n",
-                std::string(kernels::isa_name(GetParam())).c_str(), worst, total / static_cast<double>(count), count);
+                std::string(kernels::isa_name(GetParam())).c_str(), worst,
+                total / static_cast<double>(count), count);
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Golden,
-                         ::testing::Values(kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avxvnni, kernels::Isa::avx512),
-                         [](const auto& param) { return std::string(kernels::isa_name(param.param)); });
+                         ::testing::Values(kernels::Isa::generic, kernels::Isa::avx2,
+                                           kernels::Isa::avxvnni, kernels::Isa::avx512),
+                         [](const auto& param) {
+                             return std::string(kernels::isa_name(param.param));
+                         });
 
 TEST(Forward, ChunksAndBatchesChangeNothing) {
     Bench bench(kNano, kernels::best_table().isa, 2);
@@ -148,7 +156,8 @@ TEST(Forward, ChunksAndBatchesChangeNothing) {
     std::vector<BatchToken> together;
     std::vector<std::vector<float>> alone;
     for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
-        const std::vector<std::int32_t> past(ids.begin(), ids.begin() + 3 + static_cast<std::ptrdiff_t>(slot) * 5);
+        const std::vector<std::int32_t> past(
+            ids.begin(), ids.begin() + 3 + static_cast<std::ptrdiff_t>(slot) * 5);
         bench.run(past, 0, slot, 128);
         const BatchToken next{ids[50 + slot], static_cast<std::uint32_t>(past.size()), slot, true};
         alone.push_back(bench.run(std::vector<BatchToken>{next})[0]);
@@ -174,8 +183,10 @@ TEST(Forward, ACopiedSlotGoesOnTheSame) {
 }
 
 TEST(Forward, Stories260KTellsItsStory) {
-    Bench bench(TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf", kernels::best_table().isa, 1);
-    // Ids of "Once upon a time" after BOS; the text itself is compared where the tokenizer is at hand.
+    Bench bench(TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf",
+                kernels::best_table().isa, 1);
+    // Ids of "Once upon a time" after BOS; the text itself is compared where the tokenizer is at
+    // hand.
     std::vector<std::int32_t> ids = {1, 403, 407, 261, 378};
     std::vector<float> last = bench.run(ids, 0, 0, 128).back();
     for (std::uint32_t position = 5; position < 40; ++position) {

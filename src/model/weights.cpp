@@ -31,15 +31,17 @@ public:
     }
 
     /// `stem`.weight with its optional `stem`.bias and `stem`.scale.
-    Result<tensor::Linear> linear(const std::string& stem, std::size_t rows, std::size_t cols) const {
+    Result<tensor::Linear> linear(const std::string& stem, std::size_t rows,
+                                  std::size_t cols) const {
         TRILANE_TRY(const gguf::Tensor* tensor, find(stem + ".weight"));
         if (tensor->shape[0] != cols || tensor->shape[1] != rows) {
-            return fail(Fault::corrupt, "tensor {} is {} × {}; the metadata make it {} × {}", tensor->name,
-                        tensor->shape[1], tensor->shape[0], rows, cols);
+            return fail(Fault::corrupt, "tensor {} is {} × {}; the metadata make it {} × {}",
+                        tensor->name, tensor->shape[1], tensor->shape[0], rows, cols);
         }
         // Models trained with int8 activations leave their output head out of it.
         const bool int8_tokens = config_.int8_tokens && stem.starts_with("blk.");
-        const auto policy = int8_tokens ? tensor::TernaryPolicy::token_i8 : tensor::TernaryPolicy::exact;
+        const auto policy =
+            int8_tokens ? tensor::TernaryPolicy::token_i8 : tensor::TernaryPolicy::exact;
         TRILANE_TRY(tensor::Linear linear, tensor::load_linear(file_, *tensor, policy));
         TRILANE_TRY(linear.bias, optional_vector(stem + ".bias", rows));
         TRILANE_TRY(const auto scale, optional_vector(stem + ".scale", 1));
@@ -49,13 +51,16 @@ public:
 
     Result<LayerWeights> layer(std::uint32_t index) const;
     Result<Embedding> embedding() const;
-    [[nodiscard]] bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
+    [[nodiscard]] bool has(const std::string& name) const {
+        return file_.find_tensor(name) != nullptr;
+    }
 
 private:
     Result<const gguf::Tensor*> find(const std::string& name) const {
         const gguf::Tensor* tensor = file_.find_tensor(name);
         if (tensor == nullptr) {
-            return fail(Fault::corrupt, "tensor {} is missing; architecture {} needs it", name, config_.architecture);
+            return fail(Fault::corrupt, "tensor {} is missing; architecture {} needs it", name,
+                        config_.architecture);
         }
         return tensor;
     }
@@ -91,17 +96,22 @@ Result<Embedding> Loader::embedding() const {
     TRILANE_TRY(const gguf::Tensor* tensor, find("token_embd.weight"));
     TRILANE_TRY_STATUS(gguf::require_readable(*tensor));
     const auto* traits = gguf::traits_of(tensor->type);
-    if (tensor->type == static_cast<std::uint32_t>(gguf::Type::i2_s) || config_.dim % traits->block_weights != 0) {
-        return fail(Fault::invalid, "tensor token_embd.weight cannot be read row by row as {}", traits->name);
+    if (tensor->type == static_cast<std::uint32_t>(gguf::Type::i2_s) ||
+        config_.dim % traits->block_weights != 0) {
+        return fail(Fault::invalid, "tensor token_embd.weight cannot be read row by row as {}",
+                    traits->name);
     }
     if (tensor->shape[0] != config_.dim) {
-        return fail(Fault::corrupt, "token_embd.weight has rows of {}; the metadata make it {}", tensor->shape[0], config_.dim);
+        return fail(Fault::corrupt, "token_embd.weight has rows of {}; the metadata make it {}",
+                    tensor->shape[0], config_.dim);
     }
-    return Embedding{tensor->type, file_.data(*tensor),
-                     config_.dim / traits->block_weights * static_cast<std::size_t>(traits->block_bytes)};
+    return Embedding{
+        tensor->type, file_.data(*tensor),
+        config_.dim / traits->block_weights * static_cast<std::size_t>(traits->block_bytes)};
 }
 
-Status load_layers(const Loader& loader, const Config& config, os::ThreadTeam& team, Weights& weights) {
+Status load_layers(const Loader& loader, const Config& config, os::ThreadTeam& team,
+                   Weights& weights) {
     weights.layers.resize(config.layers);
     std::atomic<std::uint32_t> next{0};
     std::mutex failing;
@@ -124,7 +134,8 @@ Status load_layers(const Loader& loader, const Config& config, os::ThreadTeam& t
     return {};
 }
 
-/// Radians that pair j turns per position: theta^(−2j / rope_dim), slowed by the file's own factors.
+/// Radians that pair j turns per position: theta^(−2j / rope_dim), slowed by the file's own
+/// factors.
 std::vector<double> rope_frequencies(const Config& config, const std::vector<float>& factors) {
     std::vector<double> frequencies(config.rope_dim / 2);
     for (std::size_t j = 0; j < frequencies.size(); ++j) {
@@ -137,8 +148,8 @@ std::vector<double> rope_frequencies(const Config& config, const std::vector<flo
 }
 
 std::size_t bytes_read(const LayerWeights& w) {
-    return w.wq.bytes_read + w.wk.bytes_read + w.wv.bytes_read + w.wo.bytes_read + w.w_gate.bytes_read +
-           w.w_up.bytes_read + w.w_down.bytes_read;
+    return w.wq.bytes_read + w.wk.bytes_read + w.wv.bytes_read + w.wo.bytes_read +
+           w.w_gate.bytes_read + w.w_up.bytes_read + w.w_down.bytes_read;
 }
 
 }  // namespace
@@ -148,9 +159,11 @@ Result<Weights> load_weights(const gguf::File& file, const Config& config, os::T
     Weights weights;
     TRILANE_TRY(weights.embedding, loader.embedding());
     TRILANE_TRY(weights.output_norm, loader.vector("output_norm.weight", config.dim));
-    TRILANE_TRY(const auto factors, loader.optional_vector("rope_freqs.weight", config.rope_dim / 2));
+    TRILANE_TRY(const auto factors,
+                loader.optional_vector("rope_freqs.weight", config.rope_dim / 2));
     weights.rope_frequencies = rope_frequencies(config, factors);
-    TRILANE_TRY(weights.head, loader.linear(loader.has("output.weight") ? "output" : "token_embd", config.vocab, config.dim));
+    TRILANE_TRY(weights.head, loader.linear(loader.has("output.weight") ? "output" : "token_embd",
+                                            config.vocab, config.dim));
     TRILANE_TRY_STATUS(load_layers(loader, config, team, weights));
     weights.bytes_per_token = weights.head.bytes_read;
     for (const LayerWeights& layer : weights.layers) {

@@ -37,16 +37,17 @@ struct Embedding {
 };
 
 struct Weights {
-    Embedding embedding;                  ///< vocab × dim
+    Embedding embedding;  ///< vocab × dim
     std::vector<LayerWeights> layers;
-    std::vector<float> output_norm;       ///< [dim]
-    tensor::Linear head;                  ///< vocab × dim; the embedding itself when tied
-    std::vector<double> rope_frequencies; ///< [rope_dim / 2]: radians per position
-    std::size_t bytes_per_token = 0;      ///< weight bytes that decoding one token reads
+    std::vector<float> output_norm;        ///< [dim]
+    tensor::Linear head;                   ///< vocab × dim; the embedding itself when tied
+    std::vector<double> rope_frequencies;  ///< [rope_dim / 2]: radians per position
+    std::size_t bytes_per_token = 0;       ///< weight bytes that decoding one token reads
 };
 
 /// Loads and packs all tensors, sharing the packing among the team's workers. The file must outlive
-/// the result. **Errors:** corrupt or invalid, naming the tensor that is missing, misshapen or unreadable.
+/// the result. **Errors:** corrupt or invalid, naming the tensor that is missing, misshapen or
+/// unreadable.
 Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team);
 
 }  // namespace trilane::model

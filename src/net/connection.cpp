@@ -28,7 +28,9 @@ bool has_line_break(std::string_view text) {
 }
 
 /// 1xx, 204 and 304 have no body and no Content-Length (RFC 9110 §8.6).
-bool bodiless(unsigned status) { return status < 200 || status == 204 || status == 304; }
+bool bodiless(unsigned status) {
+    return status < 200 || status == 204 || status == 304;
+}
 
 }  // namespace
 
@@ -125,9 +127,9 @@ void Connection::on_read(const error_code& ec, std::size_t bytes) {
 void Connection::advance() {
     while (phase_ == Phase::reading) {
         std::size_t consumed = 0;
-        const auto step = begin_ == end_ ? RequestParser::Step::need_more
-                                         : parser_.feed({input_.data() + begin_, end_ - begin_},
-                                                        consumed);
+        const auto step = begin_ == end_
+                              ? RequestParser::Step::need_more
+                              : parser_.feed({input_.data() + begin_, end_ - begin_}, consumed);
         begin_ += consumed;
         switch (step) {
             case RequestParser::Step::need_more:
@@ -292,8 +294,7 @@ void Connection::encode_whole(const Response& response) {
         output_ += "\r\n";
         return;
     }
-    fmt::format_to(std::back_inserter(output_), "Content-Length: {}\r\n\r\n",
-                   response.body.size());
+    fmt::format_to(std::back_inserter(output_), "Content-Length: {}\r\n\r\n", response.body.size());
     if (!without_body_) {
         output_ += response.body;
     }
@@ -400,8 +401,9 @@ void Connection::check(Clock::time_point now) {
         return;
     }
     if (phase_ == Phase::reading && header_begun_) {
-        answer_and_close(408, parser_.header_done() ? "the request body took too long to arrive"
-                                                    : "the request headers took too long to arrive");
+        answer_and_close(408, parser_.header_done()
+                                  ? "the request body took too long to arrive"
+                                  : "the request headers took too long to arrive");
         return;
     }
     close();

@@ -1,5 +1,5 @@
-// Connection and Loop: one client's socket as a state machine, and the thread that runs many of them.
-// Inside of Server; not for other modules.
+// Connection and Loop: one client's socket as a state machine, and the thread that runs many of
+// them. Inside of Server; not for other modules.
 #pragma once
 
 #include <array>
@@ -76,8 +76,8 @@ private:
     Shared& shared_;
     boost::asio::io_context context_{1};  // one thread runs it
     boost::asio::executor_work_guard<Executor> work_{context_.get_executor()};
-    boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> sweep_timer_{
-        context_};
+    boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>
+        sweep_timer_{context_};
     bool sweeping_ = false;
     std::unordered_set<std::shared_ptr<Connection>> connections_;
     std::string date_line_;
@@ -85,8 +85,8 @@ private:
     std::thread thread_;
 };
 
-/// One client. An explicit state machine rather than a coroutine: reading (to see the client leave),
-/// writing and waiting for the answer overlap.
+/// One client. An explicit state machine rather than a coroutine: reading (to see the client
+/// leave), writing and waiting for the answer overlap.
 class Connection final : public Waker, public std::enable_shared_from_this<Connection> {
 public:
     Connection(Loop& loop, Socket socket);

@@ -1,5 +1,5 @@
-// TestClient: a plain blocking HTTP client on 127.0.0.1 for the tests of servers. Deliberately knows
-// nothing of net's own code. Every wait is bounded.
+// TestClient: a plain blocking HTTP client on 127.0.0.1 for the tests of servers. Deliberately
+// knows nothing of net's own code. Every wait is bounded.
 #pragma once
 
 #include <arpa/inet.h>
@@ -62,9 +62,9 @@ public:
     }
 
     bool post(std::string_view path, std::string_view body, std::string_view headers = "") {
-        return send("POST " + std::string(path) + " HTTP/1.1\r\nHost: t\r\nContent-Length: " +
-                    std::to_string(body.size()) + "\r\n" + std::string(headers) + "\r\n" +
-                    std::string(body));
+        return send("POST " + std::string(path) +
+                    " HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) +
+                    "\r\n" + std::string(headers) + "\r\n" + std::string(body));
     }
 
     /// Receives until `text` is in what was received and not yet taken; false at the end.

@@ -12,7 +12,9 @@ namespace http = boost::beast::http;
 using boost::beast::error_code;
 using boost::beast::string_view;
 
-std::string text(string_view view) { return {view.data(), view.size()}; }
+std::string text(string_view view) {
+    return {view.data(), view.size()};
+}
 
 /// "http://host/path?q" → "/path?q"; other forms stay. RFC 9112 §3.2.2 makes servers accept both.
 std::string origin_form(std::string target) {
@@ -180,11 +182,17 @@ RequestParser::Step RequestParser::feed(std::string_view bytes, std::size_t& con
     return collector.is_done() ? Step::complete : Step::need_more;
 }
 
-bool RequestParser::header_done() const { return machine_->collector->is_header_done(); }
+bool RequestParser::header_done() const {
+    return machine_->collector->is_header_done();
+}
 
-bool RequestParser::wants_continue() const { return machine_->collector->expects_continue; }
+bool RequestParser::wants_continue() const {
+    return machine_->collector->expects_continue;
+}
 
-const Refusal& RequestParser::refusal() const { return refusal_; }
+const Refusal& RequestParser::refusal() const {
+    return refusal_;
+}
 
 Request RequestParser::take() {
     Request request = std::move(machine_->collector->request);

@@ -1,5 +1,5 @@
-// RequestParser: bytes of a connection → net::Request, within limits. Pure: no sockets, no clock, so
-// that a fuzzer can drive it.
+// RequestParser: bytes of a connection → net::Request, within limits. Pure: no sockets, no clock,
+// so that a fuzzer can drive it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// What the request parser takes, what it refuses and with which status, and that the pieces in which
-// the bytes arrive make no difference.
+// What the request parser takes, what it refuses and with which status, and that the pieces in
+// which the bytes arrive make no difference.
 #include "net/request_parser.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,8 @@ namespace {
 using Step = RequestParser::Step;
 
 constexpr std::string_view kChat =
-    "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    "application/json\r\n"
     "Content-Length: 7\r\n\r\n{\"a\":1}";
 
 /// The status of the refusal of `bytes`; 0 when they are not refused.
@@ -69,7 +70,8 @@ TEST(RequestParser, LeavesTheNextRequestAlone) {
 }
 
 TEST(RequestParser, KeepAliveFollowsVersionAndHeader) {
-    EXPECT_FALSE(parse_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")->keep_alive);
+    EXPECT_FALSE(
+        parse_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")->keep_alive);
     EXPECT_FALSE(parse_request("GET / HTTP/1.0\r\n\r\n")->keep_alive);
     EXPECT_TRUE(parse_request("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")->keep_alive);
 }
@@ -89,8 +91,9 @@ TEST(RequestParser, RefusesWhatIsMalformed) {
     EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400U);
     EXPECT_EQ(refused("GET / HTTP/2.0\r\nHost: h\r\n\r\n"), 505U);
     EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n"), 400U);
-    EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
-              400U);
+    EXPECT_EQ(
+        refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+        400U);
     EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nExpect: tea\r\n\r\n"), 417U);
 }
 
@@ -105,7 +108,8 @@ TEST(RequestParser, RefusesWhatCouldSmuggle) {
     EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
               501U);
     EXPECT_EQ(refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 501U);
-    EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"), 400U);
+    EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
+              400U);
 }
 
 TEST(RequestParser, HoldsItsLimits) {
@@ -119,7 +123,8 @@ TEST(RequestParser, HoldsItsLimits) {
     EXPECT_EQ(refused(start + "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", limits), 431U);
     EXPECT_EQ(refused(start + "Content-Length: 11\r\n\r\n", limits), 413U);
     EXPECT_EQ(refused(start + "Content-Length: 10\r\n\r\n", limits), 0U);
-    EXPECT_EQ(refused(start + "Transfer-Encoding: chunked\r\n\r\n6\r\naaaaaa\r\n6\r\n", limits), 413U);
+    EXPECT_EQ(refused(start + "Transfer-Encoding: chunked\r\n\r\n6\r\naaaaaa\r\n6\r\n", limits),
+              413U);
 }
 
 // Each piece is below the limit, all of them together are not.

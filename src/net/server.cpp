@@ -237,16 +237,34 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler han
     }
 }
 
-std::uint16_t Server::port() const { return listening_->port(); }
-ServerSnapshot Server::snapshot() const { return listening_->snapshot(); }
-void Server::stop(std::chrono::milliseconds patience) { listening_->stop(patience); }
+std::uint16_t Server::port() const {
+    return listening_->port();
+}
+ServerSnapshot Server::snapshot() const {
+    return listening_->snapshot();
+}
+void Server::stop(std::chrono::milliseconds patience) {
+    listening_->stop(patience);
+}
 
 Exchange::Exchange(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
-Exchange::~Exchange() { answer_->abandon(); }
-void Exchange::respond(Response response) { answer_->respond(std::move(response)); }
-void Exchange::start_stream(StreamHead head) { answer_->start_stream(std::move(head)); }
-bool Exchange::send(std::string_view bytes) { return answer_->send(bytes); }
-void Exchange::finish() { answer_->finish(); }
-void Exchange::on_gone(std::function<void()> callback) { answer_->on_gone(std::move(callback)); }
+Exchange::~Exchange() {
+    answer_->abandon();
+}
+void Exchange::respond(Response response) {
+    answer_->respond(std::move(response));
+}
+void Exchange::start_stream(StreamHead head) {
+    answer_->start_stream(std::move(head));
+}
+bool Exchange::send(std::string_view bytes) {
+    return answer_->send(bytes);
+}
+void Exchange::finish() {
+    answer_->finish();
+}
+void Exchange::on_gone(std::function<void()> callback) {
+    answer_->on_gone(std::move(callback));
+}
 
 }  // namespace trilane::net

@@ -1,5 +1,6 @@
-// Server: an asynchronous HTTP/1.1 server. A slow or idle client costs a socket, not a thread. Knows
-// nothing of JSON, paths or models: it hands whole requests to a handler, which answers when it can.
+// Server: an asynchronous HTTP/1.1 server. A slow or idle client costs a socket, not a thread.
+// Knows nothing of JSON, paths or models: it hands whole requests to a handler, which answers when
+// it can.
 #pragma once
 
 #include <chrono>
@@ -50,8 +51,8 @@ public:
     /// Ends the stream; the connection can serve the next request.
     void finish();
 
-    /// Calls `callback` once, from a thread of the server, if the client leaves before the answer is
-    /// complete; at once if it already has. A client that shuts down its sending side has left.
+    /// Calls `callback` once, from a thread of the server, if the client leaves before the answer
+    /// is complete; at once if it already has. A client that shuts down its sending side has left.
     /// Not noticed while the client has more than 64 KiB of further requests waiting unread.
     void on_gone(std::function<void()> callback);
 

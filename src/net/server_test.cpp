@@ -100,8 +100,8 @@ TEST(Server, AnswersPipelinedRequestsInOrder) {
     TestClient client(server->port());
     std::string requests;
     for (int i = 0; i < 100; ++i) {
-        requests += "POST /" + std::to_string(i) +
-                    " HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi";
+        requests +=
+            "POST /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi";
     }
     ASSERT_TRUE(client.send(requests));
     for (int i = 0; i < 100; ++i) {
@@ -113,7 +113,8 @@ TEST(Server, HoldsAPipelinedRequestUntilTheFirstIsAnswered) {
     Inbox inbox;
     const auto server = started(inbox.handler());
     TestClient client(server->port());
-    ASSERT_TRUE(client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"));
+    ASSERT_TRUE(
+        client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"));
     auto first = inbox.next();
     EXPECT_EQ(first.request.target, "/1");
     first.exchange->start_stream({});
@@ -130,19 +131,20 @@ TEST(Server, HoldsAPipelinedRequestUntilTheFirstIsAnswered) {
 
 TEST(Server, StreamsInChunksFromAnotherThreadAndKeepsTheConnection) {
     std::thread writer;
-    const auto server = started([&](const Request& /*request*/, std::shared_ptr<Exchange> exchange) {
-        if (writer.joinable()) {
-            exchange->respond(text_response("after"));
-            return;
-        }
-        writer = std::thread([exchange] {
-            exchange->start_stream({200, "text/event-stream", {{"X-A", "b"}}, "", {}});
-            for (int i = 0; i < 1000; ++i) {
-                EXPECT_TRUE(exchange->send("piece " + std::to_string(i) + ";"));
+    const auto server =
+        started([&](const Request& /*request*/, std::shared_ptr<Exchange> exchange) {
+            if (writer.joinable()) {
+                exchange->respond(text_response("after"));
+                return;
             }
-            exchange->finish();
+            writer = std::thread([exchange] {
+                exchange->start_stream({200, "text/event-stream", {{"X-A", "b"}}, "", {}});
+                for (int i = 0; i < 1000; ++i) {
+                    EXPECT_TRUE(exchange->send("piece " + std::to_string(i) + ";"));
+                }
+                exchange->finish();
+            });
         });
-    });
     TestClient client(server->port());
     ASSERT_TRUE(client.get("/"));
     const TestReply reply = client.reply();
@@ -208,8 +210,9 @@ TEST(Server, ServesHttp10AndHead) {
 TEST(Server, AsksForTheBodyOfAClientThatWaits) {
     const auto server = started(echo);
     TestClient client(server->port());
-    ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
-                            "Content-Length: 4\r\n\r\n"));
+    ASSERT_TRUE(
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                    "Content-Length: 4\r\n\r\n"));
     EXPECT_EQ(client.reply().status, 100U);
     ASSERT_TRUE(client.send("body"));
     EXPECT_EQ(client.reply().body, "POST / body");
@@ -268,7 +271,8 @@ TEST(Server, AnswersWhatCameBeforeTheNonsense) {
 
 TEST(Server, DoesNotLetAHeaderBreakOutOfItsLine) {
     const auto server = started([](const Request& /*request*/, std::shared_ptr<Exchange> exchange) {
-        exchange->respond({200, "text/plain", {{"X-Id", "a\r\nSet-Cookie: b"}, {"X-Ok", "c"}}, "d"});
+        exchange->respond(
+            {200, "text/plain", {{"X-Id", "a\r\nSet-Cookie: b"}, {"X-Ok", "c"}}, "d"});
     });
     TestClient client(server->port());
     ASSERT_TRUE(client.get("/"));
@@ -397,9 +401,9 @@ TEST(Server, ClosesAClientThatDoesNotRead) {
     options.limits.write_timeout = milliseconds(50);
     const std::string huge(64U << 20U, 'x');
     const auto server =
-        started([&](const Request& /*request*/, std::shared_ptr<Exchange> exchange) {
-            exchange->respond(text_response(huge));
-        }, options);
+        started([&](const Request& /*request*/,
+                    std::shared_ptr<Exchange> exchange) { exchange->respond(text_response(huge)); },
+                options);
     TestClient client(server->port());
     ASSERT_TRUE(client.get("/"));
     ASSERT_TRUE(client.receive_until("\r\n\r\n"));

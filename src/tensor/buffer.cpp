@@ -13,7 +13,8 @@ Result<Buffer> Buffer::make(std::size_t bytes) {
     if (bytes == 0) {
         return Buffer{};
     }
-    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data == MAP_FAILED) {
         return fail(Fault::exhausted, "cannot reserve {} MiB of memory", bytes >> 20U);
     }

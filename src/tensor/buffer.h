@@ -1,5 +1,5 @@
-// Buffer: zeroed, 64-byte aligned memory for packed weights, caches and workspaces. Large buffers ask
-// for huge pages and cost nothing until they are touched.
+// Buffer: zeroed, 64-byte aligned memory for packed weights, caches and workspaces. Large buffers
+// ask for huge pages and cost nothing until they are touched.
 #pragma once
 
 #include <cstddef>

@@ -30,15 +30,17 @@ constexpr InPlace kInPlace[] = {
 };
 
 Result<Linear> load_in_place(const gguf::File& file, const gguf::Tensor& tensor) {
-    const auto* entry = std::find_if(std::begin(kInPlace), std::end(kInPlace), [&](const InPlace& e) {
-        return static_cast<std::uint32_t>(e.type) == tensor.type;
-    });
+    const auto* entry = std::find_if(
+        std::begin(kInPlace), std::end(kInPlace),
+        [&](const InPlace& e) { return static_cast<std::uint32_t>(e.type) == tensor.type; });
     if (entry == std::end(kInPlace)) {
-        return fail(Fault::invalid, "tensor {} has type id {}, which has no kernel here", tensor.name, tensor.type);
+        return fail(Fault::invalid, "tensor {} has type id {}, which has no kernel here",
+                    tensor.name, tensor.type);
     }
     if (entry->form == Form::block_i8 && tensor.shape[0] % 32 != 0) {
-        return fail(Fault::invalid, "tensor {} has rows of {} weights; its type needs a multiple of 32", tensor.name,
-                    tensor.shape[0]);
+        return fail(Fault::invalid,
+                    "tensor {} has rows of {} weights; its type needs a multiple of 32",
+                    tensor.name, tensor.shape[0]);
     }
     Linear linear;
     linear.rows = tensor.shape[1];
@@ -50,13 +52,15 @@ Result<Linear> load_in_place(const gguf::File& file, const gguf::Tensor& tensor)
     return linear;
 }
 
-Result<Linear> load_ternary(const gguf::File& file, const gguf::Tensor& tensor, TernaryPolicy policy) {
+Result<Linear> load_ternary(const gguf::File& file, const gguf::Tensor& tensor,
+                            TernaryPolicy policy) {
     TRILANE_TRY(PackedTernary packed, pack_ternary(tensor, file.data(tensor), policy));
     Linear linear;
     linear.rows = tensor.shape[1];
     linear.cols = tensor.shape[0];
     linear.form = packed.scale.has_value() ? Form::token_i8 : Form::block_i8;
-    linear.kernel = packed.scale.has_value() ? &kernels::KernelTable::t2_i8 : &kernels::KernelTable::q8_0;
+    linear.kernel =
+        packed.scale.has_value() ? &kernels::KernelTable::t2_i8 : &kernels::KernelTable::q8_0;
     linear.scale = packed.scale.value_or(1.0F);
     linear.packed = std::move(packed.buffer);
     linear.weights = linear.packed.as<std::uint8_t>();
@@ -64,7 +68,8 @@ Result<Linear> load_ternary(const gguf::File& file, const gguf::Tensor& tensor, 
     return linear;
 }
 
-void finish_rows(const Linear& linear, const Product& product, std::size_t n, std::size_t begin, std::size_t end) {
+void finish_rows(const Linear& linear, const Product& product, std::size_t n, std::size_t begin,
+                 std::size_t end) {
     if (linear.bias.empty() && linear.output_scale == 1.0F) {
         return;
     }
@@ -78,19 +83,23 @@ void finish_rows(const Linear& linear, const Product& product, std::size_t n, st
 
 }  // namespace
 
-Result<Linear> load_linear(const gguf::File& file, const gguf::Tensor& tensor, TernaryPolicy policy) {
+Result<Linear> load_linear(const gguf::File& file, const gguf::Tensor& tensor,
+                           TernaryPolicy policy) {
     TRILANE_TRY_STATUS(gguf::require_readable(tensor));
     if (tensor.dimensions != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) {
-        return fail(Fault::invalid, "tensor {} should be a matrix, but has {} dimensions", tensor.name,
-                    tensor.dimensions);
+        return fail(Fault::invalid, "tensor {} should be a matrix, but has {} dimensions",
+                    tensor.name, tensor.dimensions);
     }
-    return is_ternary(tensor.type) ? load_ternary(file, tensor, policy) : load_in_place(file, tensor);
+    return is_ternary(tensor.type) ? load_ternary(file, tensor, policy)
+                                   : load_in_place(file, tensor);
 }
 
-Result<std::vector<float>> load_vector(const gguf::File& file, const gguf::Tensor& tensor, std::size_t count) {
+Result<std::vector<float>> load_vector(const gguf::File& file, const gguf::Tensor& tensor,
+                                       std::size_t count) {
     TRILANE_TRY_STATUS(gguf::require_readable(tensor));
     if (tensor.weights() != count) {
-        return fail(Fault::invalid, "tensor {} has {} numbers, expected {}", tensor.name, tensor.weights(), count);
+        return fail(Fault::invalid, "tensor {} has {} numbers, expected {}", tensor.name,
+                    tensor.weights(), count);
     }
     std::vector<float> values(count);
     TRILANE_TRY_STATUS(dequantize(tensor.type, file.data(tensor), values));
@@ -109,8 +118,8 @@ Result<Activations> Activations::make(std::size_t tokens_max, std::size_t width_
     return acts;
 }
 
-void Activations::quantize(const kernels::KernelTable& table, Form form, std::size_t t, const float* x,
-                           std::size_t width) {
+void Activations::quantize(const kernels::KernelTable& table, Form form, std::size_t t,
+                           const float* x, std::size_t width) {
     if (form == Form::f32) {
         return;
     }
@@ -121,9 +130,9 @@ void Activations::quantize(const kernels::KernelTable& table, Form form, std::si
              out.sums.as<std::int32_t>() + group);
 }
 
-void matmul_share(const kernels::KernelTable& table, std::span<const Product> products, const float* x,
-                  std::size_t x_stride, const Activations& acts, std::size_t n, std::size_t worker,
-                  std::size_t workers) {
+void matmul_share(const kernels::KernelTable& table, std::span<const Product> products,
+                  const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
+                  std::size_t worker, std::size_t workers) {
     for (const Product& product : products) {
         const Linear& linear = *product.linear;
         const std::size_t groups = linear.rows_padded() / kPanelRows;

@@ -1,5 +1,5 @@
-// Linear: a weight matrix ready for its kernel, and the activations it wants. Ternary weights are packed
-// into panels here; every other type is used where the file maps it.
+// Linear: a weight matrix ready for its kernel, and the activations it wants. Ternary weights are
+// packed into panels here; every other type is used where the file maps it.
 #pragma once
 
 #include <cstddef>
@@ -42,12 +42,14 @@ struct Linear {
 };
 
 /// Makes a Linear of a 2-D tensor. The file must outlive it.
-/// **Errors:** invalid, naming the tensor, for types it cannot compute and for sizes they do not allow;
-/// corrupt for ternary tensors whose bytes are no ternary codes.
-Result<Linear> load_linear(const gguf::File& file, const gguf::Tensor& tensor, TernaryPolicy policy);
+/// **Errors:** invalid, naming the tensor, for types it cannot compute and for sizes they do not
+/// allow; corrupt for ternary tensors whose bytes are no ternary codes.
+Result<Linear> load_linear(const gguf::File& file, const gguf::Tensor& tensor,
+                           TernaryPolicy policy);
 
 /// `tensor` as `count` floats (norms, biases, scales). **Errors:** invalid, naming the tensor.
-Result<std::vector<float>> load_vector(const gguf::File& file, const gguf::Tensor& tensor, std::size_t count);
+Result<std::vector<float>> load_vector(const gguf::File& file, const gguf::Tensor& tensor,
+                                       std::size_t count);
 
 /// Activations of up to tokens_max tokens in the quantised forms their linears want.
 class Activations {
@@ -65,10 +67,13 @@ public:
 
     /// Quantises token t of `x` ([width] floats) into `form`; nothing to do for f32.
     /// **Threads:** different tokens may be quantised at once.
-    void quantize(const kernels::KernelTable& table, Form form, std::size_t t, const float* x, std::size_t width);
+    void quantize(const kernels::KernelTable& table, Form form, std::size_t t, const float* x,
+                  std::size_t width);
 
     [[nodiscard]] std::size_t stride() const { return stride_; }
-    [[nodiscard]] const Quantised& of(Form form) const { return form == Form::token_i8 ? tokens_ : blocks_; }
+    [[nodiscard]] const Quantised& of(Form form) const {
+        return form == Form::token_i8 ? tokens_ : blocks_;
+    }
 
 private:
     Quantised tokens_;
@@ -86,8 +91,8 @@ struct Product {
 /// Worker `worker` of `workers` computes its share of each product's rows for `n` tokens. `x` is
 /// [n][x_stride] floats, read by f32 kernels; `acts` holds the quantised forms of the same tokens.
 /// **Threads:** shares are disjoint: all workers may run at once.
-void matmul_share(const kernels::KernelTable& table, std::span<const Product> products, const float* x,
-                  std::size_t x_stride, const Activations& acts, std::size_t n, std::size_t worker,
-                  std::size_t workers);
+void matmul_share(const kernels::KernelTable& table, std::span<const Product> products,
+                  const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
+                  std::size_t worker, std::size_t workers);
 
 }  // namespace trilane::tensor

@@ -30,8 +30,10 @@ std::vector<std::byte> matrix_file(gguf::Type type, bool one_scale) {
             byte = static_cast<std::byte>(random());
             if (type == gguf::Type::tq2_0 || type == gguf::Type::i2_s) {
                 // four codes below 3
-                byte = static_cast<std::byte>(random() % 3 | random() % 3 << 2U | random() % 3 << 4U | random() % 3 << 6U);
-            } else if (type == gguf::Type::f32 || type == gguf::Type::f16 || type == gguf::Type::bf16) {
+                byte = static_cast<std::byte>(random() % 3 | random() % 3 << 2U |
+                                              random() % 3 << 4U | random() % 3 << 6U);
+            } else if (type == gguf::Type::f32 || type == gguf::Type::f16 ||
+                       type == gguf::Type::bf16) {
                 byte = static_cast<std::byte>(0x38 + random() % 8);  // positive numbers below 2
             }
         }
@@ -112,7 +114,8 @@ TEST_P(LinearOf, EqualsThePlainProduct) {
         for (std::size_t r = 0; r < kRows; ++r) {
             double expected = 0;
             for (std::size_t k = 0; k < kCols; ++k) {
-                expected += static_cast<double>(plain[r * kCols + k]) * static_cast<double>(x[t * kCols + k]);
+                expected += static_cast<double>(plain[r * kCols + k]) *
+                            static_cast<double>(x[t * kCols + k]);
             }
             largest = std::max(largest, std::abs(expected));
             worst = std::max(worst, std::abs(expected - static_cast<double>(y[t * 64 + r])));
@@ -123,30 +126,37 @@ TEST_P(LinearOf, EqualsThePlainProduct) {
 }
 
 constexpr double kInt8 = 0.02;  // rounding activations to int8
-INSTANTIATE_TEST_SUITE_P(Types, LinearOf,
-                         ::testing::Values(Case{gguf::Type::f32, TernaryPolicy::exact, true, 1e-5},
-                                           Case{gguf::Type::f16, TernaryPolicy::exact, true, 1e-5},
-                                           Case{gguf::Type::bf16, TernaryPolicy::exact, true, 1e-5},
-                                           Case{gguf::Type::q8_0, TernaryPolicy::exact, false, kInt8},
-                                           Case{gguf::Type::q4_0, TernaryPolicy::exact, false, kInt8},
-                                           Case{gguf::Type::q4_k, TernaryPolicy::exact, false, kInt8},
-                                           Case{gguf::Type::q5_k, TernaryPolicy::exact, false, kInt8},
-                                           Case{gguf::Type::q6_k, TernaryPolicy::exact, false, kInt8},
-                                           Case{gguf::Type::tq1_0, TernaryPolicy::token_i8, true, kInt8},
-                                           Case{gguf::Type::tq1_0, TernaryPolicy::exact, true, kInt8},
-                                           Case{gguf::Type::tq2_0, TernaryPolicy::token_i8, true, kInt8},
-                                           Case{gguf::Type::tq2_0, TernaryPolicy::token_i8, false, kInt8},
-                                           Case{gguf::Type::tq2_0, TernaryPolicy::exact, true, kInt8},
-                                           Case{gguf::Type::i2_s, TernaryPolicy::token_i8, true, kInt8}));
+INSTANTIATE_TEST_SUITE_P(
+    Types, LinearOf,
+    ::testing::Values(Case{gguf::Type::f32, TernaryPolicy::exact, true, 1e-5},
+                      Case{gguf::Type::f16, TernaryPolicy::exact, true, 1e-5},
+                      Case{gguf::Type::bf16, TernaryPolicy::exact, true, 1e-5},
+                      Case{gguf::Type::q8_0, TernaryPolicy::exact, false, kInt8},
+                      Case{gguf::Type::q4_0, TernaryPolicy::exact, false, kInt8},
+                      Case{gguf::Type::q4_k, TernaryPolicy::exact, false, kInt8},
+                      Case{gguf::Type::q5_k, TernaryPolicy::exact, false, kInt8},
+                      Case{gguf::Type::q6_k, TernaryPolicy::exact, false, kInt8},
+                      Case{gguf::Type::tq1_0, TernaryPolicy::token_i8, true, kInt8},
+                      Case{gguf::Type::tq1_0, TernaryPolicy::exact, true, kInt8},
+                      Case{gguf::Type::tq2_0, TernaryPolicy::token_i8, true, kInt8},
+                      Case{gguf::Type::tq2_0, TernaryPolicy::token_i8, false, kInt8},
+                      Case{gguf::Type::tq2_0, TernaryPolicy::exact, true, kInt8},
+                      Case{gguf::Type::i2_s, TernaryPolicy::token_i8, true, kInt8}));
 
 TEST(Linear, OneScaleMakesPanelsAndSeveralDoNot) {
     const auto uniform = matrix_file(gguf::Type::tq2_0, true);
     const auto mixed = matrix_file(gguf::Type::tq2_0, false);
     const auto uniform_file = gguf::File::parse(uniform).value();
     const auto mixed_file = gguf::File::parse(mixed).value();
-    EXPECT_EQ(load_linear(*uniform_file, *uniform_file->find_tensor("w"), TernaryPolicy::token_i8)->form, Form::token_i8);
-    EXPECT_EQ(load_linear(*uniform_file, *uniform_file->find_tensor("w"), TernaryPolicy::exact)->form, Form::block_i8);
-    EXPECT_EQ(load_linear(*mixed_file, *mixed_file->find_tensor("w"), TernaryPolicy::token_i8)->form, Form::block_i8);
+    EXPECT_EQ(
+        load_linear(*uniform_file, *uniform_file->find_tensor("w"), TernaryPolicy::token_i8)->form,
+        Form::token_i8);
+    EXPECT_EQ(
+        load_linear(*uniform_file, *uniform_file->find_tensor("w"), TernaryPolicy::exact)->form,
+        Form::block_i8);
+    EXPECT_EQ(
+        load_linear(*mixed_file, *mixed_file->find_tensor("w"), TernaryPolicy::token_i8)->form,
+        Form::block_i8);
 }
 
 TEST(Linear, RefusesACodeThatIsNotTernary) {

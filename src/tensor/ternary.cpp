@@ -19,7 +19,9 @@ constexpr std::size_t kQ8Weights = 32;
 constexpr std::size_t kQ8Bytes = 34;
 constexpr std::uint32_t kPairMask = 0x03030303U;
 
-bool is_tq2(const gguf::Tensor& tensor) { return tensor.type == static_cast<std::uint32_t>(gguf::Type::tq2_0); }
+bool is_tq2(const gguf::Tensor& tensor) {
+    return tensor.type == static_cast<std::uint32_t>(gguf::Type::tq2_0);
+}
 
 template <class T>
 T read(const std::byte* bytes) {
@@ -37,7 +39,8 @@ std::optional<float> uniform_tq2_scale(std::span<const std::byte> bytes) {
             continue;
         }
         const auto codes = bytes.subspan(at, kTq2ScaleAt);
-        if (std::all_of(codes.begin(), codes.end(), [](std::byte b) { return b == std::byte{0x55}; })) {
+        if (std::all_of(codes.begin(), codes.end(),
+                        [](std::byte b) { return b == std::byte{0x55}; })) {
             continue;  // nothing but zeros: any scale fits
         }
         if (scale.has_value()) {
@@ -48,13 +51,16 @@ std::optional<float> uniform_tq2_scale(std::span<const std::byte> bytes) {
     return half_to_float(scale.value_or(0));
 }
 
-/// One TQ2_0 row straight into its panel: 16 weights lie in 16 bytes at one shift, and become the four
-/// planes of one 32-bit word. Returns false on a code 3.
-bool repack_tq2_row(const std::byte* blocks, std::size_t cols, std::size_t row, std::uint8_t* packed) {
-    std::uint8_t* out = packed + row / kPanelRows * (kPanelRows * cols / 4) + row % kPanelRows / 16 * 64 + row % 16 * 4;
+/// One TQ2_0 row straight into its panel: 16 weights lie in 16 bytes at one shift, and become the
+/// four planes of one 32-bit word. Returns false on a code 3.
+bool repack_tq2_row(const std::byte* blocks, std::size_t cols, std::size_t row,
+                    std::uint8_t* packed) {
+    std::uint8_t* out = packed + row / kPanelRows * (kPanelRows * cols / 4) +
+                        row % kPanelRows / 16 * 64 + row % 16 * 4;
     std::uint32_t threes = 0;
     for (std::size_t k = 0; k < cols; k += 16, out += 128) {
-        const std::byte* codes = blocks + k / kTq2Weights * kTq2Bytes + k % kTq2Weights / 128 * 32 + k % 32;
+        const std::byte* codes =
+            blocks + k / kTq2Weights * kTq2Bytes + k % kTq2Weights / 128 * 32 + k % 32;
         const auto shift = static_cast<unsigned>(k % 128 / 32 * 2);
         std::uint32_t word = 0;
         for (unsigned plane = 0; plane < 4; ++plane) {
@@ -67,11 +73,14 @@ bool repack_tq2_row(const std::byte* blocks, std::size_t cols, std::size_t row, 
     return threes == 0;
 }
 
-Status pack_tq2_panels(const gguf::Tensor& tensor, std::span<const std::byte> bytes, std::uint8_t* packed) {
+Status pack_tq2_panels(const gguf::Tensor& tensor, std::span<const std::byte> bytes,
+                       std::uint8_t* packed) {
     const std::size_t cols = tensor.shape[0];
     for (std::size_t row = 0; row < tensor.shape[1]; ++row) {
-        if (!repack_tq2_row(bytes.data() + row * (cols / kTq2Weights * kTq2Bytes), cols, row, packed)) {
-            return fail(Fault::corrupt, "tensor {} row {} holds a code that is not ternary", tensor.name, row);
+        if (!repack_tq2_row(bytes.data() + row * (cols / kTq2Weights * kTq2Bytes), cols, row,
+                            packed)) {
+            return fail(Fault::corrupt, "tensor {} row {} holds a code that is not ternary",
+                        tensor.name, row);
         }
     }
     return {};
@@ -104,7 +113,9 @@ Result<Buffer> q8_0_blocks(const gguf::Tensor& tensor, const Unpacked& u) {
         std::uint16_t half = 0;
         kernels::best_table().to_f16(&scale, 1, &half);
         if (half_to_float(half) != scale) {
-            return fail(Fault::invalid, "tensor {} has a scale of {} that no half-precision block can hold", tensor.name, scale);
+            return fail(Fault::invalid,
+                        "tensor {} has a scale of {} that no half-precision block can hold",
+                        tensor.name, scale);
         }
         std::memcpy(out, &half, sizeof half);
         for (std::size_t i = 0; i < kQ8Weights; ++i) {
@@ -123,11 +134,14 @@ void pack_code_panels(const gguf::Tensor& tensor, const Unpacked& u, std::uint8_
 
 }  // namespace
 
-Result<PackedTernary> pack_ternary(const gguf::Tensor& tensor, std::span<const std::byte> bytes, TernaryPolicy policy) {
+Result<PackedTernary> pack_ternary(const gguf::Tensor& tensor, std::span<const std::byte> bytes,
+                                   TernaryPolicy policy) {
     const std::size_t cols = tensor.shape[0];
     const std::size_t rows = tensor.shape[1];
     if (cols % 128 != 0) {
-        return fail(Fault::invalid, "ternary tensor {} has rows of {} weights; a multiple of 128 is needed", tensor.name, cols);
+        return fail(Fault::invalid,
+                    "ternary tensor {} has rows of {} weights; a multiple of 128 is needed",
+                    tensor.name, cols);
     }
     PackedTernary packed;
     const bool fast = policy == TernaryPolicy::token_i8 && is_tq2(tensor);
@@ -137,7 +151,9 @@ Result<PackedTernary> pack_ternary(const gguf::Tensor& tensor, std::span<const s
     }
     if (!packed.scale.has_value()) {
         TRILANE_TRY(unpacked, unpack(tensor, bytes));
-        packed.scale = policy == TernaryPolicy::token_i8 ? uniform_ternary_scale(unpacked.codes, unpacked.scales) : std::nullopt;
+        packed.scale = policy == TernaryPolicy::token_i8
+                           ? uniform_ternary_scale(unpacked.codes, unpacked.scales)
+                           : std::nullopt;
     }
     if (!packed.scale.has_value()) {
         TRILANE_TRY(packed.buffer, q8_0_blocks(tensor, unpacked));

@@ -1,5 +1,7 @@
 // BERT's WordPiece: text is cleaned, stripped of accents and lower-cased, cut at white space,
 // punctuation and ideographs, and each word is spelled with the longest entries from its left.
+// Source: the behaviour of the models' own BertNormalizer (full canonical decomposition, only
+// nonspacing marks go); readers that decompose Hangul to its first letter differ there.
 #include <utf8proc.h>
 
 #include <algorithm>

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Reference renderer: Jinja2 set up as model tokenizers use it. A development tool.
 
-One JSON object a line in: {"template", "variables", "now"}; one a line out: {"text"} or {"error"}.
-The same protocol as trilane_render_template, so that the two can be compared.
+One JSON object a line in: {"template", "variables", "now"}; one a line out: {"text"}, {"raised"} for
+what raise_exception() said, or {"error"}. trilane_render_template speaks the same, so that the two
+can be compared (it says "error" for both).
 """
 import datetime
 import json
@@ -66,8 +67,6 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         answer = render(request["template"], request["variables"], request.get("now", 0))
-        if "raised" in answer:
-            answer = {"error": answer["raised"]}
         print(json.dumps(answer), flush=True)
 
 

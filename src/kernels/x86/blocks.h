@@ -9,7 +9,7 @@
 
 using Ints = Words::Ints;
 using Floats = Words::Floats;
-using Rows = const std::uint8_t* const*;
+using Rows = Words::Rows;
 
 /// Tokens that share one turning of the weights.
 constexpr std::size_t kTokensMax = 32;
@@ -21,7 +21,7 @@ struct Group {
     std::int32_t sum;
 };
 
-inline void turned_32(Rows rows, std::size_t offset, Ints* out) {
+inline void turned_32(const Rows& rows, std::size_t offset, Ints* out) {
     Words::turned(rows, offset, out);
     Words::turned(rows, offset + 16, out + 4);
 }
@@ -38,14 +38,14 @@ struct Q80 {
     static constexpr std::size_t kValues = kGroup;
     struct Block {
         Floats d;
-        Rows rows;
+        const Rows* rows;
     };
-    static void open(Rows rows, Block& block) {
+    static void open(const Rows& rows, Block& block) {
         block.d = Words::halves_at(rows, 0);
-        block.rows = rows;
+        block.rows = &rows;
     }
     static void unpack(const Block& block, std::size_t, Ints* w) {
-        turned_32(block.rows, 2, w);
+        turned_32(*block.rows, 2, w);
         TRILANE_UNROLL
         for (std::size_t i = 0; i < 8; ++i) {
             w[i] = Words::signed_form(w[i]);
@@ -62,15 +62,15 @@ struct Q40 {
     static constexpr std::size_t kValues = kGroup;
     struct Block {
         Floats d;
-        Rows rows;
+        const Rows* rows;
     };
-    static void open(Rows rows, Block& block) {
+    static void open(const Rows& rows, Block& block) {
         block.d = Words::halves_at(rows, 0);
-        block.rows = rows;
+        block.rows = &rows;
     }
     static void unpack(const Block& block, std::size_t, Ints* w) {
         Ints packed[4];
-        Words::turned(block.rows, 2, packed);
+        Words::turned(*block.rows, 2, packed);
         TRILANE_UNROLL
         for (std::size_t i = 0; i < 4; ++i) {
             w[i] = Words::bit_and(packed[i], Words::bytes(15));
@@ -90,7 +90,7 @@ struct ScaleMinBlock {
     Floats min[8];
     Ints low[32];
 
-    void open(Rows rows, std::size_t nibbles) {
+    void open(const Rows& rows, std::size_t nibbles) {
         Ints front[4];
         Words::turned(rows, 0, front);
         const Floats d = Words::low_halves(front[0]);
@@ -137,7 +137,7 @@ struct Q4k {
     static constexpr std::size_t kBytes = kQ4kBytes;
     static constexpr std::size_t kValues = kSuperBlock;
     using Block = ScaleMinBlock;
-    static void open(Rows rows, Block& block) { block.open(rows, 16); }
+    static void open(const Rows& rows, Block& block) { block.open(rows, 16); }
     static void unpack(const Block& block, std::size_t group, Ints* w) {
         TRILANE_UNROLL
         for (std::size_t i = 0; i < 8; ++i) {
@@ -157,7 +157,7 @@ struct Q5k {
         ScaleMinBlock base;
         Ints high[8];
     };
-    static void open(Rows rows, Block& block) {
+    static void open(const Rows& rows, Block& block) {
         block.base.open(rows, 48);
         turned_32(rows, 16, block.high);
     }
@@ -184,7 +184,7 @@ struct Q6k {
         Ints high[16];
         Ints scale[16];  ///< of 16 weights each
     };
-    static void open(Rows rows, Block& block) {
+    static void open(const Rows& rows, Block& block) {
         block.d = Words::halves_at(rows, 208);
         Ints scales[4];
         Words::turned(rows, 192, scales);
@@ -225,31 +225,30 @@ struct Q6k {
     }
 };
 
-/// One tile: rows from `row` on, of which `valid` exist, × tokens first … first + count − 1.
+/// One tile: the kRows rows from `row` on × tokens first … first + count − 1. Rows from `wanted` on
+/// are stored.
 template <class Format>
-void tile(const MatmulArgs& args, std::size_t row, std::size_t valid, std::size_t first,
+void tile(const MatmulArgs& args, std::size_t row, std::size_t wanted, std::size_t first,
           std::size_t count) {
     constexpr std::size_t kGroups = Format::kValues / kGroup;
+    constexpr std::size_t kAheadBytes = Words::kRows * Format::kBytes / kGroups;
     const std::size_t row_bytes = args.k / Format::kValues * Format::kBytes;
     const auto* weights = static_cast<const std::uint8_t*>(args.weights) + row * row_bytes;
     // Tiles follow each other in memory: fetching the next one in order suits the memory, whatever
     // the number of rows that are read side by side here.
     const auto* ahead = reinterpret_cast<const char*>(weights + Words::kRows * row_bytes);
-
-    const std::uint8_t* rows[Words::kRows];
-    for (std::size_t r = 0; r < Words::kRows; ++r) {
-        rows[r] = weights + (r < valid ? r : valid - 1) * row_bytes;
-    }
+    Rows rows(weights, row_bytes);
     alignas(64) float sums[kTokensMax][Words::kRows] = {};
     for (std::size_t group = 0; group < args.k / kGroup; group += kGroups) {
-        TRILANE_UNROLL
-        for (std::size_t byte = 0; byte < Words::kRows * Format::kBytes; byte += 64) {
-            _mm_prefetch(ahead + byte, _MM_HINT_T1);
-        }
-        ahead += Words::kRows * Format::kBytes;
         typename Format::Block block;
         Format::open(rows, block);
         for (std::size_t g = 0; g < kGroups; ++g) {
+            // A share per group: more at once than the core can track would wait.
+            TRILANE_UNROLL
+            for (std::size_t byte = 0; byte < kAheadBytes; byte += 64) {
+                _mm_prefetch(ahead + byte, _MM_HINT_T1);
+            }
+            ahead += kAheadBytes;
             Ints w[8];
             Format::unpack(block, g, w);
             for (std::size_t t = 0; t < count; ++t) {
@@ -259,23 +258,29 @@ void tile(const MatmulArgs& args, std::size_t row, std::size_t valid, std::size_
                 Words::store(sums[t], Format::add(Words::load(sums[t]), block, g, w, x));
             }
         }
-        for (std::size_t r = 0; r < Words::kRows; ++r) {
-            rows[r] += Format::kBytes;
-        }
+        rows.advance(Format::kBytes);
     }
+    const std::size_t skipped = wanted - row;
     for (std::size_t t = 0; t < count; ++t) {
-        std::memcpy(args.y + (first + t) * args.y_stride + row, sums[t], valid * sizeof(float));
+        std::memcpy(args.y + (first + t) * args.y_stride + wanted, sums[t] + skipped,
+                    (Words::kRows - skipped) * sizeof(float));
     }
 }
 
+/// `reference` serves matrices that are smaller than one tile; its results are the same.
 template <class Format>
-void matmul(const MatmulArgs& args) {
+void matmul(const MatmulArgs& args, void (*reference)(const MatmulArgs&)) {
+    if (args.row_end < Words::kRows) {
+        reference(args);
+        return;
+    }
     for (std::size_t row = args.row_begin; row < args.row_end; row += Words::kRows) {
-        const std::size_t left = args.row_end - row;
-        const std::size_t valid = left < Words::kRows ? left : Words::kRows;
+        // The last tile starts early enough to be whole; what it computes again is not stored.
+        const std::size_t last = args.row_end - Words::kRows;
+        const std::size_t start = row < last ? row : last;
         for (std::size_t first = 0; first < args.n; first += kTokensMax) {
             const std::size_t rest = args.n - first;
-            tile<Format>(args, row, valid, first, rest < kTokensMax ? rest : kTokensMax);
+            tile<Format>(args, start, row, first, rest < kTokensMax ? rest : kTokensMax);
         }
     }
 }

@@ -6,6 +6,28 @@ struct Words {
     using Floats = __m256;
     static constexpr std::size_t kRows = 8;
 
+    /// The same block of every row of a tile. Few pointers, so that they stay in registers.
+    struct Rows {
+        const std::uint8_t* quad[kRows / 4];  ///< rows 0, 4, …
+        std::size_t stride;                   ///< bytes from one row to the next
+
+        Rows(const std::uint8_t* first, std::size_t row_bytes) : stride(row_bytes) {
+            TRILANE_UNROLL
+            for (std::size_t i = 0; i < kRows / 4; ++i) {
+                quad[i] = first + 4 * i * row_bytes;
+            }
+        }
+        const std::uint8_t* at(std::size_t row, std::size_t offset) const {
+            return quad[row / 4] + row % 4 * stride + offset;
+        }
+        void advance(std::size_t bytes) {
+            TRILANE_UNROLL
+            for (std::size_t i = 0; i < kRows / 4; ++i) {
+                quad[i] += bytes;
+            }
+        }
+    };
+
     static Ints zero() { return _mm256_setzero_si256(); }
     static Ints ints(std::int32_t v) { return _mm256_set1_epi32(v); }
     static Ints bytes(char v) { return _mm256_set1_epi8(v); }
@@ -41,17 +63,17 @@ struct Words {
     }
 
     /// The F16 at `offset` of each row.
-    static Floats halves_at(const std::uint8_t* const* rows, std::size_t offset) {
+    static Floats halves_at(const Rows& rows, std::size_t offset) {
         return _mm256_cvtph_ps(eight_shorts(rows, offset));
     }
 
     /// 16 bytes at `offset` of each row, turned so that out[j] holds dword j of every row.
-    static void turned(const std::uint8_t* const* rows, std::size_t offset, Ints* out) {
+    static void turned(const Rows& rows, std::size_t offset, Ints* out) {
         __m256i z[4];
         TRILANE_UNROLL
         for (std::size_t i = 0; i < 4; ++i) {
-            z[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load16(rows[i] + offset)),
-                                           load16(rows[4 + i] + offset), 1);
+            z[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load16(rows.at(i, offset))),
+                                           load16(rows.at(4 + i, offset)), 1);
         }
         const __m256i a = _mm256_unpacklo_epi32(z[0], z[1]);
         const __m256i b = _mm256_unpackhi_epi32(z[0], z[1]);
@@ -122,15 +144,15 @@ private:
         std::memcpy(&bits, p, sizeof bits);
         return bits;
     }
-    static __m128i eight_shorts(const std::uint8_t* const* rows, std::size_t offset) {
-        __m128i v = _mm_cvtsi32_si128(short_at(rows[0] + offset));
-        v = _mm_insert_epi16(v, short_at(rows[1] + offset), 1);
-        v = _mm_insert_epi16(v, short_at(rows[2] + offset), 2);
-        v = _mm_insert_epi16(v, short_at(rows[3] + offset), 3);
-        v = _mm_insert_epi16(v, short_at(rows[4] + offset), 4);
-        v = _mm_insert_epi16(v, short_at(rows[5] + offset), 5);
-        v = _mm_insert_epi16(v, short_at(rows[6] + offset), 6);
-        return _mm_insert_epi16(v, short_at(rows[7] + offset), 7);
+    static __m128i eight_shorts(const Rows& rows, std::size_t offset) {
+        __m128i v = _mm_cvtsi32_si128(short_at(rows.at(0, offset)));
+        v = _mm_insert_epi16(v, short_at(rows.at(1, offset)), 1);
+        v = _mm_insert_epi16(v, short_at(rows.at(2, offset)), 2);
+        v = _mm_insert_epi16(v, short_at(rows.at(3, offset)), 3);
+        v = _mm_insert_epi16(v, short_at(rows.at(4, offset)), 4);
+        v = _mm_insert_epi16(v, short_at(rows.at(5, offset)), 5);
+        v = _mm_insert_epi16(v, short_at(rows.at(6, offset)), 6);
+        return _mm_insert_epi16(v, short_at(rows.at(7, offset)), 7);
     }
     static __m256i four(const std::int8_t* x) {
         int word = 0;

@@ -6,6 +6,28 @@ struct Words {
     using Floats = __m512;
     static constexpr std::size_t kRows = 16;
 
+    /// The same block of every row of a tile. Few pointers, so that they stay in registers.
+    struct Rows {
+        const std::uint8_t* quad[kRows / 4];  ///< rows 0, 4, …
+        std::size_t stride;                   ///< bytes from one row to the next
+
+        Rows(const std::uint8_t* first, std::size_t row_bytes) : stride(row_bytes) {
+            TRILANE_UNROLL
+            for (std::size_t i = 0; i < kRows / 4; ++i) {
+                quad[i] = first + 4 * i * row_bytes;
+            }
+        }
+        const std::uint8_t* at(std::size_t row, std::size_t offset) const {
+            return quad[row / 4] + row % 4 * stride + offset;
+        }
+        void advance(std::size_t bytes) {
+            TRILANE_UNROLL
+            for (std::size_t i = 0; i < kRows / 4; ++i) {
+                quad[i] += bytes;
+            }
+        }
+    };
+
     static Ints zero() { return _mm512_setzero_si512(); }
     static Ints ints(std::int32_t v) { return _mm512_set1_epi32(v); }
     static Ints bytes(char v) { return _mm512_set1_epi8(v); }
@@ -32,20 +54,21 @@ struct Words {
     static Floats low_halves(Ints v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
 
     /// The F16 at `offset` of each row.
-    static Floats halves_at(const std::uint8_t* const* rows, std::size_t offset) {
-        return _mm512_cvtph_ps(_mm256_inserti128_si256(
-            _mm256_castsi128_si256(eight_shorts(rows, offset)), eight_shorts(rows + 8, offset), 1));
+    static Floats halves_at(const Rows& rows, std::size_t offset) {
+        return _mm512_cvtph_ps(
+            _mm256_inserti128_si256(_mm256_castsi128_si256(eight_shorts(rows, 0, offset)),
+                                    eight_shorts(rows, 8, offset), 1));
     }
 
     /// 16 bytes at `offset` of each row, turned so that out[j] holds dword j of every row.
-    static void turned(const std::uint8_t* const* rows, std::size_t offset, Ints* out) {
+    static void turned(const Rows& rows, std::size_t offset, Ints* out) {
         __m512i z[4];
         TRILANE_UNROLL
         for (std::size_t i = 0; i < 4; ++i) {
-            __m512i v = _mm512_castsi128_si512(load16(rows[i] + offset));
-            v = _mm512_inserti32x4(v, load16(rows[4 + i] + offset), 1);
-            v = _mm512_inserti32x4(v, load16(rows[8 + i] + offset), 2);
-            z[i] = _mm512_inserti32x4(v, load16(rows[12 + i] + offset), 3);
+            __m512i v = _mm512_castsi128_si512(load16(rows.at(i, offset)));
+            v = _mm512_inserti32x4(v, load16(rows.at(4 + i, offset)), 1);
+            v = _mm512_inserti32x4(v, load16(rows.at(8 + i, offset)), 2);
+            z[i] = _mm512_inserti32x4(v, load16(rows.at(12 + i, offset)), 3);
         }
         const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]);
         const __m512i b = _mm512_unpackhi_epi32(z[0], z[1]);
@@ -85,15 +108,15 @@ private:
         std::memcpy(&bits, p, sizeof bits);
         return bits;
     }
-    static __m128i eight_shorts(const std::uint8_t* const* rows, std::size_t offset) {
-        __m128i v = _mm_cvtsi32_si128(short_at(rows[0] + offset));
-        v = _mm_insert_epi16(v, short_at(rows[1] + offset), 1);
-        v = _mm_insert_epi16(v, short_at(rows[2] + offset), 2);
-        v = _mm_insert_epi16(v, short_at(rows[3] + offset), 3);
-        v = _mm_insert_epi16(v, short_at(rows[4] + offset), 4);
-        v = _mm_insert_epi16(v, short_at(rows[5] + offset), 5);
-        v = _mm_insert_epi16(v, short_at(rows[6] + offset), 6);
-        return _mm_insert_epi16(v, short_at(rows[7] + offset), 7);
+    static __m128i eight_shorts(const Rows& rows, std::size_t first, std::size_t offset) {
+        __m128i v = _mm_cvtsi32_si128(short_at(rows.at(first + 0, offset)));
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 1, offset)), 1);
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 2, offset)), 2);
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 3, offset)), 3);
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 4, offset)), 4);
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 5, offset)), 5);
+        v = _mm_insert_epi16(v, short_at(rows.at(first + 6, offset)), 6);
+        return _mm_insert_epi16(v, short_at(rows.at(first + 7, offset)), 7);
     }
     static __m512i four(const std::int8_t* x) {
         int word = 0;

@@ -15,6 +15,9 @@ namespace {
 
 #include "kernels/x86/float_512.h"
 
+/// Rows from the one in work to those that are asked from memory: some 20 to 40 KB.
+constexpr std::size_t kRowsAhead = 8;
+
 /// A BF16 value is the upper half of a float.
 struct Bf16 {
     std::uint16_t bits;
@@ -33,7 +36,7 @@ template <class Stored, std::size_t rows, std::size_t tokens>
 void tile(const MatmulArgs& args, std::size_t row, std::size_t first) {
     const Stored* w = static_cast<const Stored*>(args.weights) + row * args.k;
     const float* x = args.x + first * args.x_stride;
-    const char* ahead = reinterpret_cast<const char*>(w + rows * args.k);
+    const char* ahead = reinterpret_cast<const char*>(w + kRowsAhead * args.k);
     __m512 sums[rows][tokens];
     TRILANE_UNROLL
     for (std::size_t r = 0; r < rows; ++r) {
@@ -82,29 +85,40 @@ void tile(const MatmulArgs& args, std::size_t row, std::size_t first) {
 }
 
 /// `rows` rows × all tokens.
-template <class Stored, std::size_t rows>
+template <class Stored, std::size_t rows, std::size_t wide>
 void all_tokens(const MatmulArgs& args, std::size_t row) {
     std::size_t t = 0;
-    for (; t + 5 <= args.n; t += 5) {
-        tile<Stored, rows, 5>(args, row, t);
+    for (; t + wide <= args.n; t += wide) {
+        tile<Stored, rows, wide>(args, row, t);
     }
-    for (; t + 2 <= args.n; t += 2) {
-        tile<Stored, rows, 2>(args, row, t);
+    if constexpr (wide > 2) {
+        for (; t + 2 <= args.n; t += 2) {
+            tile<Stored, rows, 2>(args, row, t);
+        }
     }
-    if (t < args.n) {
+    for (; t < args.n; ++t) {
         tile<Stored, rows, 1>(args, row, t);
+    }
+}
+
+/// Tiles of `rows` × `wide`, then single rows.
+template <class Stored, std::size_t rows, std::size_t wide>
+void all_rows(const MatmulArgs& args) {
+    std::size_t row = args.row_begin;
+    for (; row + rows <= args.row_end; row += rows) {
+        all_tokens<Stored, rows, wide>(args, row);
+    }
+    for (; row < args.row_end; ++row) {
+        all_tokens<Stored, 1, wide>(args, row);
     }
 }
 
 template <class Stored>
 void matmul(const MatmulArgs& args) {
-    constexpr std::size_t kRows = 4;
-    std::size_t row = args.row_begin;
-    for (; row + kRows <= args.row_end; row += kRows) {
-        all_tokens<Stored, kRows>(args, row);
-    }
-    for (; row < args.row_end; ++row) {
-        all_tokens<Stored, 1>(args, row);
+    if (args.n == 1) {
+        all_rows<Stored, 2, 1>(args);  // few rows at once: memory likes to be read in order
+    } else {
+        all_rows<Stored, 8, 3>(args);
     }
 }
 

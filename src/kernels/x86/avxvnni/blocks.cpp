@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/block_formats.h"
+#include "kernels/generic/generic.h"
 #include "kernels/unroll.h"
 #include "kernels/x86/x86.h"
 
@@ -23,19 +24,19 @@ namespace {
 }  // namespace
 
 void q8_0_avxvnni(const MatmulArgs& args) {
-    matmul<Q80>(args);
+    matmul<Q80>(args, generic::q8_0);
 }
 void q4_0_avxvnni(const MatmulArgs& args) {
-    matmul<Q40>(args);
+    matmul<Q40>(args, generic::q4_0);
 }
 void q4_k_avxvnni(const MatmulArgs& args) {
-    matmul<Q4k>(args);
+    matmul<Q4k>(args, generic::q4_k);
 }
 void q5_k_avxvnni(const MatmulArgs& args) {
-    matmul<Q5k>(args);
+    matmul<Q5k>(args, generic::q5_k);
 }
 void q6_k_avxvnni(const MatmulArgs& args) {
-    matmul<Q6k>(args);
+    matmul<Q6k>(args, generic::q6_k);
 }
 
 }  // namespace trilane::kernels::x86
