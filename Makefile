@@ -34,7 +34,7 @@ e2e: setup-dev configure ## the running daemon against real clients (Node.js)
 	@scripts/e2e.sh
 
 oracle: setup-dev configure ## our greedy tokens against node-llama-cpp's
-	cmake --build --preset dev --parallel $(JOBS) --target trilane_greedy
+	cmake --build --preset dev --parallel $(JOBS) --target trilane_greedy trilane_make_oracle_models
 	@scripts/oracle.sh
 
 asan: setup ## unit tests under AddressSanitizer and UBSan

@@ -38,7 +38,7 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-/// Sums words; four chains, so that only memory is waited for.
+/// Sums words in sixteen chains, so that only memory is waited for.
 std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
     std::uint64_t sums[16] = {};
     for (std::size_t i = 0; i + 16 <= count; i += 16) {

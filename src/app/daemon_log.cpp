@@ -11,6 +11,7 @@ namespace trilane::app {
 namespace {
 
 constexpr std::size_t kLinesWaitingMax = 512;
+const char* const kLoggerName = "trilane";
 
 spdlog::level::level_enum level_of(LogLevel level) {
     switch (level) {
@@ -33,7 +34,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 DaemonLog::DaemonLog(LogLevel level_min) {
     spdlog::init_thread_pool(kLinesWaitingMax, 1);
     auto logger = std::make_shared<spdlog::async_logger>(
-        "trilane", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(), spdlog::thread_pool(),
+        kLoggerName, std::make_shared<spdlog::sinks::stderr_color_sink_mt>(), spdlog::thread_pool(),
         spdlog::async_overflow_policy::overrun_oldest);
     logger->set_level(level_of(level_min));
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
@@ -46,7 +47,7 @@ DaemonLog::~DaemonLog() {
 }
 
 void log_line(LogLevel level, std::string_view text) {
-    if (spdlog::logger* logger = spdlog::default_logger_raw()) {
+    if (const auto logger = spdlog::get(kLoggerName)) {
         logger->log(level_of(level), spdlog::string_view_t(text.data(), text.size()));
     }
 }

@@ -46,16 +46,21 @@ start() {
     esac
 }
 
-# The steps of this answer are all far from a tie, so every instruction set gives it.
+# The golden file's tokens, as far as their margins are beyond any arithmetic's noise.
+chat="Tell me a short story about a dog and a red ball."
+story="Once upon a time, there was a little girl named Lily. She loved to play with her"
 for isa in generic avx2 avxvnni avx512; do
     case "$(TRILANE_ISA=$isa "$trilane" version 2>&1)" in
         *"cannot run"*) continue ;;
     esac
-    expect "piped prompt on $isa" 0 "Muscular clouds" \
-        env TRILANE_ISA=$isa "$trilane" run --temperature 0 <<<"What is the sun?"
+    expect "piped prompt on $isa" 0 "$story" \
+        env TRILANE_ISA=$isa "$trilane" run --temperature 0 --max-tokens 20 <<<"$chat"
 done
-answer=$("$trilane" run "What is the sun?" --temperature 0 </dev/null 2>"$dir/quiet")
-[ "$answer" = "Muscular clouds" ] || fail "prompt argument: '$answer'"
+answer=$("$trilane" run "$chat" --temperature 0 --max-tokens 20 </dev/null 2>"$dir/quiet")
+case "$answer" in
+    "$story"*) ;;
+    *) fail "prompt argument: '$answer'" ;;
+esac
 [ ! -s "$dir/quiet" ] || fail "prompt argument: standard error is not empty: $(cat "$dir/quiet")"
 one=$("$trilane" run --raw "Once upon a time" --max-tokens 20 --seed 7 </dev/null)
 two=$("$trilane" run --raw "Once upon a time" --max-tokens 20 --seed 7 </dev/null)

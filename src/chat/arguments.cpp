@@ -74,8 +74,8 @@ Result<Value> attribute_path(Heap& heap, const Value& object, std::string_view p
         std::int64_t index = 0;
         const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
         const bool number = error == std::errc{} && end == part.data() + part.size();
-        TRILANE_TRY(current, item(heap, current,
-                                  number ? Value(index) : heap.text(std::string(part))));
+        TRILANE_TRY(current,
+                    item(heap, current, number ? Value(index) : heap.text(std::string(part))));
         if (dot == std::string_view::npos) {
             return current;
         }

@@ -10,8 +10,7 @@
 namespace {
 
 const trilane::json::Value& variables() {
-    static const auto kVariables =
-        trilane::json::parse(R"({
+    static const auto kVariables = trilane::json::parse(R"({
             "messages": [{"role": "system", "content": " Be brief.\n"},
                          {"role": "user", "content": "Grüße, 1 < 2 & \"x\""},
                          {"role": "assistant", "content": null,
@@ -21,7 +20,7 @@ const trilane::json::Value& variables() {
             "tools": [{"type": "function",
                        "function": {"name": "f", "parameters": {"type": "object"}}}],
             "add_generation_prompt": true, "bos_token": "<s>", "eos_token": "</s>"})")
-            .value();
+                                       .value();
     return kVariables;
 }
 

@@ -138,9 +138,10 @@ Result<Value> list_index(Host& host, const Value& self, const CallArgs& args) {
 Result<Value> list_count(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto bound, Parameters::bind("count", args, {"value"}, 1));
     const auto& items = self.list()->items;
-    return Value(static_cast<std::int64_t>(
-        std::count_if(items.begin(), items.end(),
-                      [&](const Value& item) { return equals(host.heap, item, *bound[0]); })));
+    return Value(
+        static_cast<std::int64_t>(std::count_if(items.begin(), items.end(), [&](const Value& item) {
+            return equals(host.heap, item, *bound[0]);
+        })));
 }
 
 Result<Value> loop_cycle(Host& /*host*/, const Value& self, const CallArgs& args) {

@@ -29,7 +29,9 @@ Result<Value> Interpreter::evaluate(const Expr& expr) {
     return value;
 }
 
-Result<Value> Interpreter::compute(Position /*at*/, const Literal& node) { return node.value; }
+Result<Value> Interpreter::compute(Position /*at*/, const Literal& node) {
+    return node.value;
+}
 
 Result<Value> Interpreter::compute(Position /*at*/, const Name& node) {
     if (const Value* found = scope_->find(node.name)) {
@@ -59,8 +61,8 @@ Result<Value> Interpreter::compute(Position at, const DictDisplay& node) {
         const bool hashable = key.text() != nullptr || key.real() || key.none() ||
                               (key.list() != nullptr && key.list()->tuple);
         if (!hashable) {
-            return placed(at, Error{Fault::invalid,
-                                    fmt::format("{} cannot be a key", type_name(key))});
+            return placed(at,
+                          Error{Fault::invalid, fmt::format("{} cannot be a key", type_name(key))});
         }
         dict_set(heap_, *dict, key, std::move(value));
     }
@@ -228,8 +230,8 @@ Status Interpreter::bind_macro(const Macro& macro, CallArgs& args) {
         const auto known = [&name = name](const auto& parameter) {
             return parameter.first == name;
         };
-        const auto found = std::find_if(definition.parameters.begin(),
-                                        definition.parameters.end(), known);
+        const auto found =
+            std::find_if(definition.parameters.begin(), definition.parameters.end(), known);
         if (found == definition.parameters.end()) {
             if (name != "caller") {
                 return fail(Fault::invalid, "macro '{}' has no parameter '{}'", definition.name,

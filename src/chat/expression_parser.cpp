@@ -1,3 +1,4 @@
+// Expressions by recursive descent, one function per level of precedence.
 #include "chat/expression_parser.h"
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 namespace trilane::chat {
 namespace {
 
-unsigned height(const ExprPtr& expr) { return expr == nullptr ? 0 : expr->height; }
+unsigned height(const ExprPtr& expr) {
+    return expr == nullptr ? 0 : expr->height;
+}
 
 }  // namespace
 
@@ -183,8 +186,8 @@ Result<ExprPtr> ExpressionParser::product() {
         const auto at = tokens_.take().at;
         TRILANE_TRY(ExprPtr right, power());
         const auto tallest = std::max(left->height, right->height);
-        TRILANE_TRY(left, make(at, tallest,
-                               Binary{found->second, std::move(left), std::move(right)}));
+        TRILANE_TRY(left,
+                    make(at, tallest, Binary{found->second, std::move(left), std::move(right)}));
     }
 }
 
@@ -194,8 +197,8 @@ Result<ExprPtr> ExpressionParser::power() {
         const auto at = tokens_.take().at;
         TRILANE_TRY(ExprPtr right, unary(true));
         const auto tallest = std::max(left->height, right->height);
-        TRILANE_TRY(left, make(at, tallest,
-                               Binary{BinaryOp::power, std::move(left), std::move(right)}));
+        TRILANE_TRY(left,
+                    make(at, tallest, Binary{BinaryOp::power, std::move(left), std::move(right)}));
     }
     return left;
 }
@@ -380,9 +383,9 @@ Result<ExprPtr> ExpressionParser::slice_rest(Position at, ExprPtr base, ExprPtr 
     TRILANE_TRY_STATUS(tokens_.expect_op("]"));
     const auto tallest =
         std::max({base->height, height(start), height(bounds[0]), height(bounds[1])});
-    return make(at, tallest,
-                Slice{std::move(base), std::move(start), std::move(bounds[0]),
-                      std::move(bounds[1])});
+    return make(
+        at, tallest,
+        Slice{std::move(base), std::move(start), std::move(bounds[0]), std::move(bounds[1])});
 }
 
 Result<ExprPtr> ExpressionParser::call(ExprPtr base) {

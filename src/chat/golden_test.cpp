@@ -1,5 +1,5 @@
 // Our renderings against Jinja2's, recorded in tests/templates/golden by make_golden.py: every
-// template family with every conversation, and several hundred snippets of the language.
+// template family with every conversation, and some two hundred snippets of the language.
 #include <gtest/gtest.h>
 
 #include <algorithm>

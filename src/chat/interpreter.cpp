@@ -45,10 +45,10 @@ tl::unexpected<Error> Interpreter::placed(Position at, Error error) {
 Status Interpreter::enter(Position at) {
     (void)heap_.charge(1);
     if (heap_.exhausted()) {
-        return placed(at, Error{Fault::exhausted,
-                                fmt::format("rendering reached {}; the template or the "
-                                            "conversation is too large",
-                                            heap_.reason())});
+        return placed(
+            at, Error{Fault::exhausted, fmt::format("rendering reached {}; the template or the "
+                                                    "conversation is too large",
+                                                    heap_.reason())});
     }
     return {};
 }
@@ -126,8 +126,8 @@ Result<List*> Interpreter::loop_items(const For& node) {
         if (node.condition != nullptr) {
             scope_ = std::make_shared<Scope>(Scope{outer, {}});
             auto result = assign(node.target, element);
-            auto value = result ? evaluate(*node.condition)
-                                : Result<Value>(tl::unexpected(result.error()));
+            auto value =
+                result ? evaluate(*node.condition) : Result<Value>(tl::unexpected(result.error()));
             scope_ = outer;
             if (!value) {
                 return tl::unexpected(std::move(value).error());
@@ -143,7 +143,7 @@ Result<List*> Interpreter::loop_items(const For& node) {
 }
 
 Result<Interpreter::Flow> Interpreter::run_statement(Position /*at*/, const For& node) {
-    TRILANE_TRY(List* items, loop_items(node));
+    TRILANE_TRY(List * items, loop_items(node));
     if (items->items.empty()) {
         return execute(node.otherwise);
     }
@@ -192,10 +192,10 @@ Status Interpreter::assign(const Target& target, const Value& value) {
     }
     const Value* object = scope_->find(target.name);
     if (object == nullptr || !object->is<Namespace*>()) {
-        return placed(target.at,
-                      Error{Fault::invalid,
-                            fmt::format("'{}' is not a namespace(), so '{}.{}' cannot be set",
-                                        target.name, target.name, target.attribute)});
+        return placed(
+            target.at,
+            Error{Fault::invalid, fmt::format("'{}' is not a namespace(), so '{}.{}' cannot be set",
+                                              target.name, target.name, target.attribute)});
     }
     Namespace* space = *object->get<Namespace*>();
     if (Value* held = space->find(target.attribute)) {

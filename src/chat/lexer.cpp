@@ -1,3 +1,4 @@
+// The tokenizer and its white-space control; brackets are its only grammar.
 #include "chat/lexer.h"
 
 #include <fmt/format.h>
@@ -31,14 +32,18 @@ std::string normalized(std::string_view source) {
     return out;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 bool is_name_start(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
            static_cast<unsigned char>(c) >= 0x80;
 }
 
-bool is_name_char(char c) { return is_name_start(c) || is_digit(c); }
+bool is_name_char(char c) {
+    return is_name_start(c) || is_digit(c);
+}
 
 class Lexer {
 public:
@@ -422,8 +427,12 @@ Result<std::vector<Token>> Lexer::run() {
 
 }  // namespace
 
-std::string place(Position at) { return fmt::format("template:{}:{}", at.line, at.column); }
+std::string place(Position at) {
+    return fmt::format("template:{}:{}", at.line, at.column);
+}
 
-Result<std::vector<Token>> tokenize(std::string_view source) { return Lexer(source).run(); }
+Result<std::vector<Token>> tokenize(std::string_view source) {
+    return Lexer(source).run();
+}
 
 }  // namespace trilane::chat

@@ -46,34 +46,40 @@ TEST(Limits, Output) {
     expect_exhausted("{{ ('a' * 1000000).replace('', 'bb') }}", "the output limit");
     expect_exhausted("{{ range(100)|join('x' * 100000) }}", "the output limit");
     expect_exhausted("{{ ('x' * 100000).join(['a'] * 100) }}", "the output limit");
-    expect_exhausted("{% set x %}{% for i in range(99999) %}{{ 'abcdefghijklmnop' }}{% endfor %}"
-                     "{% endset %}",
-                     "the output limit");
+    expect_exhausted(
+        "{% set x %}{% for i in range(99999) %}{{ 'abcdefghijklmnop' }}{% endfor %}"
+        "{% endset %}",
+        "the output limit");
     expect_exhausted("{{ ([[1] * 9] * 9)|tojson(indent='x' * 900000)  ~ ('y' * 1048000) }}",
                      "the output limit");
 }
 
 TEST(Limits, Steps) {
-    expect_exhausted("{% for a in range(99999) %}{% if a + 1 + 1 + 1 + 1 + 1 == 0 %}{% endif %}"
-                     "{% endfor %}",
-                     "the step limit");
+    expect_exhausted(
+        "{% for a in range(99999) %}{% if a + 1 + 1 + 1 + 1 + 1 == 0 %}{% endif %}"
+        "{% endfor %}",
+        "the step limit");
     // Lists that hold themselves twice, forty times over: small to build, huge to walk.
-    expect_exhausted("{% set ns = namespace(l=[1]) %}{% for i in range(40) %}"
-                     "{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l|tojson|length }}",
-                     "limit");
-    expect_exhausted("{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(40) %}"
-                     "{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}"
-                     "{{ ns.l == ns.m }}",
-                     "the step limit");
+    expect_exhausted(
+        "{% set ns = namespace(l=[1]) %}{% for i in range(40) %}"
+        "{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l|tojson|length }}",
+        "limit");
+    expect_exhausted(
+        "{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(40) %}"
+        "{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}"
+        "{{ ns.l == ns.m }}",
+        "the step limit");
 }
 
 TEST(Limits, Memory) {
-    expect_exhausted("{% set l = [] %}{% for i in range(99) %}{{ l.append('a' * 1000000) or '' }}"
-                     "{% endfor %}",
-                     "the memory limit");
-    expect_exhausted("{% set ns = namespace(l=[1]) %}{% for i in range(40) %}"
-                     "{% set ns.l = ns.l + ns.l %}{% endfor %}",
-                     "limit");
+    expect_exhausted(
+        "{% set l = [] %}{% for i in range(99) %}{{ l.append('a' * 1000000) or '' }}"
+        "{% endfor %}",
+        "the memory limit");
+    expect_exhausted(
+        "{% set ns = namespace(l=[1]) %}{% for i in range(40) %}"
+        "{% set ns.l = ns.l + ns.l %}{% endfor %}",
+        "limit");
     expect_exhausted("{% macro m(n) %}{{ 'a' * 1000000 }}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
                      "limit");
 }
@@ -84,18 +90,20 @@ TEST(Limits, Recursion) {
                      "the nesting limit of values");
     expect_exhausted("{% set l = [] %}{% set x = l.append(l) %}{{ l|tojson }}",
                      "the nesting limit of values");
-    expect_exhausted("{% set d = {} %}{% set x = d.update(a=d) %}{% set e = {} %}"
-                     "{% set x = e.update(a=e) %}{{ d == e }}",
-                     "the nesting limit of values");
+    expect_exhausted(
+        "{% set d = {} %}{% set x = d.update(a=d) %}{% set e = {} %}"
+        "{% set x = e.update(a=e) %}{{ d == e }}",
+        "the nesting limit of values");
     expect_exhausted("{% set ns = namespace() %}{% set ns.self = ns %}{{ ns }}",
                      "the nesting limit of values");
 }
 
 TEST(Limits, TheDefaultDepthFitsTheStack) {
     const RenderLimits limits;
-    const auto error = failure("{% macro m() %}{{ (((m() ~ '') ~ '')|trim)|upper }}{% endmacro %}"
-                               "{{ m() }}",
-                               limits);
+    const auto error = failure(
+        "{% macro m() %}{{ (((m() ~ '') ~ '')|trim)|upper }}{% endmacro %}"
+        "{{ m() }}",
+        limits);
     EXPECT_EQ(error.fault, Fault::exhausted) << error.message;
 }
 
@@ -103,9 +111,18 @@ TEST(Limits, RangeIsBounded) {
     const auto error = failure("{{ range(100001) }}", tight());
     EXPECT_EQ(error.fault, Fault::exhausted);
     EXPECT_NE(error.message.find("100000"), std::string::npos);
-    EXPECT_EQ(failure("{{ range(0, 9223372036854775807, 9223372036854775806)|length }}", tight())
-                  .message,
-              "rendered 1 bytes");
+    EXPECT_EQ(
+        failure("{{ range(0, 9223372036854775807, 9223372036854775806)|length }}", tight()).message,
+        "rendered 1 bytes");
+}
+
+TEST(Limits, SplitIsBounded) {
+    RenderLimits limits = tight();
+    limits.output_bytes_max = 4U << 20U;
+    const auto error = failure("{{ ('a,' * 1000001).split(',') }}", limits);
+    EXPECT_EQ(error.fault, Fault::exhausted);
+    EXPECT_NE(error.message.find("1000000 parts"), std::string::npos) << error.message;
+    expect_exhausted("{{ ('\\n' * 1000000).splitlines() }}", "the memory limit");
 }
 
 TEST(Limits, VariablesCountToo) {
@@ -152,8 +169,8 @@ TEST(Limits, SourceNestingIsRefusedAtCompileTime) {
     expect_refused(repeated("{% if x %}", kMany), "nested deeper");
     expect_refused("{% for " + repeated("(", kMany) + "x" + repeated(")", kMany) + " in y %}",
                    "nested deeper");
-    for (const auto* link : {".a", "[1]", "()", "|trim", " + 1", " * 1", " ** 1", " and x", " or x",
-                             " if x"}) {
+    for (const auto* link :
+         {".a", "[1]", "()", "|trim", " + 1", " * 1", " ** 1", " and x", " or x", " if x"}) {
         expect_refused("{{ x" + repeated(link, kMany) + " }}", "longer than");
     }
     expect_refused(std::string(kSourceBytesMax + 1, 'x'), "bytes long");

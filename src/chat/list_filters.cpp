@@ -23,8 +23,7 @@ Result<Value> count(Host& /*host*/, const Value& self, const CallArgs& args) {
 }
 
 Result<Value> default_value(Host& host, const Value& self, const CallArgs& args) {
-    TRILANE_TRY(const auto bound,
-                Parameters::bind("default", args, {"default_value", "boolean"}));
+    TRILANE_TRY(const auto bound, Parameters::bind("default", args, {"default_value", "boolean"}));
     if (self.undefined() || (bound.flag(1, false) && !truthy(self))) {
         return bound[0] == nullptr ? host.heap.text("") : *bound[0];
     }
@@ -106,8 +105,8 @@ Result<Value> sort_key(Host& host, const Value& value, std::optional<std::string
 
 using Keyed = std::pair<Value, Value>;  // key, element
 
-Result<std::vector<Keyed>> keyed(Host& host, const List& list,
-                                 std::optional<std::string_view> path, bool case_sensitive) {
+Result<std::vector<Keyed>> keyed(Host& host, const List& list, std::optional<std::string_view> path,
+                                 bool case_sensitive) {
     std::vector<Keyed> result;
     for (const auto& element : list.items) {
         TRILANE_TRY(auto key, sort_key(host, element, path, case_sensitive));
@@ -215,7 +214,8 @@ Result<Value> sum(Host& host, const Value& self, const CallArgs& args) {
 }
 
 Result<Value> unique(Host& host, const Value& self, const CallArgs& args) {
-    TRILANE_TRY(const auto bound, Parameters::bind("unique", args, {"case_sensitive", "attribute"}));
+    TRILANE_TRY(const auto bound,
+                Parameters::bind("unique", args, {"case_sensitive", "attribute"}));
     TRILANE_TRY(const auto path, bound.text(1));
     TRILANE_TRY(const List* list, iterate(host.heap, self));
     TRILANE_TRY(const auto pairs, keyed(host, *list, path, bound.flag(0, false)));
@@ -359,13 +359,13 @@ Result<Value> map(Host& host, const Value& self, const CallArgs& args) {
 }
 
 constexpr auto kFilters = std::to_array<Builtin>({
-    {"batch", batch},           {"count", count},           {"d", default_value},
-    {"default", default_value}, {"dictsort", dictsort},     {"first", first},
-    {"items", items},           {"join", join},             {"last", last},
-    {"length", count},          {"list", to_list},          {"map", map},
-    {"max", maximum},           {"min", minimum},           {"reject", reject},
-    {"rejectattr", rejectattr}, {"reverse", reverse},       {"select", select},
-    {"selectattr", selectattr}, {"sort", sort},             {"sum", sum},
+    {"batch", batch},           {"count", count},       {"d", default_value},
+    {"default", default_value}, {"dictsort", dictsort}, {"first", first},
+    {"items", items},           {"join", join},         {"last", last},
+    {"length", count},          {"list", to_list},      {"map", map},
+    {"max", maximum},           {"min", minimum},       {"reject", reject},
+    {"rejectattr", rejectattr}, {"reverse", reverse},   {"select", select},
+    {"selectattr", selectattr}, {"sort", sort},         {"sum", sum},
     {"unique", unique},
 });
 

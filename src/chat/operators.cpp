@@ -1,3 +1,4 @@
+// Operators, subscripts and iteration over values; no syntax tree here.
 #include "chat/operators.h"
 
 #include <algorithm>
@@ -125,7 +126,7 @@ Result<bool> less(Heap& heap, const Value& a, const Value& b, unsigned depth) {
     if (a.text() != nullptr && b.text() != nullptr) {
         return *a.text() < *b.text();
     }
-    if (const auto *x = a.list(), *y = b.list(); x != nullptr && y != nullptr) {
+    if (const auto* x = a.list(), *y = b.list(); x != nullptr && y != nullptr) {
         for (std::size_t i = 0; i < std::min(x->items.size(), y->items.size()); ++i) {
             if (!equals(heap, x->items[i], y->items[i], depth + 1)) {
                 return less(heap, x->items[i], y->items[i], depth + 1);
@@ -392,12 +393,12 @@ std::optional<std::size_t> position(std::int64_t index, std::size_t size) {
 
 Value char_at(Heap& heap, const std::string& text, std::int64_t index) {
     (void)heap.charge(1 + text.size() / 8);
-    const auto offsets = char_offsets(text);
-    const auto at = position(index, offsets.size() - 1);
+    const auto at = position(index, char_count(text));
     if (!at) {
         return Value();
     }
-    return heap.text(text.substr(offsets[*at], offsets[*at + 1] - offsets[*at]));
+    const auto begin = skip_chars(text, 0, *at);
+    return heap.text(text.substr(begin, skip_chars(text, begin, 1) - begin));
 }
 
 /// Depths are those of a loop that is not recursive, however it nests.
@@ -405,10 +406,14 @@ Value loop_attribute(const LoopState& loop, std::string_view name) {
     const auto i = static_cast<std::int64_t>(loop.index);
     const auto n = static_cast<std::int64_t>(loop.items->items.size());
     const std::pair<std::string_view, Value> fields[] = {
-        {"index", Value(i + 1)},         {"index0", Value(i)},
-        {"first", Value(i == 0)},        {"last", Value(i + 1 == n)},
-        {"length", Value(n)},            {"revindex", Value(n - i)},
-        {"revindex0", Value(n - i - 1)}, {"depth", Value(std::int64_t{1})},
+        {"index", Value(i + 1)},
+        {"index0", Value(i)},
+        {"first", Value(i == 0)},
+        {"last", Value(i + 1 == n)},
+        {"length", Value(n)},
+        {"revindex", Value(n - i)},
+        {"revindex0", Value(n - i - 1)},
+        {"depth", Value(std::int64_t{1})},
         {"depth0", Value(std::int64_t{0})},
     };
     for (const auto& [field, value] : fields) {
@@ -526,6 +531,20 @@ void walk(const Bounds& bounds, std::int64_t size, Visit visit) {
     }
 }
 
+std::string text_slice(const std::string& text, const Bounds& bounds, std::int64_t size) {
+    if (bounds.step == 1) {
+        const auto count = std::max<std::int64_t>(bounds.stop - bounds.start, 0);
+        const auto begin = skip_chars(text, 0, static_cast<std::size_t>(bounds.start));
+        const auto end = skip_chars(text, begin, static_cast<std::size_t>(count));
+        return text.substr(begin, end - begin);
+    }
+    const auto offsets = char_offsets(text);
+    std::string out;
+    walk(bounds, size,
+         [&](std::size_t i) { out.append(text, offsets[i], offsets[i + 1] - offsets[i]); });
+    return out;
+}
+
 }  // namespace
 
 Result<Value> slice(Heap& heap, const Value& object, const Value& start, const Value& stop,
@@ -552,12 +571,8 @@ Result<Value> slice(Heap& heap, const Value& object, const Value& start, const V
     }
     if (const auto* text = object.text()) {
         (void)heap.charge(1 + text->size() / 8);
-        const auto offsets = char_offsets(*text);
-        const auto size = static_cast<std::int64_t>(offsets.size() - 1);
-        std::string out;
-        walk(clamp(start, stop, stride, size), size,
-             [&](std::size_t i) { out.append(*text, offsets[i], offsets[i + 1] - offsets[i]); });
-        return heap.text(std::move(out));
+        const auto size = static_cast<std::int64_t>(char_count(*text));
+        return heap.text(text_slice(*text, clamp(start, stop, stride, size), size));
     }
     return fail(Fault::invalid, "{} cannot be sliced", type_name(object));
 }

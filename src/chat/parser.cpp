@@ -1,3 +1,4 @@
+// Statements; expressions are expression_parser.cpp's.
 #include "chat/parser.h"
 
 #include <algorithm>
@@ -296,11 +297,10 @@ Result<Target> Parser::single_target(bool with_attribute) {
         return result;
     }
     TRILANE_TRY(result.name, tokens_.expect_name());
-    static constexpr std::string_view kReserved[] = {"true",  "True", "false", "False", "none",
-                                                     "None",  "and",  "or",    "not",   "in",
-                                                     "is",    "if",   "else"};
-    if (std::find(std::begin(kReserved), std::end(kReserved), result.name) !=
-        std::end(kReserved)) {
+    static constexpr std::string_view kReserved[] = {"true", "True", "false", "False", "none",
+                                                     "None", "and",  "or",    "not",   "in",
+                                                     "is",   "if",   "else"};
+    if (std::find(std::begin(kReserved), std::end(kReserved), result.name) != std::end(kReserved)) {
         return TokenStream::error(result.at, "'{}' cannot be assigned to", result.name);
     }
     if (with_attribute && tokens_.take_op(".")) {

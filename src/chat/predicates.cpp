@@ -20,23 +20,49 @@ Result<Value> simple(Host& /*host*/, const Value& self, const CallArgs& args) {
     return Value(check(self));
 }
 
-bool is_defined(const Value& value) { return !value.undefined(); }
-bool is_undefined(const Value& value) { return value.undefined(); }
-bool is_none(const Value& value) { return value.none(); }
-bool is_string(const Value& value) { return value.text() != nullptr; }
-bool is_mapping(const Value& value) { return value.dict() != nullptr; }
+bool is_defined(const Value& value) {
+    return !value.undefined();
+}
+bool is_undefined(const Value& value) {
+    return value.undefined();
+}
+bool is_none(const Value& value) {
+    return value.none();
+}
+bool is_string(const Value& value) {
+    return value.text() != nullptr;
+}
+bool is_mapping(const Value& value) {
+    return value.dict() != nullptr;
+}
 bool is_iterable(const Value& value) {
     return value.text() != nullptr || value.list() != nullptr || value.dict() != nullptr ||
            value.undefined() || value.is<LoopState*>();
 }
-bool is_number(const Value& value) { return value.real().has_value(); }
-bool is_integer(const Value& value) { return value.is<std::int64_t>(); }
-bool is_float(const Value& value) { return value.is<double>(); }
-bool is_boolean(const Value& value) { return value.is<bool>(); }
-bool is_true(const Value& value) { return value.is<bool>() && *value.get<bool>(); }
-bool is_false(const Value& value) { return value.is<bool>() && !*value.get<bool>(); }
-bool is_callable(const Value& value) { return value.callable(); }
-bool never(const Value& /*value*/) { return false; }
+bool is_number(const Value& value) {
+    return value.real().has_value();
+}
+bool is_integer(const Value& value) {
+    return value.is<std::int64_t>();
+}
+bool is_float(const Value& value) {
+    return value.is<double>();
+}
+bool is_boolean(const Value& value) {
+    return value.is<bool>();
+}
+bool is_true(const Value& value) {
+    return value.is<bool>() && *value.get<bool>();
+}
+bool is_false(const Value& value) {
+    return value.is<bool>() && !*value.get<bool>();
+}
+bool is_callable(const Value& value) {
+    return value.callable();
+}
+bool never(const Value& /*value*/) {
+    return false;
+}
 
 Result<Value> remainder_is(Host& host, const Value& self, std::int64_t divisor,
                            std::int64_t wanted) {

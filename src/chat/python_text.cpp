@@ -1,3 +1,4 @@
+// Printing of values: str(), repr(), % formatting and JSON.
 #include "chat/python_text.h"
 
 #include <fmt/format.h>
@@ -16,8 +17,8 @@ namespace trilane::chat {
 namespace {
 
 void append_text_repr(std::string& out, std::string_view text) {
-    const bool single = text.find('\'') == std::string_view::npos ||
-                        text.find('"') != std::string_view::npos;
+    const bool single =
+        text.find('\'') == std::string_view::npos || text.find('"') != std::string_view::npos;
     const char quote = single ? '\'' : '"';
     out += quote;
     for (std::size_t at = 0; at < text.size();) {
@@ -225,7 +226,8 @@ namespace {
 void append_json_escape(std::string& out, char32_t c) {
     if (c >= 0x10000) {
         const auto rest = static_cast<std::uint32_t>(c) - 0x10000U;
-        out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800U + (rest >> 10U), 0xDC00U + (rest & 0x3FFU));
+        out +=
+            fmt::format("\\u{:04x}\\u{:04x}", 0xD800U + (rest >> 10U), 0xDC00U + (rest & 0x3FFU));
     } else {
         out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(c));
     }

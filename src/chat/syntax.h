@@ -107,9 +107,9 @@ struct Test {
 };
 
 struct Expr {
-    using Node = std::variant<Literal, Name, ListDisplay, DictDisplay, Unary, Binary, Compare,
-                              Logic, Concat, Conditional, Attribute, Item, Slice, Call, Filter,
-                              Test>;
+    using Node =
+        std::variant<Literal, Name, ListDisplay, DictDisplay, Unary, Binary, Compare, Logic, Concat,
+                     Conditional, Attribute, Item, Slice, Call, Filter, Test>;
     Position at;
     unsigned height = 1;  ///< nodes on the longest way down; the parser bounds it
     Node node;

@@ -1,3 +1,4 @@
+// The public face: compile once, render with an Interpreter per call.
 #include "chat/template.h"
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// Chat templates: the Jinja subset that GGUF files carry in `tokenizer.chat_template`, compiled once
-// and rendered per request. Knows nothing of tokens or models.
+// Chat templates: the Jinja subset that GGUF files carry in `tokenizer.chat_template`, compiled
+// once and rendered per request. Knows nothing of tokens or models.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ struct RenderLimits {
     std::size_t output_bytes_max = 64U << 20U;   ///< of the output, and of any single string
     std::size_t memory_bytes_max = 256U << 20U;  ///< of all values and buffers alive at once
     std::size_t steps_max = 50'000'000;          ///< evaluated nodes and visited elements
-    std::uint32_t depth_max = 600;               ///< nested nodes and macro calls being evaluated
+    /// Nested nodes and macro calls being evaluated; 600 stay within 1 MiB of stack at -O2.
+    std::uint32_t depth_max = 600;
 };
 
 struct RenderOptions {

@@ -40,11 +40,11 @@ TEST(Template, VariablesMustBeAnObject) {
 }
 
 TEST(Template, MentionsReadVariablesOnly) {
-    const auto compiled =
-        Template::compile("{# hidden #}text {{ a.b['c'] }}{% if enable_thinking is defined %}"
-                          "{% for m in messages %}{{ m|default(d) }}{% endfor %}{% endif %}"
-                          "{% set written = 'tools' %}")
-            .value();
+    const auto compiled = Template::compile(
+                              "{# hidden #}text {{ a.b['c'] }}{% if enable_thinking is defined %}"
+                              "{% for m in messages %}{{ m|default(d) }}{% endfor %}{% endif %}"
+                              "{% set written = 'tools' %}")
+                              .value();
     for (const auto* name : {"a", "enable_thinking", "messages", "m", "d"}) {
         EXPECT_TRUE(compiled.mentions(name)) << name;
     }
@@ -60,8 +60,7 @@ TEST(Template, ErrorsNameThePlace) {
               "compile: template:3:6: the statement 'include' is not supported in chat templates");
     EXPECT_EQ(render("{{ x|nope }}"), "compile: template:1:6: there is no filter named 'nope'");
     EXPECT_EQ(render("{{ x is nope }}"), "compile: template:1:9: there is no test named 'nope'");
-    EXPECT_EQ(render("{{ f(*x) }}"),
-              "compile: template:1:6: * and ** arguments are not supported");
+    EXPECT_EQ(render("{{ f(*x) }}"), "compile: template:1:6: * and ** arguments are not supported");
     EXPECT_EQ(render("{% for a in b recursive %}{% endfor %}"),
               "compile: template:1:15: recursive loops are not supported");
     EXPECT_EQ(render("{% break %}"), "compile: template:1:4: 'break' outside a for loop");
@@ -83,9 +82,10 @@ TEST(Template, ErrorsNameThePlace) {
 }
 
 TEST(Template, RaisedMessagesStandAlone) {
-    EXPECT_EQ(render("{% macro m() %}{{ raise_exception('Roles ' ~ 'must alternate') }}{% endmacro %}"
-                     "{% for i in [1] %}{{ m()|trim }}{% endfor %}"),
-              "render: Roles must alternate");
+    EXPECT_EQ(
+        render("{% macro m() %}{{ raise_exception('Roles ' ~ 'must alternate') }}{% endmacro %}"
+               "{% for i in [1] %}{{ m()|trim }}{% endfor %}"),
+        "render: Roles must alternate");
 }
 
 TEST(Template, ListsAndDictsCanBeChangedInPlace) {
@@ -96,8 +96,9 @@ TEST(Template, ListsAndDictsCanBeChangedInPlace) {
     EXPECT_EQ(render("{% set d = {'a': 1} %}{% set c = d.copy() %}{% set x = d.update({'b': 2}) %}"
                      "{{ d }}{{ c }}{{ d.pop('a') }}{{ d.pop('zz', 9) }}{{ d }}"),
               "{'a': 1, 'b': 2}{'a': 1}19{'b': 2}");
-    EXPECT_EQ(render("{% set l = [1, 2] %}{% for i in l %}{{ l.append(i) or i }}{% endfor %}{{ l }}"),
-              "12[1, 2, 1, 2]");
+    EXPECT_EQ(
+        render("{% set l = [1, 2] %}{% for i in l %}{{ l.append(i) or i }}{% endfor %}{{ l }}"),
+        "12[1, 2, 1, 2]");
     EXPECT_EQ(render("{{ [].pop() }}"),
               "render: template:1:10: pop: the list has no item at that index");
 }
@@ -119,9 +120,15 @@ TEST(Template, JsonNumbersKeepTheirKind) {
 }
 
 TEST(Template, BrokenUtf8PassesThrough) {
-    const json::Value variables = {{"s", "a\xFF" "b\xE4\xBD"}};
+    const json::Value variables = {{"s",
+                                    "a\xFF"
+                                    "b\xE4\xBD"}};
     EXPECT_EQ(render("{{ s }}|{{ s|length }}|{{ s[::-1] }}|{{ s|upper }}|{{ s[1] }}", variables),
-              "a\xFF" "b\xE4\xBD|5|\xBD\xE4" "b\xFF" "a|A\xFF" "B\xE4\xBD|\xFF");
+              "a\xFF"
+              "b\xE4\xBD|5|\xBD\xE4"
+              "b\xFF"
+              "a|A\xFF"
+              "B\xE4\xBD|\xFF");
     EXPECT_EQ(render("\xFF{{ '\xC3' }}\xC3"), "\xFF\xC3\xC3");
     EXPECT_EQ(strip(" \x80\xE3\x80\x80", std::nullopt, true, true), "\x80");
 }

@@ -48,8 +48,8 @@ std::string title_words(std::string_view text) {
         const auto begin = at;
         const char32_t c = next_char(text, at);
         const auto one = text.substr(begin, at - begin);
-        const bool separator = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' ||
-                               c == '<';
+        const bool separator =
+            is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
         out += word_start && !separator ? to_upper(one) : to_lower(one);
         word_start = separator;
     }
@@ -127,7 +127,8 @@ Result<Value> indent(Host& host, const Value& self, const CallArgs& args) {
     const auto text = to_str(host.heap, self) + "\n";
     std::string out = bound.flag(1, false) ? indention : "";
     bool first = true;
-    for (const auto line : split_lines(text)) {
+    for (std::string_view rest = text; !rest.empty();) {
+        const auto line = take_line(rest);
         if (!first) {
             out += '\n';
             out += blank || !line.empty() ? indention : "";
@@ -145,15 +146,14 @@ Result<Value> format(Host& host, const Value& self, const CallArgs& args) {
     if (!args.named.empty()) {
         return fail(Fault::invalid, "format takes no named arguments");
     }
-    TRILANE_TRY(auto text,
-                percent_format(host.heap, to_str(host.heap, self), args.positional));
+    TRILANE_TRY(auto text, percent_format(host.heap, to_str(host.heap, self), args.positional));
     return host.heap.text(std::move(text));
 }
 
 Result<Value> tojson(Host& host, const Value& self, const CallArgs& args) {
-    TRILANE_TRY(const auto bound,
-                Parameters::bind("tojson", args,
-                                 {"ensure_ascii", "indent", "separators", "sort_keys"}));
+    TRILANE_TRY(
+        const auto bound,
+        Parameters::bind("tojson", args, {"ensure_ascii", "indent", "separators", "sort_keys"}));
     JsonStyle style;
     style.ensure_ascii = bound.flag(0, false);
     style.sort_keys = bound.flag(3, false);
@@ -277,9 +277,9 @@ Result<Value> round(Host& /*host*/, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto precision, bound.integer(0, 0));
     TRILANE_TRY(const auto method, bound.text(1));
     if (!self.real()) {
-        return self.undefined() ? undefined_error(self)
-                                : fail(Fault::invalid, "round needs a number, not {}",
-                                       type_name(self));
+        return self.undefined()
+                   ? undefined_error(self)
+                   : fail(Fault::invalid, "round needs a number, not {}", type_name(self));
     }
     if (std::abs(precision) > 300) {
         return fail(Fault::invalid, "round: a precision of {} is too large", precision);
@@ -321,8 +321,8 @@ Result<Value> wordcount(Host& host, const Value& self, const CallArgs& args) {
     bool inside = false;
     for (std::size_t at = 0; at < text.size();) {
         const char32_t c = next_char(text, at);
-        const bool word = c == '_' || (c < 0x80 ? std::isalnum(static_cast<int>(c)) != 0
-                                                : is_alpha(c));
+        const bool word =
+            c == '_' || (c < 0x80 ? std::isalnum(static_cast<int>(c)) != 0 : is_alpha(c));
         words += word && !inside ? 1 : 0;
         inside = word;
     }
@@ -330,12 +330,24 @@ Result<Value> wordcount(Host& host, const Value& self, const CallArgs& args) {
 }
 
 constexpr auto kFilters = std::to_array<Builtin>({
-    {"abs", absolute},     {"capitalize", capitalize}, {"e", escape},
-    {"escape", escape},    {"float", to_float},        {"forceescape", escape},
-    {"format", format},    {"indent", indent},         {"int", to_int},
-    {"lower", lower},      {"replace", replace},       {"round", round},
-    {"safe", string},      {"string", string},         {"title", title},
-    {"tojson", tojson},    {"trim", trim},             {"upper", upper},
+    {"abs", absolute},
+    {"capitalize", capitalize},
+    {"e", escape},
+    {"escape", escape},
+    {"float", to_float},
+    {"forceescape", escape},
+    {"format", format},
+    {"indent", indent},
+    {"int", to_int},
+    {"lower", lower},
+    {"replace", replace},
+    {"round", round},
+    {"safe", string},
+    {"string", string},
+    {"title", title},
+    {"tojson", tojson},
+    {"trim", trim},
+    {"upper", upper},
     {"wordcount", wordcount},
 });
 

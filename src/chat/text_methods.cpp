@@ -13,8 +13,12 @@ namespace {
 
 /// Padding to more characters than this is refused.
 constexpr std::int64_t kPaddingMax = 1'000'000;
+/// Splitting into more parts than this is refused.
+constexpr std::size_t kPartsMax = 1'000'000;
 
-const std::string& bytes(const Value& self) { return *self.text(); }
+const std::string& bytes(const Value& self) {
+    return *self.text();
+}
 
 template <class Transform>
 Result<Value> transformed(Host& host, const Value& self, const CallArgs& args,
@@ -41,8 +45,7 @@ Result<Value> capitalize(Host& host, const Value& self, const CallArgs& args) {
     return transformed(host, self, args, "capitalize", to_capitalized);
 }
 
-Result<Value> stripped(Host& host, const Value& self, const CallArgs& args, bool left,
-                       bool right) {
+Result<Value> stripped(Host& host, const Value& self, const CallArgs& args, bool left, bool right) {
     TRILANE_TRY(const auto bound, Parameters::bind("strip", args, {"chars"}));
     TRILANE_TRY(const auto chars, bound.text(0));
     return host.heap.text(std::string(chat::strip(bytes(self), chars, left, right)));
@@ -137,13 +140,16 @@ Result<Value> split_from(Host& host, const Value& self, const CallArgs& args, bo
     if (separator && separator->empty()) {
         return fail(Fault::invalid, "split: the separator is empty");
     }
-    const auto cuts_max = wanted < 0 ? std::numeric_limits<std::size_t>::max()
-                                     : static_cast<std::size_t>(wanted);
+    const auto cuts_max =
+        wanted < 0 ? kPartsMax : std::min(static_cast<std::size_t>(wanted), kPartsMax);
     const std::string& text = bytes(self);
     (void)host.heap.charge(1 + text.size() / 8);
     auto parts = separator    ? split_at(text, *separator, cuts_max, from_right)
                  : from_right ? rsplit_words(text, cuts_max)
                               : split_words(text, cuts_max);
+    if (parts.size() > kPartsMax) {
+        return fail(Fault::exhausted, "split is limited to {} parts", kPartsMax);
+    }
     if (from_right) {
         std::reverse(parts.begin(), parts.end());
     }
@@ -169,8 +175,8 @@ Result<Value> splitlines(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto none, Parameters::bind("splitlines", args, {}));
     (void)none;
     std::vector<Value> items;
-    for (const auto line : split_lines(bytes(self))) {
-        items.push_back(host.heap.text(std::string(line)));
+    for (std::string_view rest = bytes(self); !rest.empty();) {
+        items.push_back(host.heap.text(std::string(take_line(rest))));
         if (host.heap.exhausted()) {
             break;
         }
@@ -178,8 +184,7 @@ Result<Value> splitlines(Host& host, const Value& self, const CallArgs& args) {
     return Value(host.heap.list(std::move(items)));
 }
 
-Result<Value> partition_from(Host& host, const Value& self, const CallArgs& args,
-                             bool from_right) {
+Result<Value> partition_from(Host& host, const Value& self, const CallArgs& args, bool from_right) {
     TRILANE_TRY(const auto bound, Parameters::bind("partition", args, {"sep"}, 1));
     TRILANE_TRY(const auto separator, bound.text(0));
     if (!separator || separator->empty()) {
@@ -280,8 +285,8 @@ Result<Value> replace(Host& host, const Value& self, const CallArgs& args) {
     if (!from || !to) {
         return fail(Fault::invalid, "replace needs two strings");
     }
-    auto count = wanted < 0 ? std::numeric_limits<std::size_t>::max()
-                            : static_cast<std::size_t>(wanted);
+    auto count =
+        wanted < 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(wanted);
     const std::string& text = bytes(self);
     (void)host.heap.charge(1 + text.size() / 16);
     if (from->empty()) {
@@ -374,7 +379,9 @@ Result<Value> all_chars(const Value& self, const CallArgs& args, Passes passes) 
     return Value(!text.empty());
 }
 
-bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
+bool is_digit(char32_t c) {
+    return c >= '0' && c <= '9';
+}
 
 Result<Value> isdigit(Host& /*host*/, const Value& self, const CallArgs& args) {
     return all_chars(self, args, is_digit);
@@ -441,21 +448,36 @@ Result<Value> center(Host& host, const Value& self, const CallArgs& args) {
 }
 
 constexpr auto kMethods = std::to_array<Builtin>({
-    {"capitalize", capitalize},     {"center", center},
-    {"count", count},               {"endswith", endswith},
-    {"find", find},                 {"index", index},
-    {"isalnum", isalnum},           {"isalpha", isalpha},
-    {"isdigit", isdigit},           {"islower", islower},
-    {"isspace", isspace},           {"isupper", isupper},
-    {"join", join},                 {"ljust", ljust},
-    {"lower", lower},               {"lstrip", lstrip},
-    {"partition", partition},       {"removeprefix", removeprefix},
-    {"removesuffix", removesuffix}, {"replace", replace},
-    {"rfind", rfind},               {"rjust", rjust},
-    {"rpartition", rpartition},     {"rsplit", rsplit},
-    {"rstrip", rstrip},             {"split", split},
-    {"splitlines", splitlines},     {"startswith", startswith},
-    {"strip", strip_both},          {"title", title},
+    {"capitalize", capitalize},
+    {"center", center},
+    {"count", count},
+    {"endswith", endswith},
+    {"find", find},
+    {"index", index},
+    {"isalnum", isalnum},
+    {"isalpha", isalpha},
+    {"isdigit", isdigit},
+    {"islower", islower},
+    {"isspace", isspace},
+    {"isupper", isupper},
+    {"join", join},
+    {"ljust", ljust},
+    {"lower", lower},
+    {"lstrip", lstrip},
+    {"partition", partition},
+    {"removeprefix", removeprefix},
+    {"removesuffix", removesuffix},
+    {"replace", replace},
+    {"rfind", rfind},
+    {"rjust", rjust},
+    {"rpartition", rpartition},
+    {"rsplit", rsplit},
+    {"rstrip", rstrip},
+    {"split", split},
+    {"splitlines", splitlines},
+    {"startswith", startswith},
+    {"strip", strip_both},
+    {"title", title},
     {"upper", upper},
 });
 

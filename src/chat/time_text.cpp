@@ -119,8 +119,8 @@ std::string format_time(std::string_view format, std::int64_t unix_s) {
         const bool padded = format[++i] != '-' || i + 1 >= format.size();
         i += padded ? 0 : 1;
         const auto longer = expansion_of(format[i]);
-        out += longer.empty() ? convert(format[i], padded, time, unix_s)
-                              : format_time(longer, unix_s);
+        out +=
+            longer.empty() ? convert(format[i], padded, time, unix_s) : format_time(longer, unix_s);
     }
     return out;
 }

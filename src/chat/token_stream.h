@@ -1,5 +1,5 @@
-// The parser's cursor over tokens: what comes next, take it, or say what was expected. Shared by the
-// statement and the expression parser; no grammar here.
+// The parser's cursor over tokens: what comes next, take it, or say what was expected. Shared by
+// the statement and the expression parser; no grammar here.
 #pragma once
 
 #include <fmt/format.h>

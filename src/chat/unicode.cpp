@@ -1,8 +1,10 @@
+// UTF-8 walking and case mapping, over utf8proc's tables.
 #include "chat/unicode.h"
 
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace trilane::chat {
 namespace {
@@ -83,6 +85,14 @@ std::size_t char_count(std::string_view text) {
     return count;
 }
 
+std::size_t skip_chars(std::string_view text, std::size_t from, std::size_t count) {
+    while (count > 0 && from < text.size()) {
+        next_char(text, from);
+        --count;
+    }
+    return from;
+}
+
 std::vector<std::size_t> char_offsets(std::string_view text) {
     std::vector<std::size_t> offsets;
     offsets.reserve(text.size() + 1);
@@ -126,9 +136,13 @@ bool is_alpha(char32_t c) {
     return kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_LO;
 }
 
-bool is_upper(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LU; }
+bool is_upper(char32_t c) {
+    return category(c) == UTF8PROC_CATEGORY_LU;
+}
 
-bool is_lower(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LL; }
+bool is_lower(char32_t c) {
+    return category(c) == UTF8PROC_CATEGORY_LL;
+}
 
 std::string_view strip(std::string_view text, std::optional<std::string_view> chars, bool left,
                        bool right) {
@@ -211,25 +225,21 @@ std::string to_title(std::string_view text) {
     return out;
 }
 
-std::vector<std::string_view> split_lines(std::string_view text) {
-    std::vector<std::string_view> lines;
-    std::size_t start = 0;
-    for (std::size_t at = 0; at < text.size();) {
+std::string_view take_line(std::string_view& rest) {
+    for (std::size_t at = 0; at < rest.size();) {
         const std::size_t end = at;
-        const char32_t c = next_char(text, at);
+        const char32_t c = next_char(rest, at);
         if (!is_line_break(c)) {
             continue;
         }
-        if (c == '\r' && at < text.size() && text[at] == '\n') {
+        if (c == '\r' && at < rest.size() && rest[at] == '\n') {
             ++at;
         }
-        lines.push_back(text.substr(start, end - start));
-        start = at;
+        const auto line = rest.substr(0, end);
+        rest.remove_prefix(at);
+        return line;
     }
-    if (start < text.size()) {
-        lines.push_back(text.substr(start));
-    }
-    return lines;
+    return std::exchange(rest, {});
 }
 
 }  // namespace trilane::chat

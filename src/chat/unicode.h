@@ -16,6 +16,8 @@ char32_t next_char(std::string_view text, std::size_t& at);
 void append_char(std::string& out, char32_t c);
 
 std::size_t char_count(std::string_view text);
+/// Byte offset of the character `count` places after the one at `from`, at most the end.
+std::size_t skip_chars(std::string_view text, std::size_t from, std::size_t count);
 /// Byte offset of each character, then the size of the text.
 std::vector<std::size_t> char_offsets(std::string_view text);
 
@@ -37,7 +39,7 @@ std::string to_capitalized(std::string_view text);
 /// str.title(): a capital after everything that is not a letter.
 std::string to_title(std::string_view text);
 
-/// str.splitlines()
-std::vector<std::string_view> split_lines(std::string_view text);
+/// The next line of `rest`, as str.splitlines() ends them; `rest` goes on after its end.
+std::string_view take_line(std::string_view& rest);
 
 }  // namespace trilane::chat

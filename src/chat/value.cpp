@@ -1,3 +1,4 @@
+// Values, scopes and the metering heap; JSON is converted here on its way in.
 #include "chat/value.h"
 
 #include <algorithm>
@@ -54,8 +55,8 @@ bool Value::callable() const {
 
 std::string_view type_name(const Value& value) {
     static constexpr std::string_view kNames[] = {
-        "undefined", "none",   "a boolean",   "an integer", "a float",    "a string",  "a list",
-        "a dict",    "a namespace", "a loop", "a macro",    "a function", "a method"};
+        "undefined", "none",        "a boolean", "an integer", "a float",    "a string", "a list",
+        "a dict",    "a namespace", "a loop",    "a macro",    "a function", "a method"};
     static_assert(std::size(kNames) == std::variant_size_v<Value::Storage>);
     if (const auto* list = value.list(); list != nullptr && list->tuple) {
         return "a tuple";

@@ -20,7 +20,7 @@ namespace {
 using net::TestClient;
 using net::TestReply;
 using std::chrono::milliseconds;
-constexpr auto kPatience = std::chrono::seconds(10);
+constexpr auto kPatience = std::chrono::seconds(30);
 
 /// A gateway over one fake lane.
 struct Rig {

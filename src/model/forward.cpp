@@ -1,5 +1,6 @@
 // The forward step: the transformer layer as the papers write it, once for every family.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -11,8 +12,13 @@
 namespace trilane::model {
 namespace {
 
+/// A product is cut into this many parts per worker, so that a worker that is held back leaves
+/// little undone; parts below the row count are not worth their handing out.
+constexpr std::size_t kPartsPerWorker = 4;
+constexpr std::size_t kPartRowsMin = 64;
+
 /// One step over one batch. Work on single tokens is shared by tokens, products by rows, attention
-/// by (token, head): each barrier is one team run.
+/// by (token, head): each barrier is one share of the team.
 class Step {
 public:
     Step(const Config& config, const Weights& weights, const kernels::KernelTable& table,
@@ -40,25 +46,23 @@ private:
         return rows.as<float>() + t * ws_.wide;
     }
 
-    /// Calls work(t) for every token; a single token is not worth waking anybody.
+    /// Calls work(t) for every token.
     template <class Work>
     void each_token(std::size_t n, const Work& work) {
-        if (n == 1) {
-            work(std::size_t{0});
-            return;
-        }
-        team_.run([&](std::size_t worker) {
-            for (std::size_t t = worker; t < n; t += team_.size()) {
-                work(t);
-            }
-        });
+        team_.share(n, [&](std::size_t, std::size_t t) { work(t); });
     }
 
     /// Each product of `normed` (and its quantised forms) into its rows of `wide` floats.
     void multiply(std::span<const tensor::Product> products, std::size_t n) {
-        team_.run([&](std::size_t worker) {
-            tensor::matmul_share(table_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n,
-                                 worker, team_.size());
+        std::size_t rows = 0;
+        for (const tensor::Product& product : products) {
+            rows = std::max(rows, product.linear->rows_padded());
+        }
+        const std::size_t parts =
+            std::clamp(rows / kPartRowsMin, std::size_t{1}, team_.size() * kPartsPerWorker);
+        team_.share(team_.size() == 1 ? 1 : parts, [&](std::size_t, std::size_t part) {
+            tensor::matmul_part(table_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n,
+                                {part, team_.size() == 1 ? 1 : parts});
         });
     }
 
@@ -137,22 +141,20 @@ private:
         const std::size_t heads = config_.heads;
         const std::size_t group = heads / config_.kv_heads;
         const std::size_t items = batch_.size() * heads;
-        team_.run([&](std::size_t worker) {
-            for (std::size_t item = worker; item < items; item += team_.size()) {
-                const std::size_t t = item / heads;
-                const std::size_t h = item % heads;
-                const BatchToken& token = batch_[t];
-                const std::size_t kv_at = h / group * config_.head_dim;
-                table_.attend({.q = row(ws_.q, t) + h * config_.head_dim,
-                               .k = kv_.k(layer, token.slot, 0) + kv_at,
-                               .v = kv_.v(layer, token.slot, 0) + kv_at,
-                               .kv_stride = kv_.stride(),
-                               .positions = token.position + std::size_t{1},
-                               .head_dim = config_.head_dim,
-                               .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim)),
-                               .scores = ws_.scores.as<float>() + worker * ws_.context_tokens,
-                               .out = row(ws_.gate, t) + h * config_.head_dim});
-            }
+        team_.share(items, [&](std::size_t worker, std::size_t item) {
+            const std::size_t t = item / heads;
+            const std::size_t h = item % heads;
+            const BatchToken& token = batch_[t];
+            const std::size_t kv_at = h / group * config_.head_dim;
+            table_.attend({.q = row(ws_.q, t) + h * config_.head_dim,
+                           .k = kv_.k(layer, token.slot, 0) + kv_at,
+                           .v = kv_.v(layer, token.slot, 0) + kv_at,
+                           .kv_stride = kv_.stride(),
+                           .positions = token.position + std::size_t{1},
+                           .head_dim = config_.head_dim,
+                           .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim)),
+                           .scores = ws_.scores.as<float>() + worker * ws_.context_tokens,
+                           .out = row(ws_.gate, t) + h * config_.head_dim});
         });
     }
 

@@ -66,11 +66,16 @@ public:
 
     Executor executor() { return context_.get_executor(); }
     void remove(const std::shared_ptr<Connection>& connection);
+    /// Tell the loop of a request's arrival and of its answer's end: when clients come back faster
+    /// than a core falls asleep, the loop stays awake for them a little.
+    void note_request(Clock::time_point now);
+    void note_answer(Clock::time_point now);
     /// "Date: …\r\n", formatted once a second.
     std::string_view date_line(Clock::time_point now);
     Shared& shared() { return shared_; }
 
 private:
+    void run();
     void sweep_later();
 
     Shared& shared_;
@@ -79,6 +84,9 @@ private:
     boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>
         sweep_timer_{context_};
     bool sweeping_ = false;
+    bool hurried_ = false;  // the last request came right after an answer
+    Clock::time_point last_answer_;
+    Clock::time_point awake_until_;
     std::unordered_set<std::shared_ptr<Connection>> connections_;
     std::string date_line_;
     Clock::time_point date_until_;

@@ -52,7 +52,7 @@ struct Limits {
     std::size_t pending_bytes_max = 1U << 20U;  ///< of one stream, queued and not yet written
     std::chrono::milliseconds header_timeout{10'000};  ///< from the first byte to the blank line
     std::chrono::milliseconds body_timeout{60'000};    ///< from the blank line to the last byte
-    std::chrono::milliseconds idle_timeout{75'000};    ///< between requests of one connection
+    std::chrono::milliseconds idle_timeout{75'000};    ///< before the first request and between two
     std::chrono::milliseconds write_timeout{30'000};   ///< without the client taking a byte
     std::chrono::milliseconds linger_timeout{2'000};   ///< for the client to read a last answer
 };

@@ -29,7 +29,7 @@ struct TestReply {
 
 class TestClient {
 public:
-    static constexpr int kPatienceMs = 10'000;
+    static constexpr int kPatienceMs = 30'000;
 
     explicit TestClient(std::uint16_t port) {
         socket_ = ::socket(AF_INET, SOCK_STREAM, 0);

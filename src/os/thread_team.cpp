@@ -58,40 +58,84 @@ void await_change(const std::atomic<std::int32_t>& word, std::int32_t old, bool 
     word.wait(old, std::memory_order_acquire);
 }
 
+/// Which items of a share() are still to be taken, in one word, so that taking one also proves that
+/// the share it belongs to is still on: a worker that slept through a share can take nothing of it.
+struct Ticket {
+    static constexpr unsigned kItemBits = 24;
+    static constexpr std::uint64_t kItemMask = (std::uint64_t{1} << kItemBits) - 1;
+
+    static std::uint64_t first(std::uint64_t share, std::size_t items) {
+        return share << (2 * kItemBits) | static_cast<std::uint64_t>(items) << kItemBits;
+    }
+    static std::size_t next(std::uint64_t ticket) { return ticket & kItemMask; }
+    static std::size_t items(std::uint64_t ticket) { return ticket >> kItemBits & kItemMask; }
+};
+
 }  // namespace
 
 struct ThreadTeam::State {
-    // std::int32_t is the type that libstdc++ parks on without a detour.
-    // One cache line each: every worker polls `run`, every worker writes `left`.
-    alignas(64) std::atomic<std::int32_t> run{
-        0};  ///< number of runs begun; workers wait for a change
-    alignas(64) std::atomic<std::int32_t> left{0};  ///< workers still busy in this run
-    alignas(64) const std::function<void(std::size_t)>* work = nullptr;  ///< null: leave
+    using Work = std::function<void(std::size_t)>;
+    using Share = std::function<void(std::size_t, std::size_t)>;
+    /// The low bits of `calls`, so that a worker never pairs one call's number with another's kind.
+    enum Call : std::uint32_t { kRun, kShare, kLeave };
+    static constexpr std::uint32_t kCallMask = 3;
+
+    // std::int32_t is the type that libstdc++ parks on without a detour. One cache line each: every
+    // worker polls `calls` and writes the others.
+    alignas(64) std::atomic<std::int32_t> calls{0};  ///< how many began, and the last one's kind
+    alignas(64) std::atomic<std::int32_t> left{0};  ///< workers (run) or items (share) not done yet
+    alignas(64) std::atomic<std::uint64_t> ticket{0};
+    alignas(64) std::atomic<const Work*> work{nullptr};
+    std::atomic<const Share*> shared{nullptr};
+    std::uint64_t shares = 0;
     bool crowded = false;
     std::vector<std::thread> threads;
 
     void serve(std::size_t worker) {
         std::int32_t seen = 0;
         for (;;) {
-            await_change(run, seen, crowded);
-            // A run ends only when all workers have served it, so none is missed; the count may
-            // wrap.
-            seen = run.load(std::memory_order_acquire);
-            if (work == nullptr) {
-                return;
-            }
-            (*work)(worker);
-            if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-                left.notify_one();
+            await_change(calls, seen, crowded);
+            // Shares may be slept through, a run never: it ends only when all workers have served
+            // it.
+            seen = calls.load(std::memory_order_acquire);
+            switch (static_cast<std::uint32_t>(seen) & kCallMask) {
+                case kRun:
+                    (*work.load(std::memory_order_relaxed))(worker);
+                    done();
+                    break;
+                case kShare:
+                    take_items(worker);
+                    break;
+                default:
+                    return;
             }
         }
     }
 
-    void begin(const std::function<void(std::size_t)>* next) {
-        work = next;
-        left.store(static_cast<std::int32_t>(threads.size()), std::memory_order_relaxed);
-        run.fetch_add(1, std::memory_order_release);
-        run.notify_all();
+    /// Takes items until none is left. Only while an item is held is `shared` sure to stay.
+    void take_items(std::size_t worker) {
+        std::uint64_t now = ticket.load(std::memory_order_acquire);
+        while (Ticket::next(now) < Ticket::items(now)) {
+            if (ticket.compare_exchange_weak(now, now + 1, std::memory_order_acq_rel,
+                                             std::memory_order_acquire)) {
+                (*shared.load(std::memory_order_acquire))(worker, Ticket::next(now));
+                done();
+                now = ticket.load(std::memory_order_acquire);
+            }
+        }
+    }
+
+    void done() {
+        if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            left.notify_one();
+        }
+    }
+
+    void begin(Call kind) {
+        const auto number = static_cast<std::uint32_t>(calls.load(std::memory_order_relaxed));
+        const std::uint32_t next = (number & ~kCallMask) + (kCallMask + 1) + kind;
+        calls.store(static_cast<std::int32_t>(next), std::memory_order_release);
+        calls.notify_all();
     }
 
     void finish() {
@@ -112,7 +156,7 @@ ThreadTeam::ThreadTeam(std::size_t size) : state_(std::make_unique<State>()) {
 }
 
 ThreadTeam::~ThreadTeam() {
-    state_->begin(nullptr);
+    state_->begin(State::kLeave);
     for (std::thread& thread : state_->threads) {
         thread.join();
     }
@@ -122,13 +166,33 @@ std::size_t ThreadTeam::size() const {
     return state_->threads.size() + 1;
 }
 
-void ThreadTeam::run(const std::function<void(std::size_t worker)>& work) {
+void ThreadTeam::run(const std::function<void(std::size_t)>& work) {
     if (state_->threads.empty()) {
         work(0);
         return;
     }
-    state_->begin(&work);
+    state_->work.store(&work, std::memory_order_relaxed);
+    state_->left.store(static_cast<std::int32_t>(state_->threads.size()),
+                       std::memory_order_relaxed);
+    state_->begin(State::kRun);
     work(0);
+    state_->finish();
+}
+
+void ThreadTeam::share(std::size_t items,
+                       const std::function<void(std::size_t, std::size_t)>& work) {
+    TRILANE_CHECK(items <= kItemsMax);
+    if (state_->threads.empty() || items <= 1) {
+        for (std::size_t item = 0; item < items; ++item) {
+            work(0, item);
+        }
+        return;
+    }
+    state_->shared.store(&work, std::memory_order_relaxed);
+    state_->left.store(static_cast<std::int32_t>(items), std::memory_order_relaxed);
+    state_->ticket.store(Ticket::first(++state_->shares, items), std::memory_order_release);
+    state_->begin(State::kShare);
+    state_->take_items(0);
     state_->finish();
 }
 

@@ -8,10 +8,10 @@
 
 namespace trilane::os {
 
-/// `size` workers; worker 0 is the calling thread. Between runs the others spin for a named short
+/// `size` workers; worker 0 is the calling thread. Between calls the others spin for a named short
 /// time, then park, so that the next step of a decode finds them awake and an idle engine costs
 /// nothing.
-/// **Threads:** run() from one thread at a time. The destructor joins.
+/// **Threads:** run() and share() from one thread at a time. The destructor joins.
 class ThreadTeam {
 public:
     explicit ThreadTeam(std::size_t size);
@@ -23,6 +23,14 @@ public:
 
     /// Calls work(worker) once on every worker, 0 ≤ worker < size(), and returns when all are done.
     void run(const std::function<void(std::size_t worker)>& work);
+
+    /// Calls work(worker, item) once for every item, 0 ≤ item < items ≤ kItemsMax, on whichever
+    /// worker is free, and returns when all are done. A worker that the kernel holds back while it
+    /// has no item delays nobody: on a crowded machine the caller simply does more of the work.
+    void share(std::size_t items,
+               const std::function<void(std::size_t worker, std::size_t item)>& work);
+
+    static constexpr std::size_t kItemsMax = (std::size_t{1} << 24U) - 1;
 
 private:
     struct State;

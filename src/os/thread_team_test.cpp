@@ -42,6 +42,36 @@ TEST_P(ThreadTeamTest, EachRunSeesWhatTheRunBeforeWrote) {
     EXPECT_EQ(now, std::vector<std::uint64_t>(size, 301));
 }
 
+TEST_P(ThreadTeamTest, EveryItemIsDoneOnce) {
+    ThreadTeam team(GetParam());
+    for (const std::size_t items :
+         {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{500}}) {
+        std::vector<int> done(items, 0);  // plain: share() must order what the workers wrote
+        for (int round = 0; round < 50; ++round) {
+            team.share(items, [&](std::size_t worker, std::size_t item) {
+                ASSERT_LT(worker, team.size());
+                ++done.at(item);
+            });
+        }
+        EXPECT_EQ(done, std::vector<int>(items, 50));
+    }
+}
+
+TEST_P(ThreadTeamTest, SharesAndRunsFollowEachOther) {
+    ThreadTeam team(GetParam());
+    std::vector<std::uint64_t> sums(team.size());
+    for (std::uint64_t round = 0; round < 200; ++round) {
+        std::vector<std::uint64_t> parts(5);
+        team.share(parts.size(),
+                   [&](std::size_t, std::size_t item) { parts[item] = item + round; });
+        // Every worker reads what all items wrote.
+        team.run([&](std::size_t worker) {
+            sums[worker] += std::accumulate(parts.begin(), parts.end(), std::uint64_t{0});
+        });
+    }
+    EXPECT_EQ(sums, std::vector<std::uint64_t>(team.size(), 200 * 10 + 5 * (199 * 200 / 2)));
+}
+
 TEST_P(ThreadTeamTest, WorkersAreDistinctThreadsAndZeroIsTheCaller) {
     ThreadTeam team(GetParam());
     std::vector<std::thread::id> ids(team.size());

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <memory>
+
 namespace trilane::tensor {
 namespace {
 
@@ -13,20 +15,31 @@ Result<Buffer> Buffer::make(std::size_t bytes) {
     if (bytes == 0) {
         return Buffer{};
     }
-    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED) {
+    // Large buffers begin on a huge page, or their first and last one would be made of small pages.
+    const bool large = bytes >= kHugePageBytes;
+    const std::size_t mapped_bytes = bytes + (large ? kHugePageBytes : 0);
+    void* mapped = ::mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) {
         return fail(Fault::exhausted, "cannot reserve {} MiB of memory", bytes >> 20U);
     }
-    if (bytes >= 2 * kHugePageBytes) {
-        ::madvise(data, bytes, MADV_HUGEPAGE);  // a wish: small pages are right, only slower
+    Buffer buffer;
+    buffer.mapped_ = mapped;
+    buffer.mapped_bytes_ = mapped_bytes;
+    buffer.data_ = mapped;
+    buffer.bytes_ = bytes;
+    if (large) {
+        std::size_t space = mapped_bytes;
+        std::align(kHugePageBytes, bytes, buffer.data_, space);
+        ::madvise(buffer.data_, bytes,
+                  MADV_HUGEPAGE);  // a wish: small pages are right, only slower
     }
-    return Buffer(data, bytes);
+    return buffer;
 }
 
 Buffer::~Buffer() {
-    if (data_ != nullptr) {
-        ::munmap(data_, bytes_);
+    if (mapped_ != nullptr) {
+        ::munmap(mapped_, mapped_bytes_);
     }
 }
 

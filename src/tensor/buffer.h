@@ -15,11 +15,9 @@ public:
     Buffer() = default;
     /// **Errors:** exhausted when the address space or the memory limit does not allow it.
     static Result<Buffer> make(std::size_t bytes);
-    Buffer(Buffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    Buffer(Buffer&& other) noexcept { swap(other); }
     Buffer& operator=(Buffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(bytes_, other.bytes_);
+        swap(other);
         return *this;
     }
     Buffer(const Buffer&) = delete;
@@ -37,7 +35,15 @@ public:
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
 private:
-    Buffer(void* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+    void swap(Buffer& other) noexcept {
+        std::swap(mapped_, other.mapped_);
+        std::swap(mapped_bytes_, other.mapped_bytes_);
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+    }
+
+    void* mapped_ = nullptr;  // what was mapped; data_ may begin later, on a huge page
+    std::size_t mapped_bytes_ = 0;
     void* data_ = nullptr;
     std::size_t bytes_ = 0;
 };

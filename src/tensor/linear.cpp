@@ -130,14 +130,14 @@ void Activations::quantize(const kernels::KernelTable& table, Form form, std::si
              out.sums.as<std::int32_t>() + group);
 }
 
-void matmul_share(const kernels::KernelTable& table, std::span<const Product> products,
-                  const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
-                  std::size_t worker, std::size_t workers) {
+void matmul_part(const kernels::KernelTable& table, std::span<const Product> products,
+                 const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
+                 Part part) {
     for (const Product& product : products) {
         const Linear& linear = *product.linear;
         const std::size_t groups = linear.rows_padded() / kPanelRows;
-        const std::size_t begin = groups * worker / workers * kPanelRows;
-        std::size_t end = groups * (worker + 1) / workers * kPanelRows;
+        const std::size_t begin = groups * part.index / part.count * kPanelRows;
+        std::size_t end = groups * (part.index + 1) / part.count * kPanelRows;
         if (linear.form != Form::token_i8) {
             end = std::min(end, linear.rows);
         }

@@ -88,11 +88,17 @@ struct Product {
     std::size_t y_stride = 0;
 };
 
-/// Worker `worker` of `workers` computes its share of each product's rows for `n` tokens. `x` is
-/// [n][x_stride] floats, read by f32 kernels; `acts` holds the quantised forms of the same tokens.
-/// **Threads:** shares are disjoint: all workers may run at once.
-void matmul_share(const kernels::KernelTable& table, std::span<const Product> products,
-                  const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
-                  std::size_t worker, std::size_t workers);
+/// Part `index` of `count` equal parts of a product's rows.
+struct Part {
+    std::size_t index = 0;
+    std::size_t count = 1;
+};
+
+/// Computes one part of each product's rows for `n` tokens. `x` is [n][x_stride] floats, read by
+/// f32 kernels; `acts` holds the quantised forms of the same tokens.
+/// **Threads:** parts are disjoint: all may be computed at once.
+void matmul_part(const kernels::KernelTable& table, std::span<const Product> products,
+                 const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
+                 Part part);
 
 }  // namespace trilane::tensor

@@ -105,8 +105,8 @@ TEST_P(LinearOf, EqualsThePlainProduct) {
     }
     std::vector<float> y(kTokens * 64);
     const Product products[] = {{&linear, y.data(), 64}};
-    for (std::size_t worker = 0; worker < 3; ++worker) {
-        matmul_share(table, products, x.data(), kCols, acts, kTokens, worker, 3);
+    for (std::size_t part = 0; part < 3; ++part) {
+        matmul_part(table, products, x.data(), kCols, acts, kTokens, {part, 3});
     }
     double largest = 0;
     double worst = 0;
