@@ -4,7 +4,7 @@
 #   TIDY_SECONDS  stop starting new clang-tidy files after so long (default: no limit); what was left
 #                 out is said. Files changed against origin/main come first.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 jobs=${JOBS:-$(nproc)}
 tidy_seconds=${TIDY_SECONDS:-86400}
 failed=0
@@ -49,7 +49,7 @@ tidy() {
     local rc=0
     tidy_order | xargs -r -P "$jobs" -I '{}' bash -c 'tidy_one "$1"' _ '{}' || rc=1
     [ ! -f build/dev/tidy-left-out ] || echo "lint: no time for clang-tidy on $(wc -l <build/dev/tidy-left-out) files"
-    return $rc
+    return "$rc"
 }
 
 check() {

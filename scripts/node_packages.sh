@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the tests that need Node.js: node_packages FOLDER installs what its package-lock.json names.
 node_packages() {
     local folder=$1 major

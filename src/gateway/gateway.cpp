@@ -19,6 +19,7 @@
 #include "gateway/metrics.h"
 #include "json/json.h"
 #include "net/server.h"
+#include "os/worker_pool.h"
 
 namespace trilane::gateway {
 namespace {
@@ -26,6 +27,12 @@ namespace {
 namespace openai = dialect::openai;
 
 constexpr std::size_t kRequestIdBytesMax = 128;
+/// Reading a longer body (JSON, template, tokens) would hold up the other connections of its
+/// thread.
+constexpr std::size_t kInlineBodyBytesMax = 16U << 10U;
+/// Threads that read the longer ones, and how many may wait for them.
+constexpr std::size_t kReaderThreads = 2;
+constexpr std::size_t kReaderQueueMax = 64;
 constexpr std::string_view kGet = "GET, HEAD, OPTIONS";
 constexpr std::string_view kPost = "POST, OPTIONS";
 
@@ -130,6 +137,10 @@ public:
           health_head_(fmt::format(R"({{"status":"ok","version":{},"lanes":[)",
                                    json::dump(json::Value(options_.version)))) {}
 
+    ~Front();
+    Front(const Front&) = delete;
+    Front& operator=(const Front&) = delete;
+
     Status listen() {
         net::ServerOptions server;
         server.host = options_.host;
@@ -160,6 +171,7 @@ private:
     void options(Call& call, std::string_view methods);
     void model(Call& call);
     void generate(Call call, openai::Endpoint endpoint);
+    void read_and_submit(Call call, openai::Endpoint endpoint);
     [[nodiscard]] std::string health() const;
     [[nodiscard]] net::ServerSnapshot server_snapshot() const;
     std::string request_id(const net::Request& request);
@@ -171,9 +183,17 @@ private:
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
-    // Last: its threads end before anything that they use.
+    // Last but one: its threads end before anything that they use but the readers, who answer
+    // through it and so are gone first; the destructor has stopped what feeds them by then.
     std::unique_ptr<net::Server> server_;
+    os::WorkerPool readers_{kReaderThreads, kReaderQueueMax};
 };
+
+Gateway::Front::~Front() {
+    if (server_ != nullptr) {
+        server_->stop(std::chrono::milliseconds(0));
+    }
+}
 
 void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange> exchange) {
     Call call{std::move(request), std::move(exchange), Route::other, {}};
@@ -283,6 +303,20 @@ void Gateway::Front::model(Call& call) {
 }
 
 void Gateway::Front::generate(Call call, openai::Endpoint endpoint) {
+    if (call.request.body.size() <= kInlineBodyBytesMax) {
+        read_and_submit(std::move(call), endpoint);
+        return;
+    }
+    const auto waiting = std::make_shared<Call>(std::move(call));
+    if (!readers_.post(
+            [this, waiting, endpoint] { read_and_submit(std::move(*waiting), endpoint); })) {
+        respond(*waiting,
+                fault_response(
+                    {Fault::exhausted, "too many long requests are being read; try again later"}));
+    }
+}
+
+void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
     if (!is_valid_utf8(call.request.body)) {
         respond(call, http_error(400, "the body is not valid UTF-8; send JSON in UTF-8"));
         return;

@@ -104,9 +104,17 @@ TEST_P(Golden, NanoFollowsItsReference) {
     double worst = 0;
     double total = 0;
     std::size_t count = 0;
+    // The reference table is slow; the others are equal to it bit for bit where integers are
+    // concerned.
+    const std::size_t steps_max = GetParam() == kernels::Isa::generic ? 8 : 96;
     for (const auto& entry : read_json(TRILANE_SOURCE_DIR "/models/trilane-nano/golden.json")) {
         const auto ids = entry["ids"].get<std::vector<std::int32_t>>();
-        auto rows = bench.run(ids, 0, 0, 128);
+        // The reference's own tokens are fed, so one near tie does not hide the steps behind it.
+        auto greedy = entry["greedy_ids"].get<std::vector<std::int32_t>>();
+        greedy.resize(std::min(greedy.size(), steps_max));
+        auto fed = ids;
+        fed.insert(fed.end(), greedy.begin(), greedy.end() - 1);
+        const auto rows = bench.run(fed, 0, 0, 128);
         const auto expected = entry["prompt_logprobs"].get<std::vector<double>>();
         for (std::size_t i = 0; i < expected.size(); ++i) {
             const double error = std::abs(logprob(rows[i], ids[i + 1]) - expected[i]);
@@ -114,17 +122,14 @@ TEST_P(Golden, NanoFollowsItsReference) {
             total += error;
             ++count;
         }
-        const auto greedy = entry["greedy_ids"].get<std::vector<std::int32_t>>();
         const auto margins = entry["greedy_margin"].get<std::vector<double>>();
-        std::vector<float> last = rows.back();
         for (std::size_t step = 0; step < greedy.size(); ++step) {
+            const std::int32_t id = argmax(rows[ids.size() - 1 + step]);
             if (margins[step] >= kDecidedMargin) {
-                EXPECT_EQ(argmax(last), greedy[step]) << entry["prompt"] << " step " << step;
-            } else if (argmax(last) != greedy[step]) {
+                EXPECT_EQ(id, greedy[step]) << entry["prompt"] << " step " << step;
+            } else if (id != greedy[step]) {
                 std::printf("near tie at step %zu: margin %.3f\n", step, margins[step]);
             }
-            last =
-                bench.run({greedy[step]}, static_cast<std::uint32_t>(ids.size() + step), 0, 1)[0];
         }
     }
     EXPECT_LT(worst, kWorstError);

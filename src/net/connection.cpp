@@ -28,6 +28,10 @@ constexpr auto kNever = Clock::time_point::max();
 /// one for a while before it sleeps. Anybody else's requests never make it do so.
 constexpr std::chrono::microseconds kHurry{200};
 constexpr std::chrono::microseconds kStayAwake{100};
+/// But only on a core that nobody else wants: stepping aside for longer than this means that an
+/// engine computes there, and then a thread that sleeps is woken sooner than one that spins.
+constexpr std::chrono::microseconds kCrowded{500};
+constexpr std::chrono::milliseconds kCrowdedPause{250};
 
 bool has_line_break(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
@@ -455,11 +459,28 @@ void Loop::start() {
 
 void Loop::run() {
     while (!context_.stopped()) {
-        if (!hurried_ || Clock::now() >= awake_until_) {
+        if (!stays_awake()) {
             context_.run_one();
         } else if (context_.poll() == 0) {
-            std::this_thread::yield();
+            step_aside();
         }
+    }
+}
+
+bool Loop::stays_awake() const {
+    if (!hurried_) {
+        return false;
+    }
+    const auto now = Clock::now();
+    return now < awake_until_ && now >= crowded_until_;
+}
+
+void Loop::step_aside() {
+    const auto before = Clock::now();
+    std::this_thread::yield();
+    const auto after = Clock::now();
+    if (after - before > kCrowded) {
+        crowded_until_ = after + kCrowdedPause;
     }
 }
 

@@ -76,6 +76,8 @@ public:
 
 private:
     void run();
+    [[nodiscard]] bool stays_awake() const;
+    void step_aside();
     void sweep_later();
 
     Shared& shared_;
@@ -87,6 +89,7 @@ private:
     bool hurried_ = false;  // the last request came right after an answer
     Clock::time_point last_answer_;
     Clock::time_point awake_until_;
+    Clock::time_point crowded_until_;
     std::unordered_set<std::shared_ptr<Connection>> connections_;
     std::string date_line_;
     Clock::time_point date_until_;
