@@ -10,7 +10,7 @@ node_packages() {
     # npm writes its own copy of the lock last, so an older one means an unfinished or outdated install.
     if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
         echo "installing the Node.js packages of $folder"
-        (cd "$folder" && npm install --no-audit --no-fund --ignore-scripts --loglevel=error)
+        (cd "$folder" && npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error)
         touch "$folder/node_modules/.package-lock.json"
     fi
 }

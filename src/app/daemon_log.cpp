@@ -11,7 +11,7 @@ namespace trilane::app {
 namespace {
 
 constexpr std::size_t kLinesWaitingMax = 512;
-const char* const kLoggerName = "trilane";
+constexpr const char* kLoggerName = "trilane";
 
 spdlog::level::level_enum level_of(LogLevel level) {
     switch (level) {
@@ -39,6 +39,7 @@ DaemonLog::DaemonLog(LogLevel level_min) {
     logger->set_level(level_of(level_min));
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
     logger->flush_on(spdlog::level::debug);
+    logger_ = logger;
     spdlog::set_default_logger(std::move(logger));
 }
 

@@ -2,6 +2,7 @@
 // waits for a slow reader; when the reader is slower than the log, the oldest lines are lost.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "app/options.h"
@@ -15,6 +16,9 @@ public:
     ~DaemonLog();
     DaemonLog(const DaemonLog&) = delete;
     DaemonLog& operator=(const DaemonLog&) = delete;
+
+private:
+    std::shared_ptr<void> logger_;  // outlives the thread that writes through it
 };
 
 /// Writes a line when a DaemonLog lives. Never give it a key, a prompt or an answer.

@@ -26,11 +26,14 @@ unsigned char drop_line(EditLine* editor, int /*key*/) {
     return CC_NEWLINE;
 }
 
-/// The editor counts characters, so it must know how bytes make them.
+/// The editor counts characters, so it must know how bytes make them. No other thread of the
+/// program looks at the locale.
 void use_utf8() {
+    // NOLINTBEGIN(concurrency-mt-unsafe)
     if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) {
         std::setlocale(LC_CTYPE, "C.UTF-8");
     }
+    // NOLINTEND(concurrency-mt-unsafe)
 }
 
 }  // namespace

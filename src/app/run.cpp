@@ -216,7 +216,7 @@ Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
 Result<int> perform(const RunOptions& options) {
     TRILANE_TRY(const Ask ask, understand(options));
     TRILANE_TRY(const auto lane, open_lane(options, ask.model));
-    const auto code = ask.chat ? chat(options, ask, *lane) : answer_once(options, ask, *lane);
+    auto code = ask.chat ? chat(options, ask, *lane) : answer_once(options, ask, *lane);
     lane->stop(kStopPatienceMs);
     return code;
 }

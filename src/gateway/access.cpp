@@ -14,7 +14,39 @@ bool origin_allowed(const AccessRules& rules, std::string_view origin) {
                        });
 }
 
+/// "http://127.0.0.1:8080" → "127.0.0.1"; empty for what is no such thing ("null").
+std::string_view host_of(std::string_view origin) {
+    const std::size_t scheme = origin.find("://");
+    if (scheme == std::string_view::npos) {
+        return {};
+    }
+    const std::string_view authority = origin.substr(scheme + 3);
+    if (authority.starts_with('[')) {
+        return authority.substr(0, std::min(authority.find(']'), authority.size() - 1) + 1);
+    }
+    return authority.substr(0, authority.find(':'));
+}
+
+bool is_ipv4_loopback(std::string_view host) {
+    return host.starts_with("127.") &&
+           host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+bool is_loopback(std::string_view host) {
+    constexpr std::string_view kLocal = ".localhost";
+    return net::equal_ignoring_case(host, "localhost") || host == "[::1]" ||
+           is_ipv4_loopback(host) ||
+           (host.size() > kLocal.size() &&
+            net::equal_ignoring_case(host.substr(host.size() - kLocal.size()), kLocal));
+}
+
 }  // namespace
+
+bool from_foreign_page(const AccessRules& rules, const net::Request& request) {
+    const std::string* origin = request.header("Origin");
+    return rules.api_key.empty() && origin != nullptr && !origin_allowed(rules, *origin) &&
+           !is_loopback(host_of(*origin));
+}
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
     // The length is no secret; which bytes are right is.

@@ -20,6 +20,12 @@ bool equal_in_constant_time(std::string_view a, std::string_view b);
 /// True when the request carries `Authorization: Bearer <api_key>`, or none is asked for.
 bool has_key(const AccessRules& rules, const net::Request& request);
 
+/// True when a browser sends the request for a page of another site: its Origin is neither allowed
+/// nor a loopback address or name. Such a page could not read the answer, but it could make this
+/// machine work, or reach it under a name of its own that it points at the loopback. Where a key is
+/// asked for, that protects already.
+bool from_foreign_page(const AccessRules& rules, const net::Request& request);
+
 /// The CORS headers of an answer to `request`; none when its Origin is absent or not allowed.
 void add_cors_headers(const AccessRules& rules, const net::Request& request,
                       std::vector<net::Header>& headers);

@@ -224,6 +224,12 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
         options(call, row->methods);
         return;
     }
+    if (row->guarded && from_foreign_page(options_.access, call.request)) {
+        respond(call, http_error(403,
+                                 "this server does not work for web pages of other sites; start it "
+                                 "with --cors ORIGIN to let one in"));
+        return;
+    }
     if (row->guarded && !has_key(options_.access, call.request)) {
         call.headers.push_back({"WWW-Authenticate", "Bearer"});
         respond(call, http_error(401,

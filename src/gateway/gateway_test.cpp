@@ -186,6 +186,23 @@ TEST(Access, ComparesWholeTexts) {
     EXPECT_FALSE(equal_in_constant_time("a", ""));
 }
 
+TEST(Gateway, DoesNotWorkForForeignPages) {
+    const auto gateway = started();
+    const auto from = [&](const std::string& origin) {
+        return post(*gateway, "/v1/chat/completions", kChat, "Origin: " + origin + "\r\n").status;
+    };
+    for (const std::string foreign :
+         {"http://a.example", "https://localhost.a.example", "http://127.0.0.1.a.example", "null",
+          "http://[::1", "file://"}) {
+        EXPECT_EQ(from(foreign), 403U) << foreign;
+    }
+    for (const std::string near :
+         {"http://localhost:3000", "http://127.0.0.1", "http://[::1]:80", "http://app.localhost"}) {
+        EXPECT_EQ(from(near), 200U) << near;
+    }
+    EXPECT_EQ(ask(*gateway, "GET /live", "Origin: http://a.example\r\n").status, 200U);
+}
+
 TEST(Gateway, KeepsBrowsersOutUnlessTold) {
     const auto closed = started();
     EXPECT_FALSE(

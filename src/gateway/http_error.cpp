@@ -12,6 +12,8 @@ std::string_view code_of(unsigned status) {
     switch (status) {
         case 401:
             return "invalid_api_key";
+        case 403:
+            return "origin_not_allowed";
         case 404:
             return "unknown_url";
         case 405:
