@@ -137,8 +137,12 @@ void add_serve(Parsing& p) {
         ->check(between(1U, kSlotsMax))
         ->type_name("N");
     verb->add_option("--queue", o.queue_max, "Requests that may wait for a slot (default: 64)")
-        ->check(between(0U, kQueueMax))
+        ->check(between(1U, kQueueMax))
         ->type_name("N");
+    verb->add_option("--patience", o.patience_s,
+                     "Seconds that running answers may go on after SIGTERM or Ctrl-C (default: 10)")
+        ->check(between(0U, kPatienceSecondsMax))
+        ->type_name("S");
     verb->add_option("--api-key", o.api_key,
                      "Key that clients must send as a bearer token. Others on this machine can see "
                      "it here: prefer TRILANE_API_KEY")

@@ -18,6 +18,7 @@ inline constexpr std::uint16_t kPortDefault = 13305;
 inline constexpr std::uint32_t kContextTokensMax = 1U << 22U;
 inline constexpr std::uint32_t kSlotsMax = 256;
 inline constexpr std::uint32_t kQueueMax = 65'536;
+inline constexpr std::uint32_t kPatienceSecondsMax = 3'600;
 inline constexpr std::uint32_t kThreadsMax = 1024;
 inline constexpr std::uint32_t kPplWindowsMax = 1U << 24U;
 
@@ -34,6 +35,7 @@ struct ServeOptions {
     std::uint32_t context_tokens = 0;  ///< per request; 0 = what the model was made for
     std::uint32_t slots = 8;
     std::uint32_t queue_max = 64;
+    std::uint32_t patience_s = 10;  ///< how long running answers may go on after a stop signal
     std::size_t threads = 0;  ///< 0 = the cores this process may use
     std::string api_key;      ///< empty = none is asked for
     std::vector<std::string> cors_origins;

@@ -1,6 +1,7 @@
 // `trilane serve`: the daemon. Opens the lane, starts the gateway, waits for a signal, winds down.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -22,10 +23,8 @@
 namespace trilane::app {
 namespace {
 
-/// How long running answers may go on after the first signal.
-constexpr std::chrono::milliseconds kPatience{10'000};
-/// For what is left in a lane once its clients are gone.
-constexpr std::uint32_t kLanePatienceMs = 1000;
+/// For the last bytes of the answers that the lanes have ended.
+constexpr std::chrono::milliseconds kFlushPatience{2'000};
 constexpr long kForceCheckNs = 50'000'000;
 
 /// SIGINT and SIGTERM, held back from every thread from now on so that one can wait for them.
@@ -125,19 +124,23 @@ std::string announcement(const ServeOptions& options, const Lanes& lanes, std::u
     return text;
 }
 
-/// Ends in order: no new requests, running answers to their end or the end of patience, then the
-/// lanes. A second signal ends the process as it stands.
-void shut_down(gateway::Gateway& gateway, const Lanes& lanes, const StopSignals& signals) {
-    log_line(LogLevel::info,
-             fmt::format("stopping: running answers have {} s; a second signal ends "
-                         "at once",
-                         kPatience.count() / 1000));
+/// Ends in order: the lanes take no more (503), let running answers go on for the patience and end
+/// the rest with an error that its client can read; then the connections. A second signal ends the
+/// process as it stands.
+void shut_down(gateway::Gateway& gateway, const Lanes& lanes, std::uint32_t patience_s,
+               const StopSignals& signals) {
+    log_line(LogLevel::info, fmt::format("stopping: running answers have {} s; a second signal "
+                                         "ends at once",
+                                         patience_s));
     std::atomic<bool> stopped = false;
     std::thread stopper([&] {
-        gateway.stop(kPatience);
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(patience_s);
         for (const auto& lane : lanes) {
-            lane->stop(kLanePatienceMs);
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                deadline - std::chrono::steady_clock::now());
+            lane->stop(static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 0)));
         }
+        gateway.stop(kFlushPatience);
         stopped = true;
     });
     while (!stopped) {
@@ -163,7 +166,7 @@ Result<int> perform(const ServeOptions& options) {
     log_line(LogLevel::info, fmt::format("listening on {}{}", url_of(options.host, gateway->port()),
                                          options.api_key.empty() ? "" : ", with a key"));
     signals.wait();
-    shut_down(*gateway, lanes, signals);
+    shut_down(*gateway, lanes, options.patience_s, signals);
     log_line(LogLevel::info, "stopped");
     return kExitOk;
 }

@@ -7,6 +7,9 @@
 namespace trilane::engine {
 namespace {
 
+/// How often a generation may be passed over for the sake of a prefix that another one is reading.
+constexpr std::uint32_t kPassedOverMax = 256;
+
 /// A shared prefix shorter than this is read again rather than copied or waited for.
 constexpr std::size_t kSharedTokensMin = 16;
 
@@ -44,9 +47,11 @@ Status Batcher::submit(std::vector<Generation> generations) {
             options_.context_tokens) {
             return fail(Fault::invalid,
                         "the prompt has {} tokens, but the context holds {} for prompt and answer; "
-                        "shorten the "
-                        "prompt or start with a larger --ctx",
-                        generation.prompt.size(), options_.context_tokens);
+                        "shorten the prompt{}",
+                        generation.prompt.size(), options_.context_tokens,
+                        options_.context_tokens < model_.config().context_tokens
+                            ? " or start with a larger --ctx"
+                            : "");
         }
         for (const token::Id id : generation.prompt) {
             if (id < 0 || static_cast<std::uint32_t>(id) >= model_.config().vocab) {
@@ -68,7 +73,7 @@ Status Batcher::submit(std::vector<Generation> generations) {
                         queue_.size(), generations.size(), options_.queue_max);
         }
         for (Generation& generation : generations) {
-            queue_.push_back({std::move(generation), now});
+            queue_.push_back({std::move(generation), now, 0});
         }
         queued_.store(static_cast<std::uint32_t>(queue_.size()), std::memory_order_relaxed);
     }
@@ -182,16 +187,17 @@ void Batcher::admit() {
 
 std::optional<Batcher::Queued> Batcher::next_admissible() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto at = std::find_if(queue_.begin(), queue_.end(), [&](const Queued& queued) {
-        return !twin_is_being_read(queued.generation);
+    const auto at = std::find_if(queue_.begin(), queue_.end(), [&](Queued& queued) {
+        return !twin_is_being_read(queued.generation) || ++queued.passed_over > kPassedOverMax;
     });
     if (at == queue_.end()) {
         return std::nullopt;
     }
     Queued queued = std::move(*at);
     queue_.erase(at);
-    busy_.fetch_add(
-        1, std::memory_order_relaxed);  // stop() must not find a gap between queue and slot
+    // Before the lock goes: stop() must not find a gap between queue and slot.
+    busy_.fetch_add(1, std::memory_order_relaxed);
+    queued_.store(static_cast<std::uint32_t>(queue_.size()), std::memory_order_relaxed);
     return queued;
 }
 
@@ -357,6 +363,11 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
         end(slot, job::FinishReason::length, std::nullopt);
         return;
     }
+    if (!all_finite(logits)) {
+        end(slot, job::FinishReason::stop,
+            Error{Fault::corrupt, "the model computed no numbers; its file is damaged"});
+        return;
+    }
     const token::Id id = running.sampler.draw(logits, running.timeline, running.drawn);
     if (!generation.ignore_end && tokenizer_.is_end(id)) {
         end(slot, job::FinishReason::stop, std::nullopt);
@@ -379,6 +390,7 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
 void Batcher::end(Slot& slot, job::FinishReason reason, std::optional<Error> error) {
     const std::unique_ptr<Running> running = std::move(slot.running);
     slot.used_at = step_;
+    busy_.fetch_sub(1, std::memory_order_relaxed);  // who has the last event finds the slot free
     const auto now = Clock::now();
     const bool prompt_done = running->prompt_done_at != Clock::time_point{};
     const auto prompt_end = prompt_done ? running->prompt_done_at : now;

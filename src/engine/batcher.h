@@ -40,6 +40,7 @@ private:
     struct Queued {
         Generation generation;
         Clock::time_point since;
+        std::uint32_t passed_over = 0;
     };
 
     /// A generation that holds a slot.

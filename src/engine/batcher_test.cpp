@@ -102,6 +102,8 @@ TEST(Batcher, BatchedEqualsSingle) {
     for (std::uint32_t i = 0; i < 8; ++i) {
         EXPECT_EQ(together[i].get().ids, alone[i]) << "request " << i;
     }
+    // And they did share steps: one after the other they need about 8 × 24.
+    EXPECT_LT(fresh->snapshot().steps_total, engine->snapshot().steps_total / 2);
 }
 
 TEST(Batcher, ASecondTurnReusesTheFirst) {
@@ -189,6 +191,32 @@ TEST(Batcher, ACancelledWaiterNeverStarts) {
     EXPECT_TRUE(waiter.ids.empty());
     first_cancel.cancel();
     running.get();
+}
+
+TEST(Batcher, ACancelledWaiterLeavesTheQueue) {
+    const auto engine = open(1);
+    Generation first = greedy_generation(prompt_of(1, 10), 900);
+    Generation second = greedy_generation(prompt_of(2, 10), 5);
+    const CancelToken first_cancel = first.cancel;
+    const CancelToken second_cancel = second.cancel;
+    auto running = submit(*engine, std::move(first));
+    auto waiting = submit(*engine, std::move(second));
+    second_cancel.cancel();  // it holds no slot: the running one goes on for long
+    EXPECT_EQ(waiting.get().ending.error->fault, Fault::cancelled);
+    first_cancel.cancel();
+    running.get();
+    const Snapshot snapshot = engine->snapshot();
+    EXPECT_EQ(snapshot.slots_busy, 0u);
+    EXPECT_EQ(snapshot.queued, 0u);
+}
+
+TEST(Batcher, AContextBeyondTheModelsIsRefused) {
+    Options options;
+    options.context_tokens = 2000;
+    const auto engine = Engine::load(kNano, options);
+    ASSERT_FALSE(engine);
+    EXPECT_EQ(engine.error().fault, Fault::invalid);
+    EXPECT_NE(engine.error().message.find("1024"), std::string::npos);
 }
 
 TEST(Batcher, LimitsAreClearErrors) {

@@ -4,6 +4,7 @@
 
 #include "engine/batcher.h"
 #include "engine/loaded.h"
+#include "os/memory.h"
 
 namespace trilane::engine {
 
@@ -12,6 +13,41 @@ struct Engine::State {
     std::unique_ptr<Loaded> loaded;
     std::unique_ptr<Batcher> batcher;  // last: its thread ends before what it uses
 };
+
+namespace {
+
+/// A context nobody asked for may take this share of the memory that is free.
+constexpr std::uint64_t kFreeShareOfDefault = 2;
+/// But is never cut below this.
+constexpr std::uint32_t kDefaultContextMin = 1024;
+
+/// The context of one request: as asked for, or the model's as far as all slots' caches fit into
+/// half of the free memory.
+Result<std::uint32_t> choose_context(const Options& options, const model::Config& config) {
+    const std::uint64_t free_bytes = os::available_memory_bytes();
+    const std::uint64_t slot_token_bytes = model::KvCache::bytes_per_token(config) * options.slots;
+    if (options.context_tokens == 0) {
+        const std::uint64_t fits = free_bytes / kFreeShareOfDefault / slot_token_bytes;
+        const std::uint64_t least = std::min(kDefaultContextMin, config.context_tokens);
+        return static_cast<std::uint32_t>(
+            std::clamp<std::uint64_t>(fits, least, config.context_tokens));
+    }
+    if (options.context_tokens > config.context_tokens) {
+        return fail(Fault::invalid, "--ctx {} is more than the {} tokens this model was made for",
+                    options.context_tokens, config.context_tokens);
+    }
+    const std::uint64_t bytes = slot_token_bytes * options.context_tokens;
+    if (bytes > free_bytes) {
+        return fail(Fault::exhausted,
+                    "a KV cache of {} slots of {} tokens takes {} MiB, but {} MiB of memory are "
+                    "free; use --ctx {} or fewer --slots",
+                    options.slots, options.context_tokens, bytes >> 20U, free_bytes >> 20U,
+                    free_bytes / slot_token_bytes);
+    }
+    return options.context_tokens;
+}
+
+}  // namespace
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
@@ -26,8 +62,7 @@ Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const Opti
     TRILANE_TRY(state->loaded, Loaded::open(path, o.threads, o.isa));
     Loaded& loaded = *state->loaded;
     const model::Config& config = loaded.model.config();
-    o.context_tokens = o.context_tokens == 0 ? config.context_tokens
-                                             : std::min(o.context_tokens, config.context_tokens);
+    TRILANE_TRY(o.context_tokens, choose_context(o, config));
     o.threads = loaded.team->size();
     o.isa = loaded.model.kernels().isa;
     TRILANE_TRY(auto kv, model::KvCache::make(config, o.slots, o.context_tokens));

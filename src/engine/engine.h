@@ -31,7 +31,7 @@ struct Options {
         0;                    ///< per request, prompt + answer; 0 = what the model was made for
     std::uint32_t slots = 8;  ///< requests that generate at once
     std::uint32_t queue_max = 64;              ///< requests that may wait for a slot
-    std::uint32_t prefill_chunk_tokens = 128;  ///< prompt tokens read per step while others decode
+    std::uint32_t prefill_chunk_tokens = 128;  ///< prompt tokens read per step, of all requests
     std::size_t threads = 0;                   ///< 0 = the cores this process may use
     std::optional<kernels::Isa> isa;           ///< absent = the best this CPU has
 };

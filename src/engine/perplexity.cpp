@@ -13,6 +13,7 @@ namespace {
 
 /// Tokens of a window that run in one forward step.
 constexpr std::uint32_t kChunkTokens = 128;
+constexpr std::uint32_t kWindowTokensMin = 4;
 
 /// A model with one slot, run from the outside.
 struct Runner {
@@ -25,6 +26,10 @@ struct Runner {
         Runner runner;
         TRILANE_TRY(runner.loaded, Loaded::open(path, threads, isa));
         const model::Config& config = runner.loaded->model.config();
+        if (context_tokens > config.context_tokens) {
+            return fail(Fault::invalid, "{} tokens do not fit the {} this model was made for",
+                        context_tokens, config.context_tokens);
+        }
         TRILANE_TRY(runner.kv, model::KvCache::make(config, 1, context_tokens));
         TRILANE_TRY(runner.workspace, model::Workspace::make(config, kChunkTokens, context_tokens,
                                                              runner.loaded->team->size()));
@@ -154,11 +159,10 @@ Result<std::vector<Window>> cut(const token::Tokenizer& tokenizer, std::string_v
     return windows;
 }
 
-Status check(const PplOptions& options, const model::Config& config) {
-    if (options.context_tokens < 4 || options.context_tokens > config.context_tokens) {
-        return fail(Fault::invalid,
-                    "a window of {} tokens is not possible; the model allows 4 to {}",
-                    options.context_tokens, config.context_tokens);
+Status check(const PplOptions& options) {
+    if (options.context_tokens < kWindowTokensMin) {
+        return fail(Fault::invalid, "a window of {} tokens is too short; use at least {}",
+                    options.context_tokens, kWindowTokensMin);
     }
     if (options.stride > options.context_tokens - 1) {
         return fail(Fault::invalid, "a stride of {} would skip tokens between windows of {}",
@@ -172,9 +176,9 @@ Status check(const PplOptions& options, const model::Config& config) {
 Result<PplResult> perplexity(
     const std::string& model_path, std::string_view text, const PplOptions& options,
     const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress) {
+    TRILANE_TRY_STATUS(check(options));
     TRILANE_TRY(Runner runner,
                 Runner::make(model_path, options.context_tokens, options.threads, options.isa));
-    TRILANE_TRY_STATUS(check(options, runner.loaded->model.config()));
     const token::Tokenizer& tokenizer = *runner.loaded->tokenizer;
     TRILANE_TRY(const std::vector<Window> windows, cut(tokenizer, text, options));
     const auto start = std::chrono::steady_clock::now();
@@ -204,13 +208,13 @@ Result<PplResult> perplexity(
 Result<std::vector<GreedyStep>> greedy(const std::string& model_path,
                                        std::span<const token::Id> prompt, std::uint32_t steps,
                                        const Options& options) {
+    if (prompt.empty() || prompt.size() > model::kContextMax || steps > model::kContextMax) {
+        return fail(Fault::invalid, "a prompt of {} tokens and {} steps are not possible",
+                    prompt.size(), steps);
+    }
     const auto context = static_cast<std::uint32_t>(prompt.size()) + steps;
     TRILANE_TRY(Runner runner, Runner::make(model_path, context, options.threads, options.isa));
     const model::Config& config = runner.loaded->model.config();
-    if (prompt.empty() || context > config.context_tokens) {
-        return fail(Fault::invalid, "{} prompt tokens and {} steps do not fit 1 to {}",
-                    prompt.size(), steps, config.context_tokens);
-    }
     std::vector<token::Id> ids(prompt.begin(), prompt.end());
     if (std::any_of(ids.begin(), ids.end(), [&](token::Id id) {
             return id < 0 || static_cast<std::uint32_t>(id) >= config.vocab;

@@ -50,7 +50,8 @@ struct PplResult {
 };
 
 /// `progress` is called after each window with (done, all, result so far).
-/// **Errors:** those of loading; invalid when the text is shorter than one window (two for llama).
+/// **Errors:** those of loading; invalid when the text is too short (two tokens; for llama two
+/// windows) or the window is longer than the model allows.
 Result<PplResult> perplexity(
     const std::string& model_path, std::string_view text, const PplOptions& options,
     const std::function<void(std::uint64_t, std::uint64_t, const PplResult&)>& progress);

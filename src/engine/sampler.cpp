@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
@@ -109,10 +110,15 @@ void Sampler::keep_top_p() {
         std::partial_sort(candidates_.begin() + static_cast<std::ptrdiff_t>(kept),
                           candidates_.begin() + static_cast<std::ptrdiff_t>(sorted),
                           candidates_.end(), likelier);
-        while (kept < sorted && mass < static_cast<double>(sampling_.top_p)) {
-            mass += static_cast<double>(candidates_[kept++].value);
+        // What min-p removed weighs nothing and stands last: beyond it there is nothing to keep.
+        bool exhausted = false;
+        while (kept < sorted && mass < static_cast<double>(sampling_.top_p) && !exhausted) {
+            exhausted = candidates_[kept].value <= 0;
+            mass += static_cast<double>(candidates_[kept].value);
+            kept += exhausted ? 0 : 1;
         }
-        if (mass >= static_cast<double>(sampling_.top_p) || sorted == candidates_.size()) {
+        if (exhausted || mass >= static_cast<double>(sampling_.top_p) ||
+            sorted == candidates_.size()) {
             break;
         }
         sorted = std::min(sorted * 4, candidates_.size());
@@ -138,6 +144,15 @@ token::Id Sampler::pick() {
         }
     }
     return last;
+}
+
+bool all_finite(std::span<const float> logits) {
+    constexpr std::uint32_t kExponent = 0x7F800000U;
+    bool finite = true;
+    for (const float logit : logits) {
+        finite &= (std::bit_cast<std::uint32_t>(logit) & kExponent) != kExponent;
+    }
+    return finite;
 }
 
 std::pair<token::Id, float> argmax_with_margin(std::span<const float> logits) {

@@ -22,8 +22,9 @@ public:
     /// `seed` is used when `sampling` has none.
     Sampler(job::Sampling sampling, std::uint64_t seed);
 
-    /// Draws from `logits` ([vocab]). Order: bias, penalties, temperature, top-k, top-p, min-p.
-    /// `history` is the prompt and everything drawn so far; the last `drawn` of it were drawn.
+    /// Draws from `logits` ([vocab], all finite). Order: bias, penalties, top-k, temperature,
+    /// min-p, top-p; min-p does not renormalise what top-p then counts. `history` is the prompt and
+    /// everything drawn so far; the last `drawn` of it were drawn.
     token::Id draw(std::span<const float> logits, std::span<const token::Id> history,
                    std::size_t drawn);
 
@@ -43,6 +44,9 @@ private:
     std::vector<float> logits_;
     std::vector<Candidate> candidates_;
 };
+
+/// Whether no logit is NaN or infinite: a model whose file holds broken numbers shows it here.
+bool all_finite(std::span<const float> logits);
 
 /// Index of the largest logit, the lowest of equals, and its lead over the second.
 std::pair<token::Id, float> argmax_with_margin(std::span<const float> logits);

@@ -68,6 +68,22 @@ TEST(Sampler, TopKTopPAndMinPCutTheTail) {
     EXPECT_EQ(draws(m).size(), 2u);
 }
 
+TEST(Sampler, MinPAndTopPTogetherKeepWhatBothAllow) {
+    auto both = sampling(1);
+    both.min_p = 0.2F;   // keeps 1 and 2: 0.88 of the mass
+    both.top_p = 0.95F;  // is never reached by them
+    EXPECT_EQ(draws(both).size(), 2u);
+}
+
+TEST(Sampler, KnowsNumbersFromTheRest) {
+    EXPECT_TRUE(all_finite(kLogits));
+    for (const float broken : {std::nanf(""), INFINITY, -INFINITY}) {
+        std::vector<float> logits = kLogits;
+        logits[3] = broken;
+        EXPECT_FALSE(all_finite(logits));
+    }
+}
+
 TEST(Sampler, BiasForbidsAndForces) {
     auto forbid = sampling(0);
     forbid.logit_bias = {{1, -100.0F}};

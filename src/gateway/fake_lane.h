@@ -52,6 +52,7 @@ public:
         snapshot.name = "fake";
         snapshot.slots = 4;
         snapshot.slots_busy = 1;
+        snapshot.queued_max = 64;
         snapshot.requests_total = 7;
         return snapshot;
     }

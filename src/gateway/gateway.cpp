@@ -183,8 +183,8 @@ private:
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
-    // Last but one: its threads end before anything that they use but the readers, who answer
-    // through it and so are gone first; the destructor has stopped what feeds them by then.
+    // The order of destruction: the destructor stops the server, so nothing new comes; the readers
+    // finish what they have, answering through it; then the server goes, then what it used.
     std::unique_ptr<net::Server> server_;
     os::WorkerPool readers_{kReaderThreads, kReaderQueueMax};
 };
@@ -277,7 +277,7 @@ void Gateway::Front::route(Call call, const EndpointRow& row) {
 }
 
 void Gateway::Front::respond(Call& call, net::Response response) {
-    response.headers = std::move(call.headers);
+    std::ranges::move(call.headers, std::back_inserter(response.headers));
     metrics_->count(call.route, response.status);
     call.exchange->respond(std::move(response));
 }
@@ -339,6 +339,18 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
     auto placement = lanes_.find(parsed->model);
     if (!placement) {
         respond(call, fault_response(placement.error()));
+        return;
+    }
+    // More answers than may ever wait would be refused one by one, half of them already begun.
+    std::size_t answers = 0;
+    for (const job::Request& job : parsed->jobs) {
+        answers += job.choices;
+    }
+    if (const auto most = placement->lane->snapshot().queued_max; answers > most) {
+        respond(call, fault_response({Fault::invalid,
+                                      fmt::format("n: {} answers in one request; at most {} are "
+                                                  "possible here",
+                                                  answers, most)}));
         return;
     }
     parsed->model = placement->card.id;

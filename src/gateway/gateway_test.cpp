@@ -130,6 +130,19 @@ TEST(Gateway, RefusesBadBodies) {
     EXPECT_EQ(refused(std::string(3000, ' ')), 413U);
 }
 
+TEST(Gateway, SaysWhenToTryAgain) {
+    GatewayOptions options;
+    options.limits.reading_bytes_max = 100;
+    const auto gateway = started(options);
+    const TestReply full = post(*gateway, "/v1/chat/completions", std::string(200, ' '));
+    EXPECT_EQ(full.status, 503U);
+    EXPECT_EQ(error_of(full)["code"], "unavailable");
+    EXPECT_TRUE(full.has("Retry-After: 1\r\n"));
+    EXPECT_EQ(post(*gateway, "/v1/chat/completions", kChat).status, 200U);
+    EXPECT_FALSE(ask(*gateway, "GET /v1/nothing").has("Retry-After"));
+    EXPECT_FALSE(ask(*gateway, "GET /live").has("Retry-After"));
+}
+
 TEST(Gateway, NamesTheModelsThereAre) {
     const auto gateway = started({}, {"tiny", "big"});
     const auto reply = post(*gateway, "/v1/chat/completions",

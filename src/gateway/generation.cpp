@@ -1,5 +1,7 @@
 #include "gateway/generation.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -146,7 +148,7 @@ void Generation::on_client_gone() {
 }
 
 void Generation::respond(net::Response response) {
-    response.headers = std::move(parts_.headers);
+    std::ranges::move(parts_.headers, std::back_inserter(response.headers));
     end(response.status);
     parts_.exchange->respond(std::move(response));
 }

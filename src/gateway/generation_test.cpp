@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <future>
 #include <mutex>
 #include <string>
@@ -150,6 +151,8 @@ TEST(Generation, GivesAnEarlyFailureItsOwnStatus) {
         ASSERT_TRUE(client.post("/v1/chat/completions", chat(stream)));
         const TestReply reply = client.reply();
         EXPECT_EQ(reply.status, 429U);
+        EXPECT_TRUE(reply.has("Retry-After: 1\r\n"));
+        EXPECT_TRUE(reply.has("x-request-id: "));
         EXPECT_TRUE(reply.has("Content-Type: application/json"));
         EXPECT_EQ(parsed(reply.body)["error"]["message"], "the queue is full");
     }
@@ -197,37 +200,42 @@ TEST(Generation, CancelsTheOtherJobsOfAFailedRequest) {
 
 /// The shortest of several times from a client's leaving to the job's cancel token.
 milliseconds cancelled_after(bool stream) {
-    std::promise<std::chrono::steady_clock::time_point> seen;
-    std::promise<void> started;
+    struct Round {
+        std::promise<std::chrono::steady_clock::time_point> seen;
+        std::promise<void> started;
+    };
+    // All of them outlive the lane's thread, which may still be inside of set_value() when the
+    // next round begins.
+    std::array<Round, 5> rounds;
+    std::size_t next_job = 0;  // of the lane's thread
     Rig rig([&](FakeLane::Job& job) {
+        Round& round = rounds.at(next_job++);
         job.sink(job::Started{1});
         job.sink(text_of("x"));
-        started.set_value();
+        round.started.set_value();
         EXPECT_TRUE(wait_for_cancel(job));
-        seen.set_value(std::chrono::steady_clock::now());
+        round.seen.set_value(std::chrono::steady_clock::now());
         job.sink(failure(Fault::cancelled, "the client left"));
     });
     auto shortest = milliseconds::max();
-    for (int i = 0; i < 5; ++i) {
+    for (Round& round : rounds) {
         TestClient client(rig.gateway->port());
         EXPECT_TRUE(client.post("/v1/chat/completions", chat(stream)));
-        started.get_future().wait();
+        round.started.get_future().wait();
         if (stream) {
             EXPECT_TRUE(client.receive_until("data: "));
         }
         const auto left = std::chrono::steady_clock::now();
         client.close();
-        shortest = std::min(
-            shortest, std::chrono::duration_cast<milliseconds>(seen.get_future().get() - left));
-        started = {};
-        seen = {};
+        shortest = std::min(shortest, std::chrono::duration_cast<milliseconds>(
+                                          round.seen.get_future().get() - left));
     }
     return shortest;
 }
 
 TEST(Generation, StopsWhenTheClientLeaves) {
-    EXPECT_LE(cancelled_after(false), milliseconds(100));
-    EXPECT_LE(cancelled_after(true), milliseconds(100));
+    EXPECT_LE(cancelled_after(false), net::kNoticedMax);
+    EXPECT_LE(cancelled_after(true), net::kNoticedMax);
 }
 
 TEST(Generation, CancelsForAClientThatDoesNotRead) {

@@ -31,6 +31,13 @@ std::string_view code_of(unsigned status) {
     }
 }
 
+/// What lets these pass is an answer's end or a client's leaving: soon, and nobody knows when.
+void add_retry_after(net::Response& response) {
+    if (response.status == 429 || response.status == 503) {
+        response.headers.push_back({"Retry-After", "1"});
+    }
+}
+
 }  // namespace
 
 net::Response http_error(unsigned status, std::string_view message) {
@@ -40,6 +47,7 @@ net::Response http_error(unsigned status, std::string_view message) {
         fmt::format(R"({{"error":{{"message":{},"type":"{}","param":null,"code":"{}"}}}})",
                     json::dump(json::Value(message)),
                     status < 500 ? "invalid_request_error" : "server_error", code_of(status));
+    add_retry_after(response);
     return response;
 }
 
@@ -47,6 +55,7 @@ net::Response fault_response(const Error& error) {
     net::Response response;
     response.status = dialect::openai::http_status(error.fault);
     response.body = dialect::openai::error_body(error);
+    add_retry_after(response);
     return response;
 }
 

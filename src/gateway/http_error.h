@@ -8,7 +8,8 @@
 
 namespace trilane::gateway {
 
-/// {"error": {"message", "type", "param": null, "code"}} with a code that follows from the status.
+/// {"error": {"message", "type", "param": null, "code"}} with a code that follows from the status;
+/// 429 and 503 say when to try again.
 net::Response http_error(unsigned status, std::string_view message);
 
 /// The response for a failed job or a refused body: the dialect's status and words.

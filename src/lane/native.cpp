@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "base/utf8.h"
 #include "gguf/gguf.h"
 #include "lane/prompt.h"
 #include "lane/text_assembler.h"
@@ -56,11 +57,12 @@ public:
         return tokenizer_;
     }
 
-    void started(std::uint32_t cached_tokens) {
+    void started(std::uint32_t choice, std::uint32_t cached_tokens) {
         // The first choice reads the prompt; the others find it in the cache, which is no news to
         // the client.
         if (!begun_) {
             begun_ = true;
+            first_choice_ = choice;
             cached_tokens_ = cached_tokens;
             sink_(job::Started{static_cast<std::uint32_t>(prompt_.size())});
         }
@@ -75,7 +77,7 @@ public:
 
     void ended(std::uint32_t choice, const engine::Ending& ending) {
         completion_tokens_ += ending.timings.predicted_tokens;
-        merge(ending.timings);
+        merge(choice, ending.timings);
         if (ending.error.has_value()) {
             failure_ = failure_.has_value() ? failure_ : ending.error;
         } else {
@@ -87,10 +89,11 @@ public:
     }
 
 private:
-    /// Choices run side by side: their times overlap, their tokens add up.
-    void merge(const job::Timings& timings) {
-        timings_.queue_ms = std::max(timings_.queue_ms, timings.queue_ms);
-        if (timings_.prompt_tokens == 0) {
+    /// Choices run side by side: their times overlap, their tokens add up. What was waited for and
+    /// read is the first one's; the others found the prompt in the cache.
+    void merge(std::uint32_t choice, const job::Timings& timings) {
+        if (choice == first_choice_) {
+            timings_.queue_ms = timings.queue_ms;
             timings_.prompt_tokens = timings.prompt_tokens;
             timings_.prompt_ms = timings.prompt_ms;
         }
@@ -118,6 +121,7 @@ private:
     std::shared_ptr<Counters> counters_;
     std::uint32_t left_;
     bool begun_ = false;
+    std::uint32_t first_choice_ = 0;
     std::uint32_t cached_tokens_ = 0;
     std::uint32_t completion_tokens_ = 0;
     job::Timings timings_;
@@ -134,28 +138,22 @@ public:
     }
 
     void on_start(std::uint32_t cached_tokens) override {
-        run_->started(cached_tokens);
-        if (echo_ && !run_->request().top_logprobs.has_value()) {
-            run_->text(index_, {.choice = index_,
-                                .text = run_->tokenizer()->decode(run_->prompt(), false),
-                                .logprobs = {}});
+        run_->started(index_, cached_tokens);
+        if (!echo_) {
+            return;
         }
-    }
-
-    void on_prompt_token(std::uint32_t i, const engine::Sampled& token) override {
-        const token::Tokenizer& tokenizer = *run_->tokenizer();
-        if (i == 1) {
+        if (run_->request().top_logprobs.has_value()) {
             // Nothing predicts the first token; it has no log-probability.
-            echoed_.push_back({chosen_token(tokenizer, run_->prompt()[0],
+            echoed_.push_back({chosen_token(*run_->tokenizer(), run_->prompt()[0],
                                             std::numeric_limits<float>::quiet_NaN()),
                                {}});
         }
-        echoed_.push_back(logprob_entry(tokenizer, token));
-        if (echoed_.size() == run_->prompt().size()) {
-            run_->text(index_, {.choice = index_,
-                                .text = tokenizer.decode(run_->prompt(), false),
-                                .logprobs = std::move(echoed_)});
-        }
+        echo_when_complete();
+    }
+
+    void on_prompt_token(std::uint32_t /*i*/, const engine::Sampled& token) override {
+        echoed_.push_back(logprob_entry(*run_->tokenizer(), token));
+        echo_when_complete();
     }
 
     bool on_token(const engine::Sampled& token) override {
@@ -174,6 +172,17 @@ public:
     }
 
 private:
+    /// Sends the prompt once all the log-probabilities that go with it are there.
+    void echo_when_complete() {
+        const bool bare = !run_->request().top_logprobs.has_value();
+        if (bare || echoed_.size() == run_->prompt().size()) {
+            const std::string text = run_->tokenizer()->decode(run_->prompt(), false);
+            run_->text(
+                index_,
+                {.choice = index_, .text = utf8_repaired(text), .logprobs = std::move(echoed_)});
+        }
+    }
+
     std::shared_ptr<Run> run_;
     std::uint32_t index_;
     TextAssembler text_;

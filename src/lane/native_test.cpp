@@ -186,6 +186,30 @@ TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
     EXPECT_EQ(ask(*lane, request).text, answer.text);
 }
 
+TEST(NativeLane, EchoesAPromptOfOneToken) {
+    const auto lane = open();
+    job::Request request;
+    request.ask = job::Completion{.prompt = std::vector<std::int32_t>{2450}, .echo = true};
+    request.sampling.temperature = 0;
+    request.max_tokens = 2;
+    request.top_logprobs = 0;
+    const Answer answer = ask(*lane, request);
+    ASSERT_EQ(answer.logprobs.size(), 3u);
+    EXPECT_TRUE(answer.text.starts_with(answer.logprobs[0].chosen.bytes));
+    EXPECT_FALSE(answer.logprobs[0].chosen.bytes.empty());
+}
+
+TEST(NativeLane, PromptFiguresOfSeveralChoicesAreTheFirstOnes) {
+    const auto lane = open();
+    job::Request request = chat("Tell me a story about a dog, a cat, a bird and a little fish.", 8);
+    request.choices = 4;
+    request.sampling.temperature = 1.0F;
+    const Answer answer = ask(*lane, request);
+    EXPECT_EQ(answer.done->usage.cached_tokens, 0u);
+    EXPECT_EQ(answer.done->timings.prompt_tokens, answer.done->usage.prompt_tokens);
+    EXPECT_EQ(answer.done->timings.predicted_tokens, answer.done->usage.completion_tokens);
+}
+
 TEST(NativeLane, CancelEndsTheJobOnce) {
     const auto lane = open();
     Collector collector;

@@ -1,7 +1,5 @@
 #include "lane/prompt.h"
 
-#include <chrono>
-
 #include "gguf/gguf.h"
 #include "json/json.h"
 
@@ -115,10 +113,14 @@ Result<std::vector<token::Id>> PromptWriter::tokens(const job::Request& request)
     if (!text) {
         return tl::unexpected(std::move(text).error().because("messages"));
     }
-    // Templates that write the beginning-of-text token themselves must not get a second one.
-    const std::string bos = entry_text(*tokenizer_, tokenizer_->bos());
-    const bool begun = !bos.empty() && text->starts_with(bos);
-    return tokenizer_->encode(*text, {.add_special = !begun, .parse_special = true});
+    auto ids = tokenizer_->encode(*text, {.add_special = false, .parse_special = true});
+    // The answer follows, so nothing is put at the end; and templates that write the
+    // beginning-of-text token themselves must not get a second one.
+    const auto bos = tokenizer_->adds_bos() ? tokenizer_->bos() : std::nullopt;
+    if (bos.has_value() && (ids.empty() || ids.front() != *bos)) {
+        ids.insert(ids.begin(), *bos);
+    }
+    return ids;
 }
 
 Result<std::vector<token::Id>> PromptWriter::completion_tokens(

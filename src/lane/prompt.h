@@ -26,10 +26,8 @@ public:
     /// **Errors:** invalid: no template, the template's own refusal, ids outside the vocabulary.
     [[nodiscard]] Result<std::vector<token::Id>> tokens(const job::Request& request) const;
 
-    /// The text a chat becomes, for `trilane explain` and tests.
-    [[nodiscard]] Result<std::string> render(const job::Chat& chat) const;
-
 private:
+    [[nodiscard]] Result<std::string> render(const job::Chat& chat) const;
     [[nodiscard]] Result<std::vector<token::Id>> completion_tokens(
         const job::Completion& completion) const;
 

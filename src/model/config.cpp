@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "gguf/gguf.h"
@@ -43,18 +44,27 @@ public:
         : file_(file), prefix_(std::string(architecture) + ".") {}
 
     Result<std::uint32_t> count(std::string_view name, std::uint64_t max) const {
-        TRILANE_TRY(const std::uint64_t value, file_.required_integer(prefix_ + std::string(name)));
+        TRILANE_TRY(const std::uint64_t value, file_.required_integer(key(name)));
         return checked(name, value, max);
     }
+    // An optional key that is there must be readable: a value taken for absent would be another
+    // model.
     Result<std::uint32_t> count_or(std::string_view name, std::uint64_t fallback,
                                    std::uint64_t max) const {
-        return checked(name, file_.integer(prefix_ + std::string(name)).value_or(fallback), max);
+        return present(name) ? count(name, max) : checked(name, fallback, max);
     }
-    float number_or(std::string_view name, double fallback) const {
-        return static_cast<float>(file_.number(prefix_ + std::string(name)).value_or(fallback));
+    Result<float> number_or(std::string_view name, double fallback) const {
+        if (!present(name)) {
+            return static_cast<float>(fallback);
+        }
+        TRILANE_TRY(const double value, file_.required_number(key(name)));
+        return static_cast<float>(value);
     }
-    std::optional<std::string_view> text(std::string_view name) const {
-        return file_.string(prefix_ + std::string(name));
+    Result<std::string_view> text_or(std::string_view name, std::string_view fallback) const {
+        if (!present(name)) {
+            return fallback;
+        }
+        return file_.required_string(key(name));
     }
 
 private:
@@ -66,20 +76,27 @@ private:
         }
         return static_cast<std::uint32_t>(value);
     }
+    [[nodiscard]] std::string key(std::string_view name) const {
+        return prefix_ + std::string(name);
+    }
+    [[nodiscard]] bool present(std::string_view name) const {
+        return file_.find(key(name)) != nullptr;
+    }
     const gguf::File& file_;
     std::string prefix_;
 };
 
 Status read_rope(const Keys& keys, Config& config) {
-    config.rope_theta = keys.number_or("rope.freq_base", 10000.0);
-    const auto scaling = keys.text("rope.scaling.type").value_or("none");
+    TRILANE_TRY(config.rope_theta, keys.number_or("rope.freq_base", 10000.0));
+    TRILANE_TRY(const std::string_view scaling, keys.text_or("rope.scaling.type", "none"));
     if (scaling == "linear") {
-        config.rope_scale = keys.number_or("rope.scaling.factor", 1.0);
+        TRILANE_TRY(config.rope_scale, keys.number_or("rope.scaling.factor", 1.0));
     } else if (scaling != "none" && !scaling.empty()) {
         return fail(Fault::invalid,
                     "rope scaling \"{}\" is not supported; only none and linear are", scaling);
     }
-    if (!(config.rope_theta > 0) || !(config.rope_scale > 0)) {
+    if (!std::isfinite(config.rope_theta) || !std::isfinite(config.rope_scale) ||
+        config.rope_theta <= 0 || config.rope_scale <= 0) {
         return fail(Fault::corrupt, "rope base {} or factor {} is not positive", config.rope_theta,
                     config.rope_scale);
     }
@@ -95,7 +112,7 @@ Status check_shape(const Config& config) {
         return fail(Fault::corrupt, "rope dimension {} does not fit heads of {}", config.rope_dim,
                     config.head_dim);
     }
-    if (config.q_width() > kWidthMax) {
+    if (std::uint64_t{config.heads} * config.head_dim > kWidthMax) {
         return fail(Fault::corrupt, "{} heads of {} are wider than {}", config.heads,
                     config.head_dim, kWidthMax);
     }
@@ -136,12 +153,12 @@ Result<Config> read_config(const gguf::File& file) {
     config.sub_norms = family->sub_norms;
     config.head_norms = family->head_norms;
     config.int8_tokens = family->int8_tokens;
-    config.activation = keys.text("hidden_activation").value_or("") == "relu2" ? Activation::relu2
-                                                                               : family->activation;
+    TRILANE_TRY(const std::string_view activation, keys.text_or("hidden_activation", ""));
+    config.activation = activation == "relu2" ? Activation::relu2 : family->activation;
     TRILANE_TRY(config.layers, keys.count("block_count", kLayersMax));
     TRILANE_TRY(config.dim, keys.count("embedding_length", kWidthMax));
-    TRILANE_TRY(config.heads, keys.count("attention.head_count", kWidthMax));
-    TRILANE_TRY(config.kv_heads, keys.count_or("attention.head_count_kv", config.heads, kWidthMax));
+    TRILANE_TRY(config.heads, keys.count("attention.head_count", kHeadsMax));
+    TRILANE_TRY(config.kv_heads, keys.count_or("attention.head_count_kv", config.heads, kHeadsMax));
     TRILANE_TRY(config.head_dim,
                 keys.count_or("attention.key_length", config.dim / config.heads, kWidthMax));
     TRILANE_TRY(const std::uint32_t value_dim,
@@ -154,7 +171,10 @@ Result<Config> read_config(const gguf::File& file) {
     TRILANE_TRY(config.ffn, keys.count("feed_forward_length", kWidthMax));
     TRILANE_TRY(config.context_tokens, keys.count("context_length", kContextMax));
     TRILANE_TRY(config.vocab, vocab_tokens(file));
-    config.norm_eps = keys.number_or("attention.layer_norm_rms_epsilon", 1e-5);
+    TRILANE_TRY(config.norm_eps, keys.number_or("attention.layer_norm_rms_epsilon", 1e-5));
+    if (!std::isfinite(config.norm_eps) || config.norm_eps < 0) {
+        return fail(Fault::corrupt, "the norm epsilon is {}", config.norm_eps);
+    }
     TRILANE_TRY_STATUS(read_rope(keys, config));
     TRILANE_TRY_STATUS(check_shape(config));
     return config;

@@ -22,6 +22,7 @@ enum class Activation : std::uint8_t { silu, relu2 };
 
 /// Limits that no real model of these families comes near; a file beyond them is refused.
 inline constexpr std::uint64_t kLayersMax = 512;
+inline constexpr std::uint64_t kHeadsMax = 4096;
 inline constexpr std::uint64_t kWidthMax = 1U << 17U;
 inline constexpr std::uint64_t kVocabMax = 1U << 20U;
 inline constexpr std::uint64_t kContextMax = 1U << 22U;

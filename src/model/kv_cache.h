@@ -18,6 +18,11 @@ public:
     static Result<KvCache> make(const Config& config, std::uint32_t slots,
                                 std::uint32_t context_tokens);
 
+    /// What one position of one slot takes, over all layers.
+    static std::size_t bytes_per_token(const Config& config) {
+        return std::size_t{2} * sizeof(std::uint16_t) * config.layers * config.kv_width();
+    }
+
     /// [kv_width] halves of one position; positions of a slot and layer follow at stride()
     /// elements.
     [[nodiscard]] std::uint16_t* k(std::uint32_t layer, std::uint32_t slot,

@@ -56,7 +56,7 @@ Connection::Connection(Loop& loop, Socket socket)
       limits_(loop.shared().options.limits),
       socket_(std::move(socket)),
       input_(kInputBytesStart),
-      parser_(limits_) {
+      parser_(limits_, &loop.shared().reading_bytes) {
     error_code ignored;
     socket_.non_blocking(true, ignored);
     socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);

@@ -37,6 +37,7 @@ struct Shared {
 
     /// Connections alive, refused ones included while they linger.
     std::atomic<std::size_t> connections = 0;
+    std::atomic<std::size_t> reading_bytes = 0;  ///< see Limits::reading_bytes_max
     std::mutex drained_mutex;
     std::condition_variable drained;  ///< connections has become 0
 

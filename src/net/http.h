@@ -49,6 +49,9 @@ struct Limits {
     std::size_t header_bytes_max = 32U << 10U;
     std::size_t headers_max = 100;
     std::size_t body_bytes_max = 16U << 20U;
+    /// Of all bodies of the server that are still arriving, so that many clients with half a body
+    /// each cannot take the memory of the machine. At least body_bytes_max.
+    std::size_t reading_bytes_max = 256U << 20U;
     std::size_t pending_bytes_max = 1U << 20U;  ///< of one stream, queued and not yet written
     std::chrono::milliseconds header_timeout{10'000};  ///< from the first byte to the blank line
     std::chrono::milliseconds body_timeout{60'000};    ///< from the blank line to the last byte

@@ -51,10 +51,22 @@ Refusal refusal_of(const error_code& ec, std::string_view bytes, const Limits& l
 /// Collects one request out of Beast's callbacks, with the checks that Beast leaves to its user.
 class Collector final : public http::basic_parser<true> {
 public:
-    explicit Collector(const Limits& limits) : limits_(limits) {
+    Collector(const Limits& limits, std::atomic<std::size_t>* reading_bytes)
+        : limits_(limits), reading_bytes_(reading_bytes) {
         eager(true);
         header_limit(static_cast<std::uint32_t>(limits.header_bytes_max));
         body_limit(limits.body_bytes_max);
+    }
+    ~Collector() override { drop_body(); }
+    Collector(const Collector&) = delete;
+    Collector& operator=(const Collector&) = delete;
+
+    /// Gives the body's memory back, and its bytes to the other parsers.
+    void drop_body() {
+        request.body = {};
+        if (reading_bytes_ != nullptr) {
+            reading_bytes_->fetch_sub(std::exchange(counted_bytes_, 0), std::memory_order_relaxed);
+        }
     }
 
     Request request;
@@ -73,6 +85,24 @@ private:
         if (header_bytes_ > limits_.header_bytes_max) {
             ec = http::error::header_limit;
         }
+    }
+
+    std::size_t append_body(string_view bytes, error_code& ec) {
+        if (reading_bytes_ != nullptr) {
+            const std::size_t before =
+                reading_bytes_->fetch_add(bytes.size(), std::memory_order_relaxed);
+            counted_bytes_ += bytes.size();
+            if (before + bytes.size() > limits_.reading_bytes_max) {
+                refuse(503,
+                       fmt::format("the request bodies that are arriving now would together be "
+                                   "longer than {} bytes; try again in a moment",
+                                   limits_.reading_bytes_max),
+                       ec);
+                return 0;
+            }
+        }
+        request.body.append(bytes.data(), bytes.size());
+        return bytes.size();
     }
 
     void on_request_impl(http::verb /*method*/, string_view method, string_view target, int version,
@@ -126,23 +156,23 @@ private:
     void on_body_init_impl(const boost::optional<std::uint64_t>& /*length*/,
                            error_code& /*ec*/) override {}
 
-    std::size_t on_body_impl(string_view bytes, error_code& /*ec*/) override {
-        request.body.append(bytes.data(), bytes.size());
-        return bytes.size();
+    std::size_t on_body_impl(string_view bytes, error_code& ec) override {
+        return append_body(bytes, ec);
     }
 
     void on_chunk_header_impl(std::uint64_t /*size*/, string_view /*extensions*/,
                               error_code& /*ec*/) override {}
 
     std::size_t on_chunk_body_impl(std::uint64_t /*remain*/, string_view bytes,
-                                   error_code& /*ec*/) override {
-        request.body.append(bytes.data(), bytes.size());
-        return bytes.size();
+                                   error_code& ec) override {
+        return append_body(bytes, ec);
     }
 
     void on_finish_impl(error_code& /*ec*/) override {}
 
     const Limits& limits_;
+    std::atomic<std::size_t>* reading_bytes_;
+    std::size_t counted_bytes_ = 0;  // our part of *reading_bytes_
     std::size_t header_bytes_ = 0;
     unsigned hosts_ = 0;
     bool header_seen_ = false;
@@ -156,9 +186,9 @@ public:
     std::optional<Collector> collector;
 };
 
-RequestParser::RequestParser(const Limits& limits)
-    : machine_(std::make_unique<Machine>()), limits_(limits) {
-    machine_->collector.emplace(limits_);
+RequestParser::RequestParser(const Limits& limits, std::atomic<std::size_t>* reading_bytes)
+    : machine_(std::make_unique<Machine>()), limits_(limits), reading_bytes_(reading_bytes) {
+    machine_->collector.emplace(limits_, reading_bytes_);
 }
 
 RequestParser::~RequestParser() = default;
@@ -176,6 +206,7 @@ RequestParser::Step RequestParser::feed(std::string_view bytes, std::size_t& con
         if (ec) {
             refusal_ =
                 collector.refusal ? std::move(*collector.refusal) : refusal_of(ec, rest, limits_);
+            collector.drop_body();  // the connection may linger for a while yet
             return Step::refused;
         }
     }
@@ -197,7 +228,7 @@ const Refusal& RequestParser::refusal() const {
 Request RequestParser::take() {
     Request request = std::move(machine_->collector->request);
     request.keep_alive = machine_->collector->keep_alive();
-    machine_->collector.emplace(limits_);
+    machine_->collector.emplace(limits_, reading_bytes_);
     return request;
 }
 

@@ -2,6 +2,7 @@
 // so that a fuzzer can drive it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -25,7 +26,10 @@ class RequestParser {
 public:
     enum class Step { need_more, complete, refused };
 
-    explicit RequestParser(const Limits& limits);
+    /// `reading_bytes`, if any, counts the body bytes that this and other parsers hold, of requests
+    /// not yet taken; what would lift it over Limits::reading_bytes_max is refused with 503. Must
+    /// outlive the parser.
+    explicit RequestParser(const Limits& limits, std::atomic<std::size_t>* reading_bytes = nullptr);
     ~RequestParser();
     RequestParser(const RequestParser&) = delete;
     RequestParser& operator=(const RequestParser&) = delete;
@@ -50,6 +54,7 @@ private:
     class Machine;
     std::unique_ptr<Machine> machine_;
     Limits limits_;
+    std::atomic<std::size_t>* reading_bytes_;
     Refusal refusal_;
 };
 

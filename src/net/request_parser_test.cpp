@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 
 namespace trilane::net {
@@ -144,6 +145,42 @@ TEST(RequestParser, HoldsTheHeaderLimitAcrossPieces) {
     EXPECT_EQ(step, Step::refused);
     EXPECT_EQ(parser.refusal().status, 431U);
     EXPECT_LE(pieces, 10U);
+}
+
+// Two parsers share one bound: what one gives back, the other may use.
+TEST(RequestParser, SharesABoundOnBodiesBeingRead) {
+    Limits limits;
+    limits.body_bytes_max = 80;
+    limits.reading_bytes_max = 100;
+    std::atomic<std::size_t> reading = 0;
+    std::size_t consumed = 0;
+    const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60\r\n\r\n";
+    const std::string chunked =
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3c\r\n" +
+        std::string(60, 'c') + "\r\n0\r\n\r\n";
+    RequestParser slow(limits, &reading);
+    ASSERT_EQ(slow.feed(head + std::string(59, 'a'), consumed), Step::need_more);
+    EXPECT_EQ(reading, 59U);
+    for (const std::string& bytes : {head + std::string(60, 'b'), chunked}) {
+        RequestParser refused(limits, &reading);
+        ASSERT_EQ(refused.feed(bytes, consumed), Step::refused);
+        EXPECT_EQ(refused.refusal().status, 503U);
+        EXPECT_NE(refused.refusal().message.find("longer than 100 bytes; try again"),
+                  std::string::npos);
+        EXPECT_EQ(reading, 59U) << "a refused body is not kept";
+    }
+    ASSERT_EQ(slow.feed("a", consumed), Step::complete);
+    EXPECT_EQ(reading, 60U);
+    EXPECT_EQ(slow.take().body, std::string(60, 'a'));
+    EXPECT_EQ(reading, 0U);
+    {
+        RequestParser left_alone(limits, &reading);
+        ASSERT_EQ(left_alone.feed(chunked.substr(0, chunked.size() - 1), consumed),
+                  Step::need_more);
+        EXPECT_EQ(reading, 60U);
+    }
+    EXPECT_EQ(reading, 0U) << "the connection went";
+    EXPECT_EQ(slow.feed(head + std::string(60, 'd'), consumed), Step::complete);
 }
 
 TEST(RequestParser, SaysWhenTheClientWaitsToBeAsked) {

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -80,6 +81,20 @@ bool wait_until_unconnected(const Server& server) {
         std::this_thread::yield();
     }
     return true;
+}
+
+/// A client that has the head of its answer. A busy machine may take longer than a short idle limit
+/// from connecting to asking; whoever was closed before that just comes again.
+std::unique_ptr<TestClient> answered_client(const Server& server) {
+    constexpr int kAttemptsMax = 200;
+    for (int i = 0; i < kAttemptsMax; ++i) {
+        auto client = std::make_unique<TestClient>(server.port());
+        if (client->get("/") && client->receive_until("\r\n\r\n")) {
+            return client;
+        }
+    }
+    ADD_FAILURE() << "no client was answered";
+    return std::make_unique<TestClient>(server.port());
 }
 
 TEST(Server, KeepsTheConnection) {
@@ -285,37 +300,78 @@ TEST(Server, EndsSlowRequests) {
     ServerOptions options;
     options.limits.header_timeout = milliseconds(40);
     options.limits.body_timeout = milliseconds(40);
-    options.limits.idle_timeout = milliseconds(40);
     const auto server = started(echo, options);
     TestClient slow_header(server->port());
     ASSERT_TRUE(slow_header.send("GET / HTTP/1.1\r\nHos"));
     TestClient slow_body(server->port());
     ASSERT_TRUE(slow_body.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc"));
-    TestClient silent(server->port());
-    TestClient idle(server->port());
-    ASSERT_TRUE(idle.get("/"));
-    EXPECT_EQ(idle.reply().status, 200U);
     EXPECT_EQ(slow_header.reply().status, 408U);
     EXPECT_EQ(slow_body.reply().status, 408U);
+}
+
+TEST(Server, ClosesIdleClients) {
+    ServerOptions options;
+    options.limits.idle_timeout = milliseconds(40);
+    const auto server = started(echo, options);
+    TestClient silent(server->port());
     EXPECT_TRUE(silent.wait_for_end());
     EXPECT_TRUE(silent.received().empty());
-    EXPECT_TRUE(idle.wait_for_end());
-    EXPECT_TRUE(idle.received().empty());
+    const auto idle = answered_client(*server);
+    EXPECT_EQ(idle->reply().status, 200U);
+    EXPECT_TRUE(idle->wait_for_end());
+    EXPECT_TRUE(idle->received().empty());
 }
 
 TEST(Server, WaitsForAHandlerLongerThanForAClient) {
     Inbox inbox;
     ServerOptions options;
+    options.threads = 1;  // one sweep looks at both clients
     options.limits.header_timeout = milliseconds(10);
     options.limits.idle_timeout = milliseconds(10);
-    const auto server = started(inbox.handler(), options);
-    TestClient client(server->port());
-    ASSERT_TRUE(client.get("/"));
+    const auto server = started(
+        [&](Request request, std::shared_ptr<Exchange> exchange) {
+            exchange->start_stream({});
+            inbox.handler()(std::move(request), std::move(exchange));
+        },
+        options);
+    const auto client = answered_client(*server);
     auto item = inbox.next();
     TestClient clock(server->port());  // when this one has been timed out, so would have the other
     EXPECT_TRUE(clock.wait_for_end());
-    item.exchange->respond(text_response("late"));
-    EXPECT_EQ(client.reply().body, "late");
+    EXPECT_TRUE(item.exchange->send("late"));
+    item.exchange->finish();
+    const TestReply reply = client->reply();
+    EXPECT_EQ(reply.body, "late");
+    EXPECT_TRUE(reply.complete);
+}
+
+TEST(Server, BoundsTheBodiesThatItReads) {
+    ServerOptions options;
+    options.threads = 1;  // a request that came in one piece is read and taken in one go
+    options.limits.body_bytes_max = 1000;
+    options.limits.reading_bytes_max = 1500;
+    const auto server = started(echo, options);
+    const std::string half(700, 'x');
+    TestClient slow(server->port());
+    ASSERT_TRUE(
+        slow.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                  "Content-Length: 701\r\n\r\n"));
+    ASSERT_EQ(slow.reply().status, 100U);
+    ASSERT_TRUE(slow.send(half));
+    // The slow one's bytes may still be on their way, so this repeats until they have arrived.
+    unsigned status = 200;
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (status == 200 && std::chrono::steady_clock::now() < until) {
+        TestClient other(server->port());
+        ASSERT_TRUE(other.post("/", std::string(900, 'y')));
+        status = other.reply().status;
+    }
+    EXPECT_EQ(status, 503U);
+    ASSERT_TRUE(slow.send("z"));
+    EXPECT_EQ(slow.reply().body, "POST / " + half + "z");
+    TestClient after(server->port());
+    ASSERT_TRUE(after.post("/", std::string(900, 'y')));
+    EXPECT_EQ(after.reply().status, 200U) << "what was taken counts no more";
 }
 
 /// The shortest of several times from the client's leaving to on_gone, all of which must come.
@@ -332,15 +388,16 @@ milliseconds gone_after(bool streaming, bool reset) {
             EXPECT_TRUE(item.exchange->send("x"));
             EXPECT_TRUE(client.receive_until("x"));
         }
-        std::promise<void> gone;
-        item.exchange->on_gone([&gone] { gone.set_value(); });
+        // Shared: the server's thread may still be inside of set_value() when this one goes on.
+        const auto gone = std::make_shared<std::promise<void>>();
+        item.exchange->on_gone([gone] { gone->set_value(); });
         const auto left = std::chrono::steady_clock::now();
         if (reset) {
             client.reset();
         } else {
             client.close();
         }
-        EXPECT_EQ(gone.get_future().wait_for(kPatience), std::future_status::ready);
+        EXPECT_EQ(gone->get_future().wait_for(kPatience), std::future_status::ready);
         shortest = std::min(shortest, std::chrono::duration_cast<milliseconds>(
                                           std::chrono::steady_clock::now() - left));
         EXPECT_FALSE(item.exchange->send("y"));
@@ -352,10 +409,10 @@ milliseconds gone_after(bool streaming, bool reset) {
 }
 
 TEST(Server, SeesTheClientLeave) {
-    EXPECT_LE(gone_after(false, false), milliseconds(100));
-    EXPECT_LE(gone_after(false, true), milliseconds(100));
-    EXPECT_LE(gone_after(true, false), milliseconds(100));
-    EXPECT_LE(gone_after(true, true), milliseconds(100));
+    EXPECT_LE(gone_after(false, false), kNoticedMax);
+    EXPECT_LE(gone_after(false, true), kNoticedMax);
+    EXPECT_LE(gone_after(true, false), kNoticedMax);
+    EXPECT_LE(gone_after(true, true), kNoticedMax);
 }
 
 TEST(Server, DoesNotCallACompletedAnswerGone) {

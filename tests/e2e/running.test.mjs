@@ -8,9 +8,16 @@ import OpenAI from 'openai';
 import { Server, collect } from './server.mjs';
 
 const FREE_MS_MAX = 100;
+const LIVE_MEDIAN_MS_MAX = 5;
+const LIVE_P99_MS_MAX = 25;
 const ATTEMPTS = 3; // something else may have the processors just then
 const PATIENCE_MS = 5000;
 const LONG = { max_tokens: 900, ignore_eos: true };
+
+/** The smallest of `times` that at least this share of them does not exceed. */
+function quantile(times, share) {
+  return times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1];
+}
 
 let server;
 before(async () => {
@@ -97,23 +104,30 @@ describe('many clients', () => {
 
   test('32 open streams leave /live fast', async (t) => {
     const wide = await Server.start('--slots', '32');
-    const streams = await Promise.all(
-      Array.from({ length: 32 }, () => wide.chat('Tell me a story.', { ...LONG, stream: true })));
-    const readings = streams.map(collect);
-    const times = [];
-    for (let i = 0; i < 100; ++i) {
-      const begin = performance.now();
-      assert.equal((await wide.raw('GET', '/live')).status, 200);
-      times.push(performance.now() - begin);
-      await delay(5);
+    const all = [];
+    let p99Best = Infinity;
+    for (let attempt = 0; attempt < ATTEMPTS && !(p99Best < LIVE_P99_MS_MAX); ++attempt) {
+      const streams = await Promise.all(
+        Array.from({ length: 32 }, () => wide.chat('Tell me a story.', { ...LONG, stream: true })));
+      const readings = streams.map(collect);
+      const times = [];
+      for (let i = 0; i < 100; ++i) {
+        const begin = performance.now();
+        assert.equal((await wide.raw('GET', '/live')).status, 200);
+        times.push(performance.now() - begin);
+        await delay(5);
+      }
+      assert.equal(await wide.slotsBusy(), 32, 'all of them were open to the end');
+      for (const stream of streams) stream.controller.abort();
+      await Promise.all(readings);
+      await wide.untilSlots((busy) => busy === 0, PATIENCE_MS);
+      p99Best = Math.min(p99Best, quantile(times, 0.99));
+      all.push(...times);
+      t.diagnostic(`/live beside 32 streams, a new connection each: median ${quantile(times, 0.5).toFixed(2)} ms, p99 ${quantile(times, 0.99).toFixed(2)} ms`);
     }
-    assert.equal(await wide.slotsBusy(), 32, 'all of them were open to the end');
-    times.sort((a, b) => a - b);
-    t.diagnostic(`/live beside 32 streams, a new connection each: median ${times[50].toFixed(2)} ms, p99 ${times[98].toFixed(2)} ms`);
-    for (const stream of streams) stream.controller.abort();
-    await Promise.all(readings);
-    await wide.untilSlots((busy) => busy === 0, PATIENCE_MS);
     await wide.stop();
+    assert.ok(quantile(all, 0.5) < LIVE_MEDIAN_MS_MAX, `median ${quantile(all, 0.5)} ms`);
+    assert.ok(p99Best < LIVE_P99_MS_MAX, `p99 ${p99Best} ms, the best of ${ATTEMPTS}`);
   });
 });
 
@@ -156,6 +170,23 @@ describe('shutdown', () => {
     assert.equal((await whole).usage.completion_tokens, 60);
     await other.stopped();
     await assert.rejects(other.raw('GET', '/live'), /ECONNREFUSED/);
+  });
+
+  test('ends what outlasts the patience with an error that can be read', async () => {
+    const other = await Server.start('--patience', '0', '--ctx', '1024');
+    const body = { model: other.model, messages: [{ role: 'user', content: 'Tell me a story.' }], ignore_eos: true, max_tokens: 1000 };
+    const whole = fetch(`${other.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) });
+    const stream = await fetch(`${other.url}/v1/chat/completions`, {
+      method: 'POST', body: JSON.stringify({ ...body, stream: true }) });
+    await other.untilSlots((busy) => busy === 2, PATIENCE_MS);
+    other.child.kill('SIGTERM');
+    const text = await stream.text();
+    assert.match(text, /data: \{"error":/);
+    assert.doesNotMatch(text, /\[DONE\]/);
+    const answer = await whole;
+    assert.equal(answer.status, 503);
+    assert.match((await answer.json()).error.message, /stopped/);
+    await other.stopped();
   });
 
   test('of an idle server is quick', async () => {

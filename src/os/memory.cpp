@@ -1,0 +1,48 @@
+#include "os/memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
+
+namespace trilane::os {
+namespace {
+
+std::optional<std::uint64_t> number_in(const std::string& path) {
+    std::ifstream in(path);
+    std::uint64_t value = 0;
+    return in >> value ? std::optional(value) : std::nullopt;  // "max" is no number: no limit
+}
+
+std::optional<std::uint64_t> mem_available(const std::string& root) {
+    std::ifstream in(root + "/proc/meminfo");
+    std::string key;
+    std::uint64_t kib = 0;
+    std::string unit;
+    while (in >> key >> kib) {
+        std::getline(in, unit);
+        if (key == "MemAvailable:") {
+            return kib * 1024;
+        }
+    }
+    return std::nullopt;
+}
+
+/// What the control group of this process (v2, seen as the root inside a container) leaves.
+std::optional<std::uint64_t> cgroup_left(const std::string& root) {
+    const auto max = number_in(root + "/sys/fs/cgroup/memory.max");
+    const auto used = number_in(root + "/sys/fs/cgroup/memory.current");
+    if (!max.has_value() || !used.has_value()) {
+        return std::nullopt;
+    }
+    return *max - std::min(*max, *used);
+}
+
+}  // namespace
+
+std::uint64_t available_memory_bytes(const std::string& root) {
+    constexpr std::uint64_t kUnknown = std::numeric_limits<std::int64_t>::max();
+    return std::min(mem_available(root).value_or(kUnknown), cgroup_left(root).value_or(kUnknown));
+}
+
+}  // namespace trilane::os

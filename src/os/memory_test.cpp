@@ -1,0 +1,54 @@
+#include "os/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace trilane::os {
+namespace {
+
+/// A folder that stands in for "/".
+class Root {
+public:
+    Root() {
+        char name[] = "/tmp/trilane-memory-XXXXXX";
+        path_ = ::mkdtemp(name);
+    }
+    ~Root() { std::filesystem::remove_all(path_); }
+    Root(const Root&) = delete;
+    Root& operator=(const Root&) = delete;
+
+    void write(const std::string& file, const std::string& text) const {
+        std::filesystem::create_directories(std::filesystem::path(path_ + file).parent_path());
+        std::ofstream(path_ + file) << text;
+    }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+TEST(AvailableMemory, IsTheSmallerOfMachineAndGroup) {
+    const Root root;
+    root.write("/proc/meminfo",
+               "MemTotal:       24000 kB\nMemFree: 1 kB\nMemAvailable:   1000 kB\n");
+    EXPECT_EQ(available_memory_bytes(root.path()), 1000U * 1024U);
+    root.write("/sys/fs/cgroup/memory.max", "max\n");
+    root.write("/sys/fs/cgroup/memory.current", "5000\n");
+    EXPECT_EQ(available_memory_bytes(root.path()), 1000U * 1024U);
+    root.write("/sys/fs/cgroup/memory.max", "9000\n");
+    EXPECT_EQ(available_memory_bytes(root.path()), 4000U);
+    root.write("/sys/fs/cgroup/memory.max", "3000\n");
+    EXPECT_EQ(available_memory_bytes(root.path()), 0U);
+}
+
+TEST(AvailableMemory, SaysMuchWhereNothingCanBeRead) {
+    const Root root;
+    EXPECT_GT(available_memory_bytes(root.path()), std::uint64_t{1} << 60U);
+    EXPECT_GT(available_memory_bytes(), 0U);
+}
+
+}  // namespace
+}  // namespace trilane::os
