@@ -327,6 +327,12 @@ Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& enviro
     } else if (o.api_key.empty()) {
         return fail(Fault::invalid, "--api-key is empty; give a key or leave the option out");
     }
+    if (std::any_of(o.api_key.begin(), o.api_key.end(),
+                    [](char c) { return c <= ' ' || c > '~'; })) {
+        return fail(Fault::invalid,
+                    "the API key holds a space or a character that no HTTP header can carry; use "
+                    "letters and digits");
+    }
     if (!is_loopback(o.host) && o.api_key.empty()) {
         return fail(Fault::invalid,
                     "--host {} lets other machines in, so a key is needed: set TRILANE_API_KEY "

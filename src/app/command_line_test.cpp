@@ -127,8 +127,8 @@ TEST(CommandLine, EveryVerbHasHelpWithExamples) {
 
 TEST(CommandLine, TheKeyMayComeFromTheEnvironment) {
     Environment environment;
-    environment.api_key = "from environment";
-    EXPECT_EQ(options_of<ServeOptions>(parse({"serve"}, environment)).api_key, "from environment");
+    environment.api_key = "from-environment";
+    EXPECT_EQ(options_of<ServeOptions>(parse({"serve"}, environment)).api_key, "from-environment");
     EXPECT_EQ(options_of<ServeOptions>(parse({"serve", "--api-key", "given"}, environment)).api_key,
               "given");
 }

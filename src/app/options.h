@@ -36,8 +36,8 @@ struct ServeOptions {
     std::uint32_t slots = 8;
     std::uint32_t queue_max = 64;
     std::uint32_t patience_s = 10;  ///< how long running answers may go on after a stop signal
-    std::size_t threads = 0;  ///< 0 = the cores this process may use
-    std::string api_key;      ///< empty = none is asked for
+    std::size_t threads = 0;        ///< 0 = the cores this process may use
+    std::string api_key;            ///< empty = none is asked for
     std::vector<std::string> cors_origins;
     LogLevel log_level = LogLevel::info;
     std::optional<kernels::Isa> isa;

@@ -1,5 +1,6 @@
 // `trilane serve`: the daemon. Opens the lane, starts the gateway, waits for a signal, winds down.
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <atomic>
@@ -25,15 +26,22 @@ namespace {
 
 /// For the last bytes of the answers that the lanes have ended.
 constexpr std::chrono::milliseconds kFlushPatience{2'000};
+/// Allocations from here on are mappings of their own.
+constexpr int kMappedFromBytes = 1 << 20;
+/// Supervisors send their signals twice at times: what follows this closely is the same wish.
+
+constexpr std::chrono::milliseconds kOneWish{500};
 constexpr long kForceCheckNs = 50'000'000;
 
-/// SIGINT and SIGTERM, held back from every thread from now on so that one can wait for them.
+/// SIGINT, SIGTERM and SIGHUP (the terminal closed), held back from every thread from now on so
+/// that one can wait for them.
 class StopSignals {
 public:
     StopSignals() {
         sigemptyset(&signals_);
         sigaddset(&signals_, SIGINT);
         sigaddset(&signals_, SIGTERM);
+        sigaddset(&signals_, SIGHUP);
         ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
         // A client that leaves is an error of one write, not the end of the daemon.
         std::signal(SIGPIPE, SIG_IGN);
@@ -143,8 +151,9 @@ void shut_down(gateway::Gateway& gateway, const Lanes& lanes, std::uint32_t pati
         gateway.stop(kFlushPatience);
         stopped = true;
     });
+    const auto heeded_from = std::chrono::steady_clock::now() + kOneWish;
     while (!stopped) {
-        if (signals.came_again()) {
+        if (signals.came_again() && std::chrono::steady_clock::now() > heeded_from) {
             print_error("trilane: second signal: ending at once\n");
             std::_Exit(kExitFailure);
         }
@@ -155,6 +164,8 @@ void shut_down(gateway::Gateway& gateway, const Lanes& lanes, std::uint32_t pati
 }  // namespace
 
 Result<int> perform(const ServeOptions& options) {
+    // Bodies of many megabytes go back to the system when they are done with, not into the heap.
+    ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
     const StopSignals signals;
     const DaemonLog log(options.log_level);
     log_line(LogLevel::info, fmt::format("trilane {} ({})", version_number(), source_revision()));

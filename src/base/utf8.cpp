@@ -71,6 +71,14 @@ std::size_t utf8_complete_prefix(std::string_view text) {
     return text.size();
 }
 
+std::string utf8_clipped(std::string_view text, std::size_t bytes_max) {
+    if (text.size() <= bytes_max) {
+        return std::string(text);
+    }
+    const std::string_view head = text.substr(0, bytes_max);
+    return std::string(head.substr(0, utf8_complete_prefix(head))) + "…";
+}
+
 std::string utf8_repaired(std::string_view text) {
     std::string repaired;
     repaired.reserve(text.size());

@@ -25,6 +25,12 @@ TEST(Utf8, CutsAStreamOnlyBetweenCharacters) {
     EXPECT_EQ(utf8_complete_prefix(""), 0u);
 }
 
+TEST(Utf8, ClipsBetweenCharacters) {
+    EXPECT_EQ(utf8_clipped("short", 5), "short");
+    EXPECT_EQ(utf8_clipped("longer", 4), "long…");
+    EXPECT_EQ(utf8_clipped("a\xE6\xBC\xA2", 3), "a…");
+}
+
 TEST(Utf8, RepairsByMaximalSubparts) {
     EXPECT_EQ(utf8_repaired("a\xFFz"), "a\xEF\xBF\xBDz");
     EXPECT_EQ(utf8_repaired("\xF0\x9F\x99"), "\xEF\xBF\xBD");

@@ -10,6 +10,9 @@ namespace {
 /// How often a generation may be passed over for the sake of a prefix that another one is reading.
 constexpr std::uint32_t kPassedOverMax = 256;
 
+/// The queue may grow to this multiple of its limit when cancelled generations stand in it.
+constexpr std::size_t kCancelledShareMax = 4;
+
 /// A shared prefix shorter than this is read again rather than copied or waited for.
 constexpr std::size_t kSharedTokensMin = 16;
 
@@ -66,11 +69,16 @@ Status Batcher::submit(std::vector<Generation> generations) {
         if (stopping_) {
             return fail(Fault::unavailable, "the engine is stopping; try again when it is back");
         }
-        if (queue_.size() + generations.size() > options_.queue_max) {
+        // Cancelled ones leave with the next step; until then they are in nobody's way.
+        const auto waiting = static_cast<std::size_t>(
+            std::count_if(queue_.begin(), queue_.end(),
+                          [](const Queued& q) { return !q.generation.cancel.cancelled(); }));
+        if (waiting + generations.size() > options_.queue_max ||
+            queue_.size() > kCancelledShareMax * options_.queue_max) {
             return fail(Fault::exhausted,
                         "{} generations wait already and {} more do not fit the queue of {}; try "
                         "again later",
-                        queue_.size(), generations.size(), options_.queue_max);
+                        waiting, generations.size(), options_.queue_max);
         }
         for (Generation& generation : generations) {
             queue_.push_back({std::move(generation), now, 0});

@@ -27,6 +27,7 @@ namespace {
 namespace openai = dialect::openai;
 
 constexpr std::size_t kRequestIdBytesMax = 128;
+constexpr std::size_t kShownBytesMax = 100;  ///< of a path or method in an error message
 /// Reading a longer body (JSON, template, tokens) would hold up the other connections of its
 /// thread.
 constexpr std::size_t kInlineBodyBytesMax = 16U << 10U;
@@ -210,14 +211,14 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
     if (row == nullptr) {
         respond(call, http_error(404, fmt::format("there is nothing at {}; the API is below /v1, "
                                                   "see GET / for the list",
-                                                  path)));
+                                                  utf8_clipped(path, kShownBytesMax))));
         return;
     }
     if (!allows(row->methods, call.request.method)) {
         call.headers.push_back({"Allow", std::string(row->methods)});
-        respond(call, http_error(
-                          405, fmt::format("{} does not take {}; use {}", path, call.request.method,
-                                           row->methods.substr(0, row->methods.find(',')))));
+        respond(call, http_error(405, fmt::format("{} does not take {}; use {}", path,
+                                                  utf8_clipped(call.request.method, kShownBytesMax),
+                                                  row->methods.substr(0, row->methods.find(',')))));
         return;
     }
     if (call.request.method == "OPTIONS") {
@@ -346,11 +347,20 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
     for (const job::Request& job : parsed->jobs) {
         answers += job.choices;
     }
-    if (const auto most = placement->lane->snapshot().queued_max; answers > most) {
+    const lane::LaneSnapshot load = placement->lane->snapshot();
+    if (const auto most = load.queued_max; answers > most) {
         respond(call, fault_response({Fault::invalid,
                                       fmt::format("n: {} answers in one request; at most {} are "
                                                   "possible here",
                                                   answers, most)}));
+        return;
+    }
+    // Each prompt is a job of its own: refused together, before the first has begun.
+    if (parsed->jobs.size() > 1 && load.queued + answers > load.queued_max) {
+        respond(call, fault_response({Fault::exhausted,
+                                      fmt::format("{} generations wait already and {} more do not "
+                                                  "fit the queue of {}; try again later",
+                                                  load.queued, answers, load.queued_max)}));
         return;
     }
     parsed->model = placement->card.id;

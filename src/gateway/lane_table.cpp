@@ -3,10 +3,14 @@
 #include <string>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace trilane::gateway {
 namespace {
 
-constexpr std::size_t kNamedMax = 20;  // in an error message
+// In an error message.
+constexpr std::size_t kNamedMax = 20;
+constexpr std::size_t kModelShownBytesMax = 100;
 
 std::string listed(const std::vector<job::ModelCard>& cards) {
     if (cards.empty()) {
@@ -34,8 +38,8 @@ Result<Placement> LaneTable::find(std::string_view model) const {
     if (model == "default" && all.size() == 1) {
         return std::move(all.front());
     }
-    return fail(Fault::not_found, "model: there is none called '{}' here; {}", model,
-                listed(models()));
+    return fail(Fault::not_found, "model: there is none called '{}' here; {}",
+                utf8_clipped(model, kModelShownBytesMax), listed(models()));
 }
 
 std::vector<job::ModelCard> LaneTable::models() const {

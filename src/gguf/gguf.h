@@ -20,16 +20,16 @@ namespace trilane::gguf {
 
 /// What a file may hold at most. Counts beyond these are refused before anything is allocated.
 namespace limits {
-inline constexpr std::uint64_t metadata_max = 65'536;
-inline constexpr std::uint64_t tensors_max = 131'072;
-inline constexpr std::uint64_t key_bytes_max = 65'535;       // as the format says
-inline constexpr std::uint64_t tensor_name_bytes_max = 127;  // the format says 64; forks write more
-inline constexpr std::uint64_t array_strings_max = 16'777'216;
-inline constexpr std::uint32_t dimensions_max = 4;
-inline constexpr std::uint64_t alignment_min = 8;
-inline constexpr std::uint64_t alignment_max = 1U << 20U;
-inline constexpr std::uint64_t alignment_default = 32;
-inline constexpr std::uint64_t weights_max = std::uint64_t{1} << 48U;  // of one tensor
+inline constexpr std::uint64_t kMetadataMax = 65'536;
+inline constexpr std::uint64_t kTensorsMax = 131'072;
+inline constexpr std::uint64_t kKeyBytesMax = 65'535;       // as the format says
+inline constexpr std::uint64_t kTensorNameBytesMax = 127;  // the format says 64; forks write more
+inline constexpr std::uint64_t kArrayStringsMax = 16'777'216;
+inline constexpr std::uint32_t kDimensionsMax = 4;
+inline constexpr std::uint64_t kAlignmentMin = 8;
+inline constexpr std::uint64_t kAlignmentMax = 1U << 20U;
+inline constexpr std::uint64_t kAlignmentDefault = 32;
+inline constexpr std::uint64_t kWeightsMax = std::uint64_t{1} << 48U;  // of one tensor
 }  // namespace limits
 
 /// Tensor types that Trilane reads, by their ids in the file. Ids with rival layouts (42) and ids
@@ -179,7 +179,7 @@ private:
     std::optional<os::MappedFile> mapping_;  // absent when the bytes are borrowed
     std::span<const std::byte> bytes_;
     std::uint32_t version_ = 0;
-    std::uint64_t alignment_ = limits::alignment_default;
+    std::uint64_t alignment_ = limits::kAlignmentDefault;
     std::vector<Entry> metadata_;
     std::vector<Tensor> tensors_;
     std::vector<std::uint32_t> metadata_by_key_;  // indices, sorted by key

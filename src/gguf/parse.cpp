@@ -159,13 +159,13 @@ Status Parser::read_header() {
     }
     TRILANE_TRY(tensor_count_, number<std::uint64_t>("tensor_count"));
     TRILANE_TRY(metadata_count_, number<std::uint64_t>("metadata_kv_count"));
-    if (tensor_count_ > limits::tensors_max) {
+    if (tensor_count_ > limits::kTensorsMax) {
         return fail(Fault::corrupt, "tensor_count is {}; the limit is {}", tensor_count_,
-                    limits::tensors_max);
+                    limits::kTensorsMax);
     }
-    if (metadata_count_ > limits::metadata_max) {
+    if (metadata_count_ > limits::kMetadataMax) {
         return fail(Fault::corrupt, "metadata_kv_count is {}; the limit is {}", metadata_count_,
-                    limits::metadata_max);
+                    limits::kMetadataMax);
     }
     // Smallest possible records: a key of 1 byte with a 1-byte value; a name of 1 byte, 0
     // dimensions.
@@ -192,7 +192,7 @@ Result<ValueKind> Parser::read_kind(std::string_view key) {
 Status Parser::read_metadata() {
     file_.metadata_.reserve(metadata_count_);
     for (std::uint64_t i = 0; i < metadata_count_; ++i) {
-        TRILANE_TRY(const std::string_view key, string("metadata key", limits::key_bytes_max));
+        TRILANE_TRY(const std::string_view key, string("metadata key", limits::kKeyBytesMax));
         if (!is_plain_name(key)) {
             return fail(Fault::corrupt, "metadata key {} (\"{}\") is empty or not plain text", i,
                         shown(key));
@@ -281,11 +281,11 @@ Result<Value> Parser::read_array(std::string_view key) {
 // A vocabulary has hundreds of thousands of these: one pass, one allocation, no Result per element.
 Result<Value> Parser::read_string_array(std::uint64_t size) {
     constexpr std::size_t length_bytes = sizeof(std::uint64_t);
-    if (size > left() / length_bytes || size > limits::array_strings_max) {
+    if (size > left() / length_bytes || size > limits::kArrayStringsMax) {
         return fail(
             Fault::corrupt,
             "array length is {} strings, but the file has {} bytes left and the limit is {}", size,
-            left(), limits::array_strings_max);
+            left(), limits::kArrayStringsMax);
     }
     std::unique_ptr<std::string_view[]> strings(new std::string_view[size]);
     const std::byte* at = bytes_.data() + at_;
@@ -316,12 +316,12 @@ Status Parser::read_alignment() {
         return {};
     }
     const auto held = file_.integer(key);
-    if (!held || !std::has_single_bit(*held) || *held < limits::alignment_min ||
-        *held > limits::alignment_max) {
+    if (!held || !std::has_single_bit(*held) || *held < limits::kAlignmentMin ||
+        *held > limits::kAlignmentMax) {
         return fail(Fault::corrupt,
                     "general.alignment is {}; it must be a power of two from {} to {}",
-                    held ? std::to_string(*held) : "no integer", limits::alignment_min,
-                    limits::alignment_max);
+                    held ? std::to_string(*held) : "no integer", limits::kAlignmentMin,
+                    limits::kAlignmentMax);
     }
     file_.alignment_ = *held;
     return {};
@@ -337,20 +337,20 @@ Status Parser::read_tensor_infos() {
 }
 
 Status Parser::read_tensor_info(Tensor& tensor, std::uint64_t position) {
-    TRILANE_TRY(tensor.name, string("tensor name", limits::tensor_name_bytes_max));
+    TRILANE_TRY(tensor.name, string("tensor name", limits::kTensorNameBytesMax));
     if (!is_plain_name(tensor.name)) {
         return fail(Fault::corrupt, "the name of tensor {} (\"{}\") is empty or not plain text",
                     position, shown(tensor.name));
     }
     TRILANE_TRY(tensor.dimensions, number<std::uint32_t>("n_dimensions"));
-    if (tensor.dimensions > limits::dimensions_max) {
+    if (tensor.dimensions > limits::kDimensionsMax) {
         return fail(Fault::corrupt, "n_dimensions of tensor {} is {}; the limit is {}", tensor.name,
-                    tensor.dimensions, limits::dimensions_max);
+                    tensor.dimensions, limits::kDimensionsMax);
     }
     std::uint64_t weights = 1;
     for (std::uint32_t d = 0; d < tensor.dimensions; ++d) {
         TRILANE_TRY(tensor.shape[d], number<std::uint64_t>("dimensions"));
-        if (tensor.shape[d] == 0 || tensor.shape[d] > limits::weights_max / weights) {
+        if (tensor.shape[d] == 0 || tensor.shape[d] > limits::kWeightsMax / weights) {
             return fail(Fault::corrupt,
                         "dimensions of tensor {}: dimension {} is {}; it must be at least 1 and "
                         "the tensor at most 2^48 weights",

@@ -91,8 +91,8 @@ TEST(GgufHeader, MagicAndVersionsAreChecked) {
 TEST(GgufHeader, CountsAreLimitedBeforeAnythingIsAllocated) {
     EXPECT_THAT(refusal(Raw().header(kHuge, 0).slack()), HasSubstr("tensor_count"));
     EXPECT_THAT(refusal(Raw().header(0, kHuge).slack()), HasSubstr("metadata_kv_count"));
-    EXPECT_THAT(refusal(Raw().header(limits::tensors_max, 0).slack()), HasSubstr("tensor_count"));
-    EXPECT_THAT(refusal(Raw().header(0, limits::metadata_max).slack()),
+    EXPECT_THAT(refusal(Raw().header(limits::kTensorsMax, 0).slack()), HasSubstr("tensor_count"));
+    EXPECT_THAT(refusal(Raw().header(0, limits::kMetadataMax).slack()),
                 HasSubstr("metadata_kv_count"));
 }
 

@@ -62,7 +62,7 @@ std::string type_label(std::uint32_t type_id) {
 std::optional<std::uint64_t> stored_bytes(std::uint32_t type_id, std::uint64_t weights) {
     const TypeTraits* traits = traits_of(type_id);
     if (traits == nullptr || weights % traits->block_weights != 0 ||
-        weights > limits::weights_max) {
+        weights > limits::kWeightsMax) {
         return std::nullopt;
     }
     const std::uint64_t trailer =

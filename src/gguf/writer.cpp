@@ -41,10 +41,10 @@ void Writer::begin_entry(std::string_view key, ValueKind kind) {
 }
 
 void Writer::set_alignment(std::uint32_t alignment) {
-    TRILANE_CHECK(std::has_single_bit(alignment) && alignment >= limits::alignment_min);
+    TRILANE_CHECK(std::has_single_bit(alignment) && alignment >= limits::kAlignmentMin);
     TRILANE_CHECK(metadata_count_ == 0 && tensors_.empty());
     alignment_ = alignment;
-    if (alignment_ != limits::alignment_default) {
+    if (alignment_ != limits::kAlignmentDefault) {
         add("general.alignment", alignment);
     }
 }
@@ -118,7 +118,7 @@ void Writer::add_raw(std::string_view key, ValueKind kind, std::span<const std::
 }
 
 void Writer::push(PendingTensor tensor, std::span<const std::uint64_t> shape) {
-    TRILANE_CHECK(shape.size() <= limits::dimensions_max);
+    TRILANE_CHECK(shape.size() <= limits::kDimensionsMax);
     tensor.shape.assign(shape.begin(), shape.end());
     std::uint64_t weights = 1;
     for (const std::uint64_t extent : shape) {

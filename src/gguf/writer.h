@@ -78,7 +78,7 @@ private:
     /// False when the sink refused bytes.
     [[nodiscard]] bool stream(const Sink& sink) const;
 
-    std::uint64_t alignment_ = limits::alignment_default;
+    std::uint64_t alignment_ = limits::kAlignmentDefault;
     std::uint64_t metadata_count_ = 0;
     std::vector<std::byte> metadata_;
     std::vector<PendingTensor> tensors_;

@@ -229,7 +229,7 @@ class NativeLane final : public Lane {
 public:
     NativeLane(std::unique_ptr<engine::Engine> engine, const NativeOptions& options)
         : engine_(std::move(engine)),
-          prompts_(engine_->file(), engine_->tokenizer()),
+          prompts_(engine_->file(), engine_->tokenizer(), engine_->options().context_tokens),
           card_(make_card(*engine_, options)),
           counters_(std::make_shared<Counters>()) {}
 

@@ -91,7 +91,14 @@ void Connection::read() {
     if (end_ == input_.size()) {
         const std::size_t bytes_max = std::max(kInputBytesMax, limits_.header_bytes_max);
         if (input_.size() >= bytes_max) {
-            return;  // answering: the client is far ahead of us and may wait
+            // Answering, and the client is far ahead of us. Behind a full buffer nobody sees it
+            // leave, and its answer might go on for long: such a client is let go.
+            boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+                if (self->phase_ == Phase::answering && !self->answer_complete_) {
+                    self->close();
+                }
+            });
+            return;
         }
         input_.resize(bytes_max);
     }

@@ -415,6 +415,23 @@ TEST(Server, SeesTheClientLeave) {
     EXPECT_LE(gone_after(true, true), kNoticedMax);
 }
 
+TEST(Server, LetsGoOfAClientThatHidesBehindAFullBuffer) {
+    Inbox inbox;
+    const auto server = started(inbox.handler());
+    const auto gone = std::make_shared<std::promise<void>>();
+    TestClient client(server->port());
+    ASSERT_TRUE(client.get("/long"));
+    auto item = inbox.next();
+    item.exchange->on_gone([gone] { gone->set_value(); });
+    std::string ahead;
+    while (ahead.size() < (200U << 10U)) {
+        ahead += "GET /live HTTP/1.1\r\nHost: h\r\n\r\n";
+    }
+    client.send(ahead);  // may fail half-way: that is the point
+    gone->get_future().wait();
+    EXPECT_TRUE(wait_until_unconnected(*server));
+}
+
 TEST(Server, DoesNotCallACompletedAnswerGone) {
     Inbox inbox;
     const auto server = started(inbox.handler());

@@ -12,10 +12,13 @@ WorkerPool::WorkerPool(std::size_t threads, std::size_t queue_max) : queue_max_(
 }
 
 WorkerPool::~WorkerPool() {
+    std::deque<std::function<void()>> dropped;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         leaving_ = true;
+        dropped.swap(queue_);
     }
+    dropped.clear();  // without the lock: it may run foreign destructors
     wake_.notify_all();
     for (std::thread& thread : threads_) {
         thread.join();

@@ -14,7 +14,8 @@ namespace trilane::os {
 
 class WorkerPool {
 public:
-    /// **Threads:** starts `threads` of them; the destructor joins after what is queued has run.
+    /// **Threads:** starts `threads` of them; the destructor drops what still waits and joins after
+    /// what runs.
     WorkerPool(std::size_t threads, std::size_t queue_max);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;

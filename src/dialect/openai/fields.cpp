@@ -19,20 +19,12 @@ std::string shown(const json::Value& value) {
     }
     if (value.is_string()) {
         const auto& text = value.get_ref<const std::string&>();
-        return json::dump(json::Value(clipped(text, kShownBytesMax)));
+        return json::dump(json::Value(utf8_clipped(text, kShownBytesMax)));
     }
     return json::dump(value);
 }
 
 }  // namespace
-
-std::string clipped(std::string_view text, std::size_t bytes_max) {
-    if (text.size() <= bytes_max) {
-        return std::string(text);
-    }
-    const std::string_view head = text.substr(0, bytes_max);
-    return std::string(head.substr(0, utf8_complete_prefix(head))) + "…";
-}
 
 tl::unexpected<Error> refuse(std::string_view path, const json::Value& got, std::string_view send) {
     return fail(Fault::invalid, "{}: got {}; send {}", path, shown(got), send);

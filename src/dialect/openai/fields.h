@@ -20,9 +20,6 @@ tl::unexpected<Error> refuse(std::string_view path, const json::Value& got, std:
 /// bits.
 std::optional<std::int64_t> whole_number(const json::Value& value);
 
-/// `text` cut to at most `bytes_max` bytes at a character border, with "…" when it was cut.
-std::string clipped(std::string_view text, std::size_t bytes_max);
-
 /// Readers of one object. All of them answer nullopt for a field that is absent or null.
 /// **Owns:** nothing; the object must outlive this.
 class Fields {

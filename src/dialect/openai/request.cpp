@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "base/utf8.h"
 #include "dialect/openai/fields.h"
 #include "dialect/openai/messages.h"
 #include "dialect/openai/openai.h"
@@ -61,7 +62,7 @@ Result<json::Value> read_body(std::string_view body) {
     if (!value) {
         // The parser quotes what it read last, which may be most of the body.
         return fail(value.error().fault, "the body is {}",
-                    clipped(value.error().message, kSyntaxMessageBytesMax));
+                    utf8_clipped(value.error().message, kSyntaxMessageBytesMax));
     }
     if (!value->is_object()) {
         return fail(Fault::invalid, "the body is {}; send a JSON object", json::type_name(*value));
@@ -85,7 +86,7 @@ Status read_logit_bias(const Fields& body, job::Sampling& sampling) {
         const std::int64_t id = digits ? std::stoll(key) : -1;
         if (id < 0 || id > kTokenIdMax) {
             return fail(Fault::invalid, "logit_bias: got the key {}; send token ids such as \"42\"",
-                        json::dump(json::Value(clipped(key, 32))));
+                        json::dump(json::Value(utf8_clipped(key, 32))));
         }
         TRILANE_TRY(const std::optional<double> bias, fields.number(key, -kBiasMax, kBiasMax));
         if (!bias) {
