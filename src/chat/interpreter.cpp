@@ -24,10 +24,13 @@ Result<std::string> Interpreter::run(const json::Value& variables) {
         scope_->names.emplace_back(name, from_json(heap_, value));
     }
     std::string out;
-    out_ = &out;
     TRILANE_TRY_STATUS(enter({}));  // reports variables that are too large already
-    TRILANE_TRY(const Flow flow, execute(program_.body));
-    (void)flow;
+    out_ = &out;
+    auto flow = execute(program_.body);
+    out_ = nullptr;
+    if (!flow) {
+        return tl::unexpected(std::move(flow).error());
+    }
     TRILANE_TRY_STATUS(enter({}));
     return out;
 }

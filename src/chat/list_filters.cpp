@@ -142,6 +142,7 @@ Result<Value> sort(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(auto pairs, keyed(host, *list, path, bound.flag(1, false)));
     TRILANE_TRY_STATUS(sort_keyed(host.heap, pairs, bound.flag(0, false)));
     std::vector<Value> sorted;
+    sorted.reserve(pairs.size());
     for (auto& pair : pairs) {
         sorted.push_back(std::move(pair.second));
     }
@@ -166,6 +167,7 @@ Result<Value> dictsort(Host& host, const Value& self, const CallArgs& args) {
     }
     TRILANE_TRY_STATUS(sort_keyed(host.heap, pairs, bound.flag(2, false)));
     std::vector<Value> sorted;
+    sorted.reserve(pairs.size());
     for (auto& pair : pairs) {
         sorted.push_back(std::move(pair.second));
     }

@@ -200,6 +200,7 @@ Result<Value> partition_from(Host& host, const Value& self, const CallArgs& args
                  text.substr(found + separator->size())};
     }
     std::vector<Value> items;
+    items.reserve(parts.size());
     for (auto& part : parts) {
         items.push_back(host.heap.text(std::move(part)));
     }

@@ -25,8 +25,8 @@ constexpr auto kPatience = std::chrono::seconds(30);
 
 /// A gateway over one fake lane.
 struct Rig {
-    explicit Rig(FakeLane::Script script, GatewayOptions options = {}) {
-        lane = std::make_shared<FakeLane>(std::vector<std::string>{"tiny"}, std::move(script));
+    explicit Rig(FakeLane::Script script, GatewayOptions options = {})
+        : lane(std::make_shared<FakeLane>(std::vector<std::string>{"tiny"}, std::move(script))) {
         options.port = 0;
         auto started = Gateway::start(std::move(options), {lane});
         EXPECT_TRUE(started) << started.error().message;

@@ -22,7 +22,7 @@ namespace trilane::gguf {
 namespace limits {
 inline constexpr std::uint64_t kMetadataMax = 65'536;
 inline constexpr std::uint64_t kTensorsMax = 131'072;
-inline constexpr std::uint64_t kKeyBytesMax = 65'535;       // as the format says
+inline constexpr std::uint64_t kKeyBytesMax = 65'535;      // as the format says
 inline constexpr std::uint64_t kTensorNameBytesMax = 127;  // the format says 64; forks write more
 inline constexpr std::uint64_t kArrayStringsMax = 16'777'216;
 inline constexpr std::uint32_t kDimensionsMax = 4;

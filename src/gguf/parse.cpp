@@ -139,11 +139,11 @@ private:
 };
 
 Status Parser::read_header() {
-    constexpr std::string_view magic = "GGUF";
-    if (bytes_.size() < magic.size() || std::memcmp(bytes_.data(), magic.data(), 4) != 0) {
+    constexpr std::string_view kMagic = "GGUF";
+    if (bytes_.size() < kMagic.size() || std::memcmp(bytes_.data(), kMagic.data(), 4) != 0) {
         return fail(Fault::corrupt, "not a GGUF file: the magic is not \"GGUF\"");
     }
-    at_ = magic.size();
+    at_ = kMagic.size();
     TRILANE_TRY(file_.version_, number<std::uint32_t>("version"));
     if (file_.version_ == 1) {
         return fail(Fault::corrupt, "version is 1, a layout of 2023; convert the model again");
@@ -169,9 +169,9 @@ Status Parser::read_header() {
     }
     // Smallest possible records: a key of 1 byte with a 1-byte value; a name of 1 byte, 0
     // dimensions.
-    constexpr std::uint64_t metadata_bytes_min = 8 + 1 + 4 + 1;
-    constexpr std::uint64_t tensor_bytes_min = 8 + 1 + 4 + 4 + 8;
-    if (metadata_count_ * metadata_bytes_min + tensor_count_ * tensor_bytes_min > left()) {
+    constexpr std::uint64_t kMetadataBytesMin = 8 + 1 + 4 + 1;
+    constexpr std::uint64_t kTensorBytesMin = 8 + 1 + 4 + 4 + 8;
+    if (metadata_count_ * kMetadataBytesMin + tensor_count_ * kTensorBytesMin > left()) {
         return fail(Fault::corrupt,
                     "tensor_count {} and metadata_kv_count {} need more than the {} bytes that "
                     "the file has left",
@@ -280,8 +280,8 @@ Result<Value> Parser::read_array(std::string_view key) {
 
 // A vocabulary has hundreds of thousands of these: one pass, one allocation, no Result per element.
 Result<Value> Parser::read_string_array(std::uint64_t size) {
-    constexpr std::size_t length_bytes = sizeof(std::uint64_t);
-    if (size > left() / length_bytes || size > limits::kArrayStringsMax) {
+    constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
+    if (size > left() / kLengthBytes || size > limits::kArrayStringsMax) {
         return fail(
             Fault::corrupt,
             "array length is {} strings, but the file has {} bytes left and the limit is {}", size,
@@ -292,16 +292,16 @@ Result<Value> Parser::read_string_array(std::uint64_t size) {
     std::size_t bytes_left = left();
     for (std::size_t i = 0; i < size; ++i) {
         std::uint64_t length = 0;
-        if (bytes_left >= length_bytes) {
-            std::memcpy(&length, at, length_bytes);
+        if (bytes_left >= kLengthBytes) {
+            std::memcpy(&length, at, kLengthBytes);
         }
-        if (bytes_left < length_bytes || length > bytes_left - length_bytes) {
+        if (bytes_left < kLengthBytes || length > bytes_left - kLengthBytes) {
             return fail(Fault::corrupt, "array element {} of {} runs past the end of the file", i,
                         size);
         }
-        strings[i] = {reinterpret_cast<const char*>(at + length_bytes), length};
-        at += length_bytes + length;
-        bytes_left -= length_bytes + length;
+        strings[i] = {reinterpret_cast<const char*>(at + kLengthBytes), length};
+        at += kLengthBytes + length;
+        bytes_left -= kLengthBytes + length;
     }
     at_ = bytes_.size() - bytes_left;
     const std::string_view* first = strings.get();
@@ -310,12 +310,12 @@ Result<Value> Parser::read_string_array(std::uint64_t size) {
 }
 
 Status Parser::read_alignment() {
-    constexpr std::string_view key = "general.alignment";
-    const Entry* entry = file_.find(key);
+    constexpr std::string_view kKey = "general.alignment";
+    const Entry* entry = file_.find(kKey);
     if (entry == nullptr) {
         return {};
     }
-    const auto held = file_.integer(key);
+    const auto held = file_.integer(kKey);
     if (!held || !std::has_single_bit(*held) || *held < limits::kAlignmentMin ||
         *held > limits::kAlignmentMax) {
         return fail(Fault::corrupt,

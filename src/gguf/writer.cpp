@@ -159,9 +159,9 @@ void Writer::add_tensor(std::string_view name, std::span<const std::uint64_t> sh
 }
 
 std::vector<std::byte> Writer::head() const {
-    constexpr std::string_view magic = "GGUF";
+    constexpr std::string_view kMagic = "GGUF";
     std::vector<std::byte> out;
-    append(out, std::as_bytes(std::span(magic.data(), magic.size())));
+    append(out, std::as_bytes(std::span(kMagic.data(), kMagic.size())));
     append_number(out, kVersion);
     append_number(out, static_cast<std::uint64_t>(tensors_.size()));
     append_number(out, metadata_count_);

@@ -20,7 +20,7 @@ void pack_t2_row(const std::uint8_t* codes, std::size_t k, std::size_t row, std:
     for (std::size_t step = 0; step < k; step += kPanelStep, out += 128) {
         // Four columns at a time: a word holds one plane's bytes j = 0…3, byte order as in memory.
         std::uint32_t word = 0;
-        for (unsigned plane = 0; plane < 4; ++plane) {
+        for (std::size_t plane = 0; plane < 4; ++plane) {
             std::uint32_t four = 0;
             std::memcpy(&four, codes + step + plane * 4, sizeof four);
             word |= (four & 0x03030303U) << (2 * plane);

@@ -238,7 +238,7 @@ public:
 
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override {
         counters_->requests.fetch_add(1, std::memory_order_relaxed);
-        auto accepted = try_submit(std::move(request), sink, std::move(cancel));
+        auto accepted = try_submit(std::move(request), sink, cancel);
         if (!accepted) {
             counters_->failed.fetch_add(1, std::memory_order_relaxed);
             sink(job::Failed{std::move(accepted).error()});
@@ -265,7 +265,7 @@ public:
     void stop(std::uint32_t patience_ms) override { engine_->stop(patience_ms); }
 
 private:
-    Status try_submit(job::Request request, const job::EventSink& sink, CancelToken cancel) {
+    Status try_submit(job::Request request, const job::EventSink& sink, const CancelToken& cancel) {
         const std::uint32_t queue_max = engine_->options().queue_max;
         if (request.choices == 0 || request.choices > queue_max) {
             return fail(Fault::invalid,

@@ -19,9 +19,10 @@ Result<Workspace> Workspace::make(const Config& config, std::uint32_t tokens_max
     Workspace ws;
     ws.tokens_max = tokens_max;
     ws.context_tokens = context_tokens;
-    ws.wide =
-        (std::max({config.dim, config.q_width(), config.kv_width(), config.ffn}) + 63U) / 64U * 64U;
-    ws.logits_stride = (config.vocab + 31U) / 32U * 32U;
+    const std::size_t widest =
+        std::max({config.dim, config.q_width(), config.kv_width(), config.ffn});
+    ws.wide = (widest + 63) / 64 * 64;
+    ws.logits_stride = (std::size_t{config.vocab} + 31) / 32 * 32;
     const std::size_t n = tokens_max;
     for (tensor::Buffer* rows :
          {&ws.x, &ws.normed, &ws.q, &ws.k, &ws.v, &ws.gate, &ws.up, &ws.projected}) {

@@ -77,7 +77,7 @@ struct ThreadTeam::State {
     using Work = std::function<void(std::size_t)>;
     using Share = std::function<void(std::size_t, std::size_t)>;
     /// The low bits of `calls`, so that a worker never pairs one call's number with another's kind.
-    enum Call : std::uint32_t { kRun, kShare, kLeave };
+    enum Call : std::uint32_t { run, share, leave };
     static constexpr std::uint32_t kCallMask = 3;
 
     // std::int32_t is the type that libstdc++ parks on without a detour. One cache line each: every
@@ -99,11 +99,11 @@ struct ThreadTeam::State {
             // it.
             seen = calls.load(std::memory_order_acquire);
             switch (static_cast<std::uint32_t>(seen) & kCallMask) {
-                case kRun:
+                case run:
                     (*work.load(std::memory_order_relaxed))(worker);
                     done();
                     break;
-                case kShare:
+                case share:
                     take_items(worker);
                     break;
                 default:
@@ -156,7 +156,7 @@ ThreadTeam::ThreadTeam(std::size_t size) : state_(std::make_unique<State>()) {
 }
 
 ThreadTeam::~ThreadTeam() {
-    state_->begin(State::kLeave);
+    state_->begin(State::leave);
     for (std::thread& thread : state_->threads) {
         thread.join();
     }
@@ -174,7 +174,7 @@ void ThreadTeam::run(const std::function<void(std::size_t)>& work) {
     state_->work.store(&work, std::memory_order_relaxed);
     state_->left.store(static_cast<std::int32_t>(state_->threads.size()),
                        std::memory_order_relaxed);
-    state_->begin(State::kRun);
+    state_->begin(State::run);
     work(0);
     state_->finish();
 }
@@ -191,7 +191,7 @@ void ThreadTeam::share(std::size_t items,
     state_->shared.store(&work, std::memory_order_relaxed);
     state_->left.store(static_cast<std::int32_t>(items), std::memory_order_relaxed);
     state_->ticket.store(Ticket::first(++state_->shares, items), std::memory_order_release);
-    state_->begin(State::kShare);
+    state_->begin(State::share);
     state_->take_items(0);
     state_->finish();
 }

@@ -108,7 +108,9 @@ std::size_t cgroup_cores(const std::string& root) {
         while (path.ends_with('/')) {
             path.pop_back();
         }
-        cores = std::min(cores, quota_cores(root + "/sys/fs/cgroup" + path + "/cpu.max"));
+        std::string file = root + "/sys/fs/cgroup";
+        file.append(path).append("/cpu.max");
+        cores = std::min(cores, quota_cores(file));
         if (path.empty()) {
             return cores;
         }

@@ -135,8 +135,8 @@ void q6_k_block(Block block, float* out) {
 // A byte holds up to five base-3 digits as a fraction of 256: times 3, what passes 256 is the
 // digit.
 constexpr std::uint8_t trit(unsigned byte, unsigned position) {
-    constexpr std::array<unsigned, 5> power{1, 3, 9, 27, 81};
-    return static_cast<std::uint8_t>((((byte * power[position]) & 255U) * 3U) >> 8U);
+    constexpr std::array<unsigned, 5> kPower{1, 3, 9, 27, 81};
+    return static_cast<std::uint8_t>((((byte * kPower[position]) & 255U) * 3U) >> 8U);
 }
 
 /// Runs of `width` bytes: digit n of byte m is weight n · width + m of the run.
@@ -159,7 +159,7 @@ void tq1_0_codes(Block block, std::uint8_t* codes) {
 // 64 bytes, d. Half h: byte 32h + m holds weights m, 32 + m, 64 + m, 96 + m at bits 0, 2, 4, 6.
 void tq2_0_codes(Block block, std::uint8_t* codes) {
     for (std::size_t half = 0; half < 2; ++half) {
-        for (unsigned plane = 0; plane < 4; ++plane) {
+        for (std::size_t plane = 0; plane < 4; ++plane) {
             std::uint8_t* to = codes + 128 * half + 32 * plane;
             for (std::size_t m = 0; m < 32; ++m) {
                 const unsigned byte = block[32 * half + m];
@@ -171,7 +171,7 @@ void tq2_0_codes(Block block, std::uint8_t* codes) {
 
 // 32 bytes: byte m holds weights m, 32 + m, 64 + m, 96 + m at bits 6, 4, 2, 0.
 void i2_s_codes(Block group, std::uint8_t* codes) {
-    for (unsigned plane = 0; plane < 4; ++plane) {
+    for (std::size_t plane = 0; plane < 4; ++plane) {
         for (std::size_t m = 0; m < 32; ++m) {
             const unsigned byte = group[m];
             codes[32 * plane + m] = static_cast<std::uint8_t>((byte >> (6 - 2 * plane)) & 3U);
@@ -190,14 +190,14 @@ void ternary_block(Block block, float* out) {
 }
 
 void i2_s_tensor(Block block, std::span<float> out) {
-    constexpr std::array<float, 4> value{-1.0F, 0.0F, 1.0F, 0.0F};  // bitnet.cpp reads code 3 as 0
+    constexpr std::array<float, 4> kValue{-1.0F, 0.0F, 1.0F, 0.0F};  // bitnet.cpp reads code 3 as 0
     float scale;
     std::memcpy(&scale, block + out.size() / 4, sizeof scale);
     std::array<std::uint8_t, kI2sGroup> codes{};
     for (std::size_t at = 0; at < out.size(); at += kI2sGroup, block += kI2sGroupBytes) {
         i2_s_codes(block, codes.data());
         for (std::size_t i = 0; i < kI2sGroup; ++i) {
-            out[at + i] = value[codes[i]] * scale;
+            out[at + i] = kValue[codes[i]] * scale;
         }
     }
 }

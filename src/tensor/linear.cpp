@@ -14,19 +14,19 @@ constexpr std::size_t kPanelRows = 32;
 
 /// Kernel and activation form of the types that run where they lie.
 struct InPlace {
-    gguf::Type type;
     kernels::Matmul kernels::KernelTable::*kernel;
+    gguf::Type type;
     Form form;
 };
 constexpr InPlace kInPlace[] = {
-    {gguf::Type::f32, &kernels::KernelTable::f32, Form::f32},
-    {gguf::Type::f16, &kernels::KernelTable::f16, Form::f32},
-    {gguf::Type::bf16, &kernels::KernelTable::bf16, Form::f32},
-    {gguf::Type::q8_0, &kernels::KernelTable::q8_0, Form::block_i8},
-    {gguf::Type::q4_0, &kernels::KernelTable::q4_0, Form::block_i8},
-    {gguf::Type::q4_k, &kernels::KernelTable::q4_k, Form::block_i8},
-    {gguf::Type::q5_k, &kernels::KernelTable::q5_k, Form::block_i8},
-    {gguf::Type::q6_k, &kernels::KernelTable::q6_k, Form::block_i8},
+    {&kernels::KernelTable::f32, gguf::Type::f32, Form::f32},
+    {&kernels::KernelTable::f16, gguf::Type::f16, Form::f32},
+    {&kernels::KernelTable::bf16, gguf::Type::bf16, Form::f32},
+    {&kernels::KernelTable::q8_0, gguf::Type::q8_0, Form::block_i8},
+    {&kernels::KernelTable::q4_0, gguf::Type::q4_0, Form::block_i8},
+    {&kernels::KernelTable::q4_k, gguf::Type::q4_k, Form::block_i8},
+    {&kernels::KernelTable::q5_k, gguf::Type::q5_k, Form::block_i8},
+    {&kernels::KernelTable::q6_k, gguf::Type::q6_k, Form::block_i8},
 };
 
 Result<Linear> load_in_place(const gguf::File& file, const gguf::Tensor& tensor) {
@@ -130,6 +130,7 @@ void Activations::quantize(const kernels::KernelTable& table, Form form, std::si
              out.sums.as<std::int32_t>() + group);
 }
 
+// NOLINTNEXTLINE(readability-function-size): seven operands, each of its own kind
 void matmul_part(const kernels::KernelTable& table, std::span<const Product> products,
                  const float* x, std::size_t x_stride, const Activations& acts, std::size_t n,
                  Part part) {

@@ -52,7 +52,7 @@ Result<std::shared_ptr<const Tokenizer>> make_tokenizer(Vocabulary vocabulary) {
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_gguf(
-    std::shared_ptr<const gguf::File> file) {
+    const std::shared_ptr<const gguf::File>& file) {
     TRILANE_TRY(Vocabulary vocabulary, read_vocabulary(file));
     return make_tokenizer(std::move(vocabulary));
 }

@@ -14,10 +14,8 @@ namespace trilane::token {
 /// Who takes the words, in the order of the text.
 class WordSink {
 public:
+    virtual ~WordSink() = default;
     virtual void word(std::string_view text) = 0;
-
-protected:
-    ~WordSink() = default;
 };
 
 class PreTokenizer {

@@ -37,7 +37,7 @@ public:
     /// **Errors:** invalid for families or pre-tokenizers it does not know (named), corrupt for
     /// vocabularies that contradict themselves.
     static Result<std::shared_ptr<const Tokenizer>> from_gguf(
-        std::shared_ptr<const gguf::File> file);
+        const std::shared_ptr<const gguf::File>& file);
 
     /// **Threads:** all const members may be called from any thread at once.
     /// Invalid UTF-8 in `text` is read as U+FFFD.

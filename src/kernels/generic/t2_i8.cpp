@@ -8,8 +8,8 @@ namespace {
 std::int32_t dot(const std::uint8_t* lane, const std::int8_t* x, std::size_t k) {
     std::int32_t sum = 0;
     for (std::size_t step = 0; step < k; step += kPanelStep, lane += 128) {
-        for (unsigned plane = 0; plane < 4; ++plane) {
-            for (unsigned j = 0; j < 4; ++j) {
+        for (std::size_t plane = 0; plane < 4; ++plane) {
+            for (std::size_t j = 0; j < 4; ++j) {
                 sum += (lane[j] >> (2 * plane) & 3) * x[step + 4 * plane + j];
             }
         }

@@ -38,7 +38,7 @@ void multiply_plane(__m256i w0, __m256i w1, const std::int8_t* x, std::size_t st
     const __m256i u1 = codes<plane>(w1);
     TRILANE_UNROLL
     for (std::size_t t = 0; t < tokens; ++t) {
-        const __m256i s = broadcast4(x + t * stride + 4 * plane);
+        const __m256i s = broadcast4(x + t * stride + std::ptrdiff_t{4} * plane);
         sums.low[t] = Dot::add(sums.low[t], u0, s);
         sums.high[t] = Dot::add(sums.high[t], u1, s);
     }
@@ -102,7 +102,7 @@ void panel_streamed(const MatmulArgs& args, const std::uint8_t* w, std::size_t r
         for (std::size_t end = k + stretch; k < end; k += kPanelStep, w += 128, x += kPanelStep) {
             TRILANE_UNROLL
             for (int half = 0; half < 2; ++half) {
-                const std::uint8_t* b = w + 64 * half;
+                const std::uint8_t* b = w + std::ptrdiff_t{64} * half;
                 _mm_prefetch(reinterpret_cast<const char*>(b) + kPrefetchBytes, _MM_HINT_T0);
                 const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
                 const __m256i w1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + 32));

@@ -44,7 +44,7 @@ void multiply_plane(__m512i w0, __m512i w1, const std::int8_t* x, std::size_t st
     const __m512i u1 = codes<plane>(w1);
     TRILANE_UNROLL
     for (std::size_t t = 0; t < tokens; ++t) {
-        const __m512i s = broadcast4(x + t * stride + 4 * plane);
+        const __m512i s = broadcast4(x + t * stride + std::ptrdiff_t{4} * plane);
         low[t] = _mm512_dpbusd_epi32(low[t], u0, s);
         high[t] = _mm512_dpbusd_epi32(high[t], u1, s);
     }
