@@ -32,7 +32,7 @@ function(trilane_module name)
       target_link_libraries(trilane_${name}_test PRIVATE trilane::${lib})
     endforeach()
     add_test(NAME ${name} COMMAND trilane_${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 1200)
   endif()
 endfunction()
 
