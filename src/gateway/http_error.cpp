@@ -24,6 +24,9 @@ std::string_view code_of(unsigned status) {
             return "request_too_large";
         case 431:
             return "headers_too_large";
+        case 501:
+        case 505:
+            return "unsupported_protocol";
         case 503:
             return "unavailable";
         default:

@@ -2,8 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "json/text.h"
+
 namespace trilane::json {
 namespace {
+
+TEST(JsonText, EscapesWhatJsonForbidsAndNothingElse) {
+    std::string out = "<";
+    append_escaped(out, std::string_view("a\"b\\c\n\r\t\x01 \0é", 13));
+    EXPECT_EQ(out, "<a\\\"b\\\\c\\n\\r\\t\\u0001 \\u0000é");
+}
 
 TEST(Json, KeepsKeyOrder) {
     EXPECT_EQ(dump(parse(R"({"z":1,"a":[true,null,"x"]})").value()),
