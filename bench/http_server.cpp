@@ -1,4 +1,4 @@
-// bench_http_server: the gateway over a lane without a model, for http_load. The lane gives
+// bench_http_server: the gateway over a plane without a model, for http_load. It gives
 // every request one word each 20 ms, 500 of them, so that open streams cost what ours cost and no
 // engine competes for the cores. Prints its port, ends on SIGTERM or SIGINT.
 #include <fmt/format.h>
@@ -25,14 +25,12 @@ using namespace trilane;
 constexpr std::chrono::milliseconds kStep{20};
 constexpr std::uint32_t kWords = 500;
 
-class WordLane final : public lane::Lane {
+class Words final : public plane::Service {
 public:
-    WordLane() : thread_([this] { run(); }) {}
-    ~WordLane() override { stop(0); }
-    WordLane(const WordLane&) = delete;
-    WordLane& operator=(const WordLane&) = delete;
-
-    [[nodiscard]] std::string_view name() const override { return "words"; }
+    Words() : thread_([this] { run(); }) {}
+    ~Words() override { stop(); }
+    Words(const Words&) = delete;
+    Words& operator=(const Words&) = delete;
 
     [[nodiscard]] std::vector<job::ModelCard> models() const override {
         std::vector<job::ModelCard> cards(1);
@@ -46,13 +44,24 @@ public:
         running_.push_back({std::move(sink), std::move(cancel), 0});
     }
 
-    [[nodiscard]] lane::LaneSnapshot snapshot() const override {
-        lane::LaneSnapshot snapshot;
-        snapshot.name = "words";
-        return snapshot;
+    [[nodiscard]] Result<job::ModelCard> find(std::string_view /*name*/) const override {
+        return models().front();
+    }
+    [[nodiscard]] plane::Line line_of(std::string_view /*model*/) const override { return {0, 64}; }
+    void notice_cancel() override {}
+    [[nodiscard]] plane::View view() const override {
+        plane::View view;
+        view.lanes.emplace_back().name = "words";
+        return view;
+    }
+    void load(LoadAsk /*ask*/, std::function<void(Status)> done) override { done({}); }
+    Status unload(std::string_view /*model*/) override { return {}; }
+    [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(
+        std::string_view /*lane*/) const override {
+        return fail(Fault::not_found, "no logs here");
     }
 
-    void stop(std::uint32_t /*patience_ms*/) override {
+    void stop() {
         {
             const std::scoped_lock lock(mutex_);
             stopping_ = true;
@@ -115,8 +124,8 @@ int main(int argc, char** argv) {
     if (argc > 1) {
         std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), options.port);
     }
-    const auto words = std::make_shared<WordLane>();
-    const auto gateway = gateway::Gateway::start(options, {words});
+    const auto words = std::make_shared<Words>();
+    const auto gateway = gateway::Gateway::start(options, words);
     if (!gateway) {
         fmt::print(stderr, "{}\n", gateway.error().message);
         return 1;
@@ -126,6 +135,6 @@ int main(int argc, char** argv) {
     int signal = 0;
     sigwait(&ends, &signal);
     (*gateway)->stop(std::chrono::milliseconds(0));
-    words->stop(0);
+    words->stop();
     return 0;
 }

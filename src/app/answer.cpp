@@ -42,10 +42,10 @@ private:
 
 }  // namespace
 
-Result<Answer> answer(lane::Lane& lane, job::Request request, const AnswerHooks& hooks) {
+Result<Answer> answer(lane::Resident& resident, job::Request request, const AnswerHooks& hooks) {
     const auto queue = std::make_shared<EventQueue>();
     const CancelToken cancel;
-    lane.submit(
+    resident.submit(
         std::move(request), [queue](job::Event event) { queue->push(std::move(event)); }, cancel);
     Answer answer;
     while (true) {

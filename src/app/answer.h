@@ -26,6 +26,6 @@ struct AnswerHooks {
 
 /// Submits the request (one choice) and returns when its last event has come.
 /// **Errors:** what the lane answered.
-Result<Answer> answer(lane::Lane& lane, job::Request request, const AnswerHooks& hooks);
+Result<Answer> answer(lane::Resident& resident, job::Request request, const AnswerHooks& hooks);
 
 }  // namespace trilane::app

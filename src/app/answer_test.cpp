@@ -1,26 +1,24 @@
-// Waiting for an answer, against a lane that says what the test wants.
+// Waiting for an answer, against a model that says what the test wants.
 #include "app/answer.h"
 
 #include <gtest/gtest.h>
 
 #include <thread>
 
-#include "app/logged_lane.h"
-
 namespace trilane::app {
 namespace {
 
 /// Sends `events` from a thread of its own; when they do not end, waits to be cancelled.
-class ScriptedLane final : public lane::Lane {
+class Scripted final : public lane::Resident {
 public:
-    explicit ScriptedLane(std::vector<job::Event> events) : events_(std::move(events)) {}
-    ~ScriptedLane() override { stop(0); }
-    ScriptedLane(const ScriptedLane&) = delete;
-    ScriptedLane& operator=(const ScriptedLane&) = delete;
+    explicit Scripted(std::vector<job::Event> events) : events_(std::move(events)) {}
+    ~Scripted() override { stop(0); }
+    Scripted(const Scripted&) = delete;
+    Scripted& operator=(const Scripted&) = delete;
 
-    [[nodiscard]] std::string_view name() const override { return "scripted"; }
-    [[nodiscard]] std::vector<job::ModelCard> models() const override { return {}; }
-    [[nodiscard]] lane::LaneSnapshot snapshot() const override { return {}; }
+    [[nodiscard]] const job::ModelCard& card() const override { return card_; }
+    [[nodiscard]] std::uint32_t slots() const override { return 1; }
+    [[nodiscard]] lane::ResidentSnapshot snapshot() const override { return {}; }
     void stop(std::uint32_t /*patience_ms*/) override {
         if (thread_.joinable()) {
             thread_.join();
@@ -44,6 +42,7 @@ public:
     }
 
 private:
+    const job::ModelCard card_;
     std::vector<job::Event> events_;
     std::thread thread_;
 };
@@ -62,14 +61,14 @@ job::Event done() {
 }
 
 TEST(Answer, CollectsTheTextAndPassesItOnAsItComes) {
-    ScriptedLane lane({job::Started{3}, text("thinking", true), text("One "), text("two"),
+    Scripted scripted({job::Started{3}, text("thinking", true), text("One "), text("two"),
                        job::ChoiceEnd{0, job::FinishReason::length}, done()});
     std::string passed_on;
     AnswerHooks hooks;
     hooks.on_text = [&](std::string_view piece, bool reasoning) {
         passed_on += fmt::format("{}{}", reasoning ? "~" : "|", piece);
     };
-    const auto given = answer(lane, {}, hooks);
+    const auto given = answer(scripted, {}, hooks);
     ASSERT_TRUE(given.has_value());
     EXPECT_EQ(given->text, "One two");
     EXPECT_EQ(passed_on, "~thinking|One |two");
@@ -79,31 +78,22 @@ TEST(Answer, CollectsTheTextAndPassesItOnAsItComes) {
 }
 
 TEST(Answer, AFailureIsItsError) {
-    ScriptedLane lane({job::Failed{{Fault::invalid, "the prompt is too long"}}});
-    const auto given = answer(lane, {}, {});
+    Scripted scripted({job::Failed{{Fault::invalid, "the prompt is too long"}}});
+    const auto given = answer(scripted, {}, {});
     ASSERT_FALSE(given.has_value());
     EXPECT_EQ(given.error().message, "the prompt is too long");
 }
 
 TEST(Answer, AnInterruptCancelsAndKeepsWhatCame) {
-    ScriptedLane lane({job::Started{3}, text("Once upon")});
+    Scripted scripted({job::Started{3}, text("Once upon")});
     bool heard = false;
     AnswerHooks hooks;
     hooks.on_text = [&](std::string_view, bool) { heard = true; };
     hooks.interrupted = [&] { return heard; };
-    const auto given = answer(lane, {}, hooks);
+    const auto given = answer(scripted, {}, hooks);
     ASSERT_TRUE(given.has_value());
     EXPECT_TRUE(given->interrupted);
     EXPECT_EQ(given->text, "Once upon");
-}
-
-TEST(LoggedLane, PassesEveryEventOn) {
-    const auto lane = logged(std::make_shared<ScriptedLane>(
-        std::vector<job::Event>{job::Started{3}, text("word"), done()}));
-    EXPECT_EQ(lane->name(), "scripted");
-    const auto given = answer(*lane, {}, {});
-    ASSERT_TRUE(given.has_value());
-    EXPECT_EQ(given->text, "word");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "app/help.h"
+#include "app/more_verbs.h"
 
 namespace trilane::app {
 namespace {
@@ -41,6 +42,7 @@ struct Parsing {
     CLI::App* ppl_verb = nullptr;
     CLI::App* version_verb = nullptr;
     bool short_version = false;
+    Finishers finishers;  // of the verbs in more_verbs.cpp
 };
 
 /// A range check that, unlike CLI11's, refuses "nan" and says what would be right.
@@ -101,13 +103,6 @@ std::string wrapped(std::string_view text) {
     return out;
 }
 
-CLI::App* add_verb(CLI::App& parent, const char* name, const char* what, std::string_view footer) {
-    CLI::App* verb = parent.add_subcommand(name, what);
-    verb->footer(std::string(footer));
-    verb->get_formatter()->column_width(kOptionColumn);
-    return verb;
-}
-
 void add_engine_options(CLI::App* verb, std::uint32_t& context_tokens, std::size_t& threads) {
     verb->add_option("--ctx", context_tokens,
                      "Context of one request, prompt + answer, in tokens (default: what the model "
@@ -123,6 +118,9 @@ void add_serve(Parsing& p) {
     CLI::App* verb = p.serve_verb = add_verb(
         p.root, "serve", "Start the daemon: the OpenAI API in front of the model", help::kServe);
     ServeOptions& o = p.serve;
+    verb->add_option("--config", o.config_file,
+                     "Configuration file (default: as `trilane config path` says)")
+        ->type_name("FILE");
     verb->add_option("--host", o.host, "Address to listen on (default: 127.0.0.1)")
         ->type_name("ADDRESS");
     verb->add_option("--port", o.port, "Port to listen on; 0 takes any free one (default: 13305)")
@@ -202,6 +200,7 @@ void add_run(Parsing& p) {
 void add_listings(Parsing& p) {
     p.models_verb =
         add_verb(p.root, "models", "List the models that are on this machine", help::kModels);
+    p.models_verb->alias("list");
     p.models_verb->add_option("DIR", p.models.model_dirs, "More folders to look in");
     p.models_verb->add_flag("--json", p.models.json, "Print JSON");
 
@@ -278,6 +277,9 @@ void declare(Parsing& p) {
     p.version_verb =
         add_verb(p.root, "version", "Print the version and what it was built for", help::kVersion);
     p.version_verb->add_flag("--json", p.version.json, "Print JSON");
+    add_machine_verbs(p.root, p.finishers);
+    add_catalogue_verbs(p.root, p.finishers);
+    add_daemon_verbs(p.root, p.finishers);
     lay_out(p.root);
 }
 
@@ -347,12 +349,29 @@ Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& enviro
 }
 
 Result<Command> chosen_command(Parsing& p, const Environment& environment) {
+    for (const auto& [verb, finish] : p.finishers) {
+        if (*verb) {
+            return finish(environment);
+        }
+    }
     TRILANE_TRY(const auto isa, chosen_isa(environment.isa));
     const std::vector<std::string>& dirs = environment.model_dirs;
     if (*p.serve_verb) {
         TRILANE_TRY_STATUS(settle_serve(p.serve, p, environment));
         p.serve.isa = isa;
         p.serve.model_dirs = dirs;
+        p.serve.path = environment.path;
+        p.serve.child_environment = environment.child_environment;
+        p.serve.state_dir = environment.state_dir;
+        p.serve.models_dir = environment.models_dir;
+        if (p.serve_verb->count("--config") == 0) {
+            p.serve.config_file = environment.config_file;
+        }
+        for (const CLI::Option* option : p.serve_verb->get_options()) {
+            if (option->count() > 0) {
+                p.serve.given.push_back(option->get_name());
+            }
+        }
         return p.serve;
     }
     if (*p.run_verb) {
@@ -393,6 +412,17 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
 }
 
 }  // namespace
+
+CLI::App* add_verb(CLI::App& parent, const char* name, const char* what, std::string_view footer) {
+    CLI::App* verb = parent.add_subcommand(name, what);
+    verb->footer(std::string(footer));
+    verb->get_formatter()->column_width(kOptionColumn);
+    return verb;
+}
+
+CLI::Validator whole_between(std::uint64_t low, std::uint64_t high) {
+    return between(low, high);
+}
 
 bool is_loopback(std::string_view host) {
     return host == "localhost" || host == "::1" || host == "[::1]" ||

@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 
 namespace trilane::app {
 namespace {
@@ -24,6 +27,102 @@ fs::path program_dir() {
     return program.parent_path();
 }
 
+/// $NAME when it is an absolute path, else ~/rest; empty without a home.
+std::string user_folder(const char* name, std::string_view rest) {
+    if (std::string folder = variable(name); folder.starts_with('/')) {
+        return folder;
+    }
+    const std::string home = variable("HOME");
+    return home.starts_with('/') ? home + "/" + std::string(rest) : "";
+}
+
+/// What a child needs to run at all, to find its files and to choose its device.
+constexpr std::array kInherited = {"PATH",
+                                   "HOME",
+                                   "USER",
+                                   "LOGNAME",
+                                   "LANG",
+                                   "LC_ALL",
+                                   "LC_CTYPE",
+                                   "TZ",
+                                   "TMPDIR",
+                                   "XDG_CACHE_HOME",
+                                   "XDG_CONFIG_HOME",
+                                   "XDG_DATA_HOME",
+                                   "XDG_RUNTIME_DIR",
+                                   "GGML_VK_VISIBLE_DEVICES",
+                                   "HIP_VISIBLE_DEVICES",
+                                   "ROCR_VISIBLE_DEVICES",
+                                   "CUDA_VISIBLE_DEVICES",
+                                   "HSA_OVERRIDE_GFX_VERSION",
+                                   "VK_ICD_FILENAMES",
+                                   "VK_DRIVER_FILES",
+                                   "FLM_MODEL_PATH",
+                                   "SSL_CERT_FILE",
+                                   "SSL_CERT_DIR"};
+/// What the doctor wants to see.
+constexpr std::array kTelling = {"XILINX_XRT",      "LD_LIBRARY_PATH", "LD_PRELOAD",
+                                 "FLM_XCLBIN_PATH", "FLM_CONFIG_PATH", "HSA_OVERRIDE_GFX_VERSION",
+                                 "VK_ICD_FILENAMES"};
+
+template <class Names>
+std::vector<std::string> set_variables(const Names& names) {
+    std::vector<std::string> out;
+    for (const char* name : names) {
+        if (std::string value = variable(name); !value.empty()) {
+            out.push_back(std::string(name) + "=" + value);
+        }
+    }
+    return out;
+}
+
+std::vector<std::string> split_path(std::string_view path) {
+    std::vector<std::string> directories;
+    while (!path.empty()) {
+        const std::string_view one = path.substr(0, path.find(':'));
+        if (one.starts_with('/')) {
+            directories.emplace_back(one);
+        }
+        path.remove_prefix(std::min(one.size() + 1, path.size()));
+    }
+    return directories;
+}
+
+/// The first line of a small file; empty when there is none.
+std::string first_line(const std::string& path) {
+    std::ifstream in(path);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+void read_config_places(Environment& environment) {
+    if (std::string file = variable("TRILANE_CONFIG"); !file.empty()) {
+        environment.config_places.push_back(std::move(file));
+    } else {
+        if (const std::string folder = user_folder("XDG_CONFIG_HOME", ".config"); !folder.empty()) {
+            environment.config_places.push_back(folder + "/trilane/config.toml");
+        }
+        environment.config_places.emplace_back("/etc/trilane/config.toml");
+    }
+    for (const std::string& place : environment.config_places) {
+        std::error_code ignored;
+        if (environment.config_file.empty() && fs::exists(place, ignored)) {
+            environment.config_file = place;
+        }
+    }
+}
+
+void read_hub(Environment& environment) {
+    environment.hub_endpoint = variable("HF_ENDPOINT");
+    environment.hub_token = variable("HF_TOKEN");
+    if (environment.hub_token.empty()) {
+        std::string home = variable("HF_HOME");
+        home = home.empty() ? user_folder("XDG_CACHE_HOME", ".cache") + "/huggingface" : home;
+        environment.hub_token = first_line(home + "/token");
+    }
+}
+
 }  // namespace
 
 Environment read_environment() {
@@ -39,11 +138,19 @@ Environment read_environment() {
     }
     environment.model_dirs.emplace_back(TRILANE_BUILD_MODELS_DIR);
 
-    if (const std::string state = variable("XDG_STATE_HOME"); state.starts_with('/')) {
+    if (const std::string state = user_folder("XDG_STATE_HOME", ".local/state"); !state.empty()) {
         environment.state_dir = state + "/trilane";
-    } else if (const std::string home = variable("HOME"); home.starts_with('/')) {
-        environment.state_dir = home + "/.local/state/trilane";
     }
+    if (const std::string data = user_folder("XDG_DATA_HOME", ".local/share"); !data.empty()) {
+        environment.models_dir = data + "/trilane/models";
+        environment.model_dirs.push_back(environment.models_dir);
+    }
+    environment.url = variable("TRILANE_URL");
+    environment.path = split_path(variable("PATH"));
+    environment.child_environment = set_variables(kInherited);
+    environment.own_environment = set_variables(kTelling);
+    read_config_places(environment);
+    read_hub(environment);
     return environment;
 }
 

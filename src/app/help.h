@@ -6,19 +6,25 @@
 namespace trilane::app::help {
 
 inline constexpr std::string_view kAbout =
-    "Trilane: language models on this machine's CPU, behind the OpenAI API.";
+    "Trilane: language models on this machine's CPU, GPU and NPU, behind the OpenAI API.";
 
 inline constexpr std::string_view kRoot = R"(Examples:
   trilane serve                        the daemon, with the bundled model
   trilane run "Tell me a story."       one answer
   trilane run                          a chat
+  trilane probe; trilane doctor        what this machine has, and what stands in its way
+  trilane pull OWNER/NAME              a model from Hugging Face
+  trilane ps                           what the daemon has loaded
   trilane VERB --help                  everything about a verb
 
 Environment:
   TRILANE_ISA          generic, avx2, avxvnni or avx512: the kernels to use, instead of the
                        best ones this CPU has
   TRILANE_MODELS_DIR   a folder of models, looked at before the others
-  TRILANE_API_KEY      the key of `serve`
+  TRILANE_API_KEY      the key of `serve`, and of the verbs that talk to it
+  TRILANE_URL          where those verbs find it
+  TRILANE_CONFIG       the configuration file
+  HF_ENDPOINT, HF_TOKEN   the hub of `pull`, and the token it asks for
 
 Exit status: 0 good, 1 failed, 2 wrong usage, 130 interrupted.)";
 
@@ -99,5 +105,92 @@ Examples:
 inline constexpr std::string_view kVersion = R"(Examples:
   trilane version
   TRILANE_ISA=generic trilane version --json)";
+
+inline constexpr std::string_view kProbe =
+    R"(Reads files only; nothing is woken. Each engine that is installed is asked for its version and
+its devices. --json also says which file each fact comes from.
+
+Examples:
+  trilane probe
+  trilane probe --json | jq .memory)";
+
+inline constexpr std::string_view kDoctor =
+    R"(One line for each check; what is wrong comes with what was seen and the exact fix.
+
+Exit status: 0 nothing worse than unknown, 1 warnings, 2 failures.
+
+Examples:
+  trilane doctor
+  trilane doctor --all --json)";
+
+inline constexpr std::string_view kPlan =
+    R"(Counts weights, KV cache, buffers and caches against each memory pool and its reserve, and says
+whether it fits, is tight or does not fit, with the largest context that would. Nothing is loaded.
+
+Exit status: 0 fits or tight, 1 does not fit.
+
+Examples:
+  trilane plan trilane-nano
+  trilane plan model.gguf --ctx 32768 --parallel 4 --kv q8
+  trilane plan coder.gguf embed.gguf --device gpu0)";
+
+inline constexpr std::string_view kPull =
+    R"(Without a VARIANT, takes the best one that fits this machine. A download that was broken off goes
+on where it was; files are checked and appear under their name only when they are whole.
+
+Examples:
+  trilane pull ggml-org/Qwen3-0.6B-GGUF
+  trilane pull OWNER/NAME:Q4_K_M --id coder
+  trilane pull OWNER/NAME --dry-run)";
+
+inline constexpr std::string_view kRemove = R"(Deletes only what lies in Trilane's own models folder.
+
+Example:
+  trilane rm coder)";
+
+inline constexpr std::string_view kImport = R"(Examples:
+  trilane import ~/Downloads/model.gguf
+  trilane import /srv/models/model.gguf --link --id coder)";
+
+inline constexpr std::string_view kLoadouts =
+    R"(Each set is for machines with at least so much memory; sizes are nominal, and checked against
+this machine by the planner.
+
+Examples:
+  trilane loadouts
+  trilane loadouts coder --json)";
+
+inline constexpr std::string_view kPs = R"(States: starting, warming, ready, serving, idle, draining, unloading, failed.
+
+Examples:
+  trilane ps
+  trilane ps --json | jq '.lanes[].models[].model')";
+
+inline constexpr std::string_view kLoad =
+    R"(Returns when the model can answer, or with the reason why it cannot.
+
+Examples:
+  trilane load coder
+  trilane load coder --lane gpu --ctx 32768 --pin)";
+
+inline constexpr std::string_view kUnload =
+    R"(Running answers end first; then its memory is free.
+
+Example:
+  trilane unload coder)";
+
+inline constexpr std::string_view kLogs = R"(Examples:
+  trilane logs
+  trilane logs gpu -f)";
+
+inline constexpr std::string_view kConfig =
+    R"(One TOML file; without it the defaults count, and lanes are what is found on the machine. Changes
+of models and queues are taken over while the daemon runs; others need a restart.
+
+Examples:
+  trilane config default > ~/.config/trilane/config.toml
+  trilane config check)";
+
+inline constexpr std::string_view kConfigVerb = R"(See: trilane config --help)";
 
 }  // namespace trilane::app::help

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "app/gguf_show.h"
@@ -20,34 +21,60 @@ const std::string kModels = TRILANE_SOURCE_DIR "/models";
 const std::string kNano = kModels + "/trilane-nano/trilane-nano-tq2_0.gguf";
 
 TEST(Listings, ModelsListsTheBundledOne) {
-    const auto models = list_with_headers(std::vector<std::string>{kModels});
-    ASSERT_EQ(models.size(), 1U);
-    const json::Value listed = models_json(models);
+    const ModelListing listing = list_all({kModels}, {});
+    ASSERT_EQ(listing.entries.size(), 1U);
+    const json::Value listed = listing_json(listing);
     const json::Value& nano = listed["models"][0];
     EXPECT_EQ(nano["name"], "trilane-nano");
+    EXPECT_EQ(nano["purpose"], "chat");
+    EXPECT_EQ(nano["store"], "gguf");
+    EXPECT_EQ(nano["quantization"], "TQ2_0");
     EXPECT_EQ(nano["architecture"], "bitnet-b1.58");
     EXPECT_EQ(nano["licence"], "CC-BY-SA-4.0");
     EXPECT_EQ(nano["parameters"], 81'841'920);
     EXPECT_EQ(nano["context_tokens"], 1024);
     EXPECT_EQ(nano["runs"], true);
-    EXPECT_THAT(models_text(models), HasSubstr("trilane-nano  bitnet-b1.58"));
+    EXPECT_THAT(listing_text(listing), HasSubstr("trilane-nano  chat"));
 }
 
-TEST(Listings, ABrokenFileIsListedWithItsFault) {
-    const std::string dir = ::testing::TempDir();
-    const std::string path = dir + "/trilane_broken.gguf";
-    std::ofstream(path) << "GGUF but not for long";
-    std::vector<ListedModel> models = list_with_headers(std::vector<std::string>{dir});
-    std::erase_if(models, [](const ListedModel& m) { return m.file.id != "trilane_broken"; });
-    ASSERT_EQ(models.size(), 1U);
-    EXPECT_FALSE(models[0].problem.empty());
-    EXPECT_EQ(models_json(models)["models"][0]["runs"], false);
-    EXPECT_THAT(models_text(models), HasSubstr("trilane_broken does not run here"));
-    std::remove(path.c_str());
+TEST(Listings, ABrokenFileIsNamedWithItsFault) {
+    const std::string dir = ::testing::TempDir() + "trilane_listings";
+    std::filesystem::create_directories(dir);
+    std::ofstream(dir + "/trilane_broken.gguf") << "GGUF but not for long";
+    const ModelListing listing = list_all({dir}, {});
+    EXPECT_TRUE(listing.entries.empty());
+    ASSERT_EQ(listing.problems.size(), 1U);
+    EXPECT_EQ(listing_json(listing)["problems"].size(), 1U);
+    EXPECT_THAT(listing_text(listing), HasSubstr("cannot be used: "));
+    EXPECT_THAT(listing_text(listing), HasSubstr("trilane_broken.gguf"));
+    std::filesystem::remove_all(dir);
+}
+
+TEST(Listings, ModelsThatFlmKeepsAreAskedFor) {
+    const std::string dir = ::testing::TempDir() + "trilane_flm";
+    std::filesystem::create_directories(dir);
+    const std::string program = dir + "/flm";
+    std::ofstream(program)
+        << "#!/bin/sh\n"
+           "[ \"$1 $2 $FLM_DISABLE_UPDATE_CHECK $OWN\" = \"list -j 1 yes\" ] || exit 3\n"
+           "echo '{\"models\":[{\"model\":\"qwen3:0.6b\",\"installed\":true,"
+           "\"footprint\":0.66}]}'\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    const ModelListing listing =
+        list_all({}, {{"/nowhere", dir}, {"OWN=yes", "PATH=/usr/bin:/bin"}});
+    ASSERT_EQ(listing.entries.size(), 1U) << listing_text(listing);
+    EXPECT_THAT(listing_text(listing), HasSubstr("qwen3:0.6b  chat"));
+    EXPECT_FALSE(listing_json(listing)["models"][0].contains("runs"));
+
+    const ModelListing failing = list_all({}, {{dir}, {}});
+    EXPECT_TRUE(failing.entries.empty());
+    ASSERT_EQ(failing.problems.size(), 1U);
+    EXPECT_THAT(failing.problems[0], HasSubstr("exit status 3"));
+    std::filesystem::remove_all(dir);
 }
 
 TEST(Listings, NoModelsIsSaid) {
-    EXPECT_THAT(models_text({}), HasSubstr("No models found"));
+    EXPECT_THAT(listing_text({}), HasSubstr("No models found"));
 }
 
 TEST(Listings, GgufShowSaysWhatIsInTheFile) {

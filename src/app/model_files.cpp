@@ -1,10 +1,9 @@
 #include "app/model_files.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <map>
 
 #include "app/options.h"
+#include "catalog/model_folders.h"
 
 namespace trilane::app {
 namespace {
@@ -13,48 +12,12 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kExtension = ".gguf";
 
-bool is_model_file(const fs::path& path) {
-    std::error_code ignored;
-    return path.extension() == kExtension && fs::is_regular_file(path, ignored);
-}
-
-std::vector<fs::path> entries_of(const fs::path& dir) {
-    std::vector<fs::path> entries;
-    std::error_code failed;
-    for (fs::directory_iterator it(dir, failed), end; !failed && it != end; it.increment(failed)) {
-        entries.push_back(it->path());
-    }
-    std::sort(entries.begin(), entries.end());
-    return entries;
-}
-
-void add_folder(const fs::path& dir, std::map<std::string, std::string>& found) {
-    std::vector<fs::path> files = entries_of(dir);
-    std::erase_if(files, [](const fs::path& path) { return !is_model_file(path); });
-    for (const fs::path& file : files) {
-        const fs::path name = files.size() == 1 ? dir.filename() : file.stem();
-        found.emplace(name.string(), file.string());
-    }
-}
-
 }  // namespace
 
 std::vector<ModelFile> list_models(std::span<const std::string> dirs) {
-    std::map<std::string, std::string> found;
-    for (const std::string& dir : dirs) {
-        for (const fs::path& entry : entries_of(dir)) {
-            std::error_code ignored;
-            if (is_model_file(entry)) {
-                found.emplace(entry.stem().string(), entry.string());
-            } else if (fs::is_directory(entry, ignored)) {
-                add_folder(entry, found);
-            }
-        }
-    }
     std::vector<ModelFile> models;
-    models.reserve(found.size());
-    for (auto& [id, path] : found) {
-        models.push_back({id, path});
+    for (const catalog::FoundModel& found : catalog::find_models(dirs)) {
+        models.push_back({found.id, found.paths.front()});
     }
     return models;
 }

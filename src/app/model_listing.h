@@ -1,28 +1,32 @@
-// What `trilane models` says, as text and as JSON.
+// What `trilane list` says, as text and as JSON.
 #pragma once
 
-#include <cstdint>
-#include <span>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "app/model_files.h"
+#include "catalog/catalog.h"
 #include "json/fwd.h"
 
 namespace trilane::app {
 
-struct ListedModel {
-    ModelFile file;
-    std::string architecture = "-";
-    std::string licence = "-";
-    std::uint64_t parameters = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t context_tokens = 0;  ///< 0 = the file does not say
-    std::string problem;               ///< why it does not run here; empty = it does
+struct ModelListing {
+    std::vector<catalog::Entry> entries;
+    /// Id → why the engine in this process cannot run that GGUF; another engine may.
+    std::map<std::string, std::string> not_native;
+    std::vector<std::string> problems;  ///< what was found and cannot be loaded by anybody
 };
 
-std::vector<ListedModel> list_with_headers(std::span<const std::string> dirs);
-std::string models_text(std::span<const ListedModel> models);
-json::Value models_json(std::span<const ListedModel> models);
+/// Where programs that keep models of their own are looked for.
+struct OwnStores {
+    std::vector<std::string> path;         ///< directories of PATH
+    std::vector<std::string> environment;  ///< "NAME=value" that the programs get
+};
+
+/// Models in the folders, and those that FLM keeps when it is installed.
+ModelListing list_all(const std::vector<std::string>& model_dirs, const OwnStores& stores);
+
+std::string listing_text(const ModelListing& listing);
+json::Value listing_json(const ModelListing& listing);
 
 }  // namespace trilane::app

@@ -42,6 +42,12 @@ struct ServeOptions {
     LogLevel log_level = LogLevel::info;
     std::optional<kernels::Isa> isa;
     std::vector<std::string> model_dirs;
+    std::string config_file;         ///< "" = none
+    std::vector<std::string> given;  ///< options of the command line, "--port" …: they win
+    std::vector<std::string> path;   ///< where lanes' programs are looked for
+    std::vector<std::string> child_environment;  ///< "NAME=value" that children may inherit
+    std::string state_dir;
+    std::string models_dir;  ///< where pulled models are kept
 };
 
 /// A little livelier than greedy, without the unlikely tail.
@@ -107,8 +113,110 @@ struct VersionOptions {
     std::optional<kernels::Isa> isa;
 };
 
+struct ProbeOptions {
+    bool json = false;
+    std::string root;                      ///< a tree to read instead of this machine
+    std::vector<std::string> path;         ///< where engines are looked for
+    std::vector<std::string> environment;  ///< "NAME=value" that they get
+};
+
+struct DoctorOptions {
+    bool json = false;
+    bool all = false;  ///< also the checks that do not apply here
+    std::string root;
+    std::vector<std::string> path;
+    std::vector<std::string> environment;
+    std::vector<std::string> own_environment;  ///< of this process, to be looked at
+};
+
+struct PlanOptions {
+    std::vector<std::string> models;
+    std::uint32_t context_tokens = 0;  ///< of one request; 0 = as loading would decide
+    std::uint32_t parallel = 0;
+    std::string kv;      ///< "f16", "q8" …; "" = f16
+    std::string device;  ///< "cpu", "gpu0", "npu"; "" = every one there is
+    bool json = false;
+    std::string root;
+    std::vector<std::string> model_dirs;
+};
+
+struct PullVerbOptions {
+    std::string reference;
+    std::string id;
+    std::string models_dir;  ///< where pulled models are kept
+    bool force = false;
+    bool json = false;
+    bool dry_run = false;
+    std::string hub_endpoint;  ///< "" = Hugging Face
+    std::string hub_token;
+    std::vector<std::string> model_dirs;
+};
+
+struct RemoveOptions {
+    std::string model;
+    bool yes = false;  ///< do not ask
+    std::string models_dir;
+    std::vector<std::string> model_dirs;
+};
+
+struct ImportOptions {
+    std::string path;
+    std::string id;
+    bool link = false;
+    std::string models_dir;
+};
+
+struct LoadoutsOptions {
+    std::string name;  ///< "" = all
+    bool json = false;
+    std::string root;
+};
+
+struct ConfigOptions {
+    enum class What : std::uint8_t { check, show, defaults, path };
+    What what = What::check;
+    std::string file;                 ///< "" = there is none
+    std::vector<std::string> places;  ///< where it would be looked for
+    bool json = false;
+};
+
+/// How a verb reaches the daemon.
+struct Connection {
+    std::string url = "http://127.0.0.1:13305";
+    std::string api_key;
+};
+
+struct PsOptions {
+    Connection connection;
+    bool json = false;
+};
+
+struct LogsOptions {
+    Connection connection;
+    std::string lane;  ///< "" = every lane's
+    bool follow = false;
+    std::uint32_t lines = 100;
+    bool json = false;
+};
+
+struct LoadOptions {
+    Connection connection;
+    std::string model;
+    std::string lane;  ///< "" = the best one
+    std::uint32_t context_tokens = 0;
+    bool pin = false;
+};
+
+struct UnloadOptions {
+    Connection connection;
+    std::string model;
+};
+
 /// What the command line asks for: one verb with its options.
-using Command = std::variant<ServeOptions, RunOptions, ModelsOptions, GgufShowOptions, TokenOptions,
-                             PerplexityOptions, VersionOptions>;
+using Command =
+    std::variant<ServeOptions, RunOptions, ModelsOptions, GgufShowOptions, TokenOptions,
+                 PerplexityOptions, VersionOptions, ProbeOptions, DoctorOptions, PlanOptions,
+                 PullVerbOptions, RemoveOptions, ImportOptions, LoadoutsOptions, ConfigOptions,
+                 PsOptions, LogsOptions, LoadOptions, UnloadOptions>;
 
 }  // namespace trilane::app

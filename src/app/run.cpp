@@ -8,7 +8,7 @@
 #include "app/model_files.h"
 #include "app/output.h"
 #include "app/verbs.h"
-#include "lane/native.h"
+#include "lane/native/native.h"
 
 namespace trilane::app {
 namespace {
@@ -60,7 +60,7 @@ Result<Ask> understand(const RunOptions& options) {
     return ask;
 }
 
-Result<std::shared_ptr<lane::Lane>> open_lane(const RunOptions& options, const ModelFile& model) {
+Result<std::shared_ptr<lane::Resident>> load(const RunOptions& options, const ModelFile& model) {
     lane::NativeOptions native;
     native.model_path = model.path;
     native.model_id = model.id;
@@ -69,7 +69,7 @@ Result<std::shared_ptr<lane::Lane>> open_lane(const RunOptions& options, const M
     native.engine.queue_max = 1;
     native.engine.threads = options.threads;
     native.engine.isa = options.isa;
-    return lane::open_native(native);
+    return lane::load_native(native);
 }
 
 /// Writes an answer as it comes. A terminal gets no control characters from a model.
@@ -98,12 +98,13 @@ private:
     bool failed_ = false;
 };
 
-Result<Answer> print_answer(lane::Lane& lane, job::Request request, const InterruptWatch& watch) {
+Result<Answer> print_answer(lane::Resident& resident, job::Request request,
+                            const InterruptWatch& watch) {
     Printer printer(stdout_is_terminal());
     AnswerHooks hooks;
     hooks.on_text = [&](std::string_view text, bool reasoning) { printer.write(text, reasoning); };
     hooks.interrupted = [&] { return watch.interrupted() || printer.failed(); };
-    TRILANE_TRY(Answer given, answer(lane, std::move(request), hooks));
+    TRILANE_TRY(Answer given, answer(resident, std::move(request), hooks));
     if (!given.text.ends_with('\n')) {
         printer.end();
     }
@@ -128,7 +129,7 @@ void add_message(Conversation& conversation, job::Role role, std::string text) {
     message.content = std::move(text);
 }
 
-Result<int> answer_once(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
+Result<int> answer_once(const RunOptions& options, const Ask& ask, lane::Resident& resident) {
     Conversation conversation = conversation_from(options, ask.model);
     add_message(conversation, job::Role::user, ask.prompt);
     job::Request request = next_request(conversation);
@@ -136,7 +137,7 @@ Result<int> answer_once(const RunOptions& options, const Ask& ask, lane::Lane& l
         request.ask = job::Completion{ask.prompt};
     }
     const InterruptWatch watch;
-    TRILANE_TRY(const Answer given, print_answer(lane, std::move(request), watch));
+    TRILANE_TRY(const Answer given, print_answer(resident, std::move(request), watch));
     if (given.interrupted) {
         return kExitInterrupted;
     }
@@ -160,10 +161,10 @@ std::string greeting(const job::ModelCard& card) {
 }
 
 /// Answers the person's last message. A failed one is taken back, so that the next can be asked.
-Status answer_message(const RunOptions& options, Conversation& conversation, lane::Lane& lane,
-                      InterruptWatch& watch) {
+Status answer_message(const RunOptions& options, Conversation& conversation,
+                      lane::Resident& resident, InterruptWatch& watch) {
     watch.forget();
-    auto given = print_answer(lane, next_request(conversation), watch);
+    auto given = print_answer(resident, next_request(conversation), watch);
     if (!given) {
         conversation.messages.pop_back();
         const bool too_long = given.error().fault == Fault::invalid;
@@ -184,8 +185,8 @@ Status answer_message(const RunOptions& options, Conversation& conversation, lan
     return {};
 }
 
-Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
-    TRILANE_TRY_STATUS(print(greeting(lane.models().front())));
+Result<int> chat(const RunOptions& options, const Ask& ask, lane::Resident& resident) {
+    TRILANE_TRY_STATUS(print(greeting(resident.card())));
     Conversation conversation = conversation_from(options, ask.model);
     const std::string history = options.state_dir.empty() ? "" : options.state_dir + "/history";
     LineEditor editor(">>> ", history);
@@ -203,7 +204,8 @@ Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
             continue;
         }
         add_message(conversation, job::Role::user, std::move(*line));
-        if (const Status answered = answer_message(options, conversation, lane, watch); !answered) {
+        if (const Status answered = answer_message(options, conversation, resident, watch);
+            !answered) {
             print_error(answered.error().message + '\n');
         }
     }
@@ -215,9 +217,9 @@ Result<int> chat(const RunOptions& options, const Ask& ask, lane::Lane& lane) {
 
 Result<int> perform(const RunOptions& options) {
     TRILANE_TRY(const Ask ask, understand(options));
-    TRILANE_TRY(const auto lane, open_lane(options, ask.model));
-    auto code = ask.chat ? chat(options, ask, *lane) : answer_once(options, ask, *lane);
-    lane->stop(kStopPatienceMs);
+    TRILANE_TRY(const auto resident, load(options, ask.model));
+    auto code = ask.chat ? chat(options, ask, *resident) : answer_once(options, ask, *resident);
+    resident->stop(kStopPatienceMs);
     return code;
 }
 

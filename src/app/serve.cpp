@@ -1,4 +1,4 @@
-// `trilane serve`: the daemon. Opens the lane, starts the gateway, waits for a signal, winds down.
+// `trilane serve`: starts the daemon, waits for a signal, winds down.
 #include <fmt/core.h>
 #include <malloc.h>
 
@@ -8,28 +8,23 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
-#include <memory>
 #include <thread>
 
 #include "app/command_line.h"
+#include "app/daemon.h"
 #include "app/daemon_log.h"
-#include "app/logged_lane.h"
-#include "app/model_files.h"
 #include "app/output.h"
 #include "app/verbs.h"
 #include "app/version.h"
-#include "gateway/gateway.h"
-#include "lane/native.h"
 
 namespace trilane::app {
 namespace {
 
-/// For the last bytes of the answers that the lanes have ended.
-constexpr std::chrono::milliseconds kFlushPatience{2'000};
 /// Allocations from here on are mappings of their own.
 constexpr int kMappedFromBytes = 1 << 20;
+/// How often the configuration file is looked at.
+constexpr long kConfigLookS = 2;
 /// Supervisors send their signals twice at times: what follows this closely is the same wish.
-
 constexpr std::chrono::milliseconds kOneWish{500};
 constexpr long kForceCheckNs = 50'000'000;
 
@@ -47,9 +42,10 @@ public:
         std::signal(SIGPIPE, SIG_IGN);
     }
 
-    void wait() const {
-        int signal = 0;
-        ::sigwait(&signals_, &signal);
+    /// Waits so many seconds for one.
+    [[nodiscard]] bool came(long seconds) const {
+        const timespec patience{seconds, 0};
+        return ::sigtimedwait(&signals_, nullptr, &patience) > 0;
     }
 
     /// Whether another one came; waits a moment for it.
@@ -62,93 +58,14 @@ private:
     sigset_t signals_{};
 };
 
-using Lanes = std::vector<std::shared_ptr<lane::Lane>>;
-
-Result<Lanes> open_lanes(const ServeOptions& options) {
-    if (options.no_model) {
-        log_line(LogLevel::info, "no model: /v1 requests will be refused");
-        return Lanes{};
-    }
-    TRILANE_TRY(const ModelFile model, find_model(options.model, options.model_dirs));
-    lane::NativeOptions native;
-    native.model_path = model.path;
-    native.model_id = model.id;
-    native.engine.context_tokens = options.context_tokens;
-    native.engine.slots = options.slots;
-    native.engine.queue_max = options.queue_max;
-    native.engine.threads = options.threads;
-    native.engine.isa = options.isa;
-    const auto began = std::chrono::steady_clock::now();
-    TRILANE_TRY(auto opened, lane::open_native(native));
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
-    for (const job::ModelCard& card : opened->models()) {
-        log_line(
-            LogLevel::info,
-            fmt::format("model {}: {}, {} parameters, {}, context {} tokens, {} slots, loaded "
-                        "in {:.0f} ms from {}",
-                        printable(card.id), printable(card.architecture),
-                        human_count(card.parameters), human_bytes(card.bytes), card.context_tokens,
-                        options.slots, took.count(), printable(model.path)));
-    }
-    return Lanes{logged(std::move(opened))};
-}
-
-gateway::GatewayOptions gateway_options(const ServeOptions& options) {
-    gateway::GatewayOptions out;
-    out.host = options.host;
-    out.port = options.port;
-    out.access.api_key = options.api_key;
-    out.access.allowed_origins = options.cors_origins;
-    out.version = version_number();
-    return out;
-}
-
-/// Where clients on this machine reach the daemon.
-std::string url_of(const std::string& host, std::uint16_t port) {
-    const bool ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
-    return fmt::format("http://{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
-}
-
-std::string announcement(const ServeOptions& options, const Lanes& lanes, std::uint16_t port) {
-    std::string text = fmt::format("listening on {}\n", url_of(options.host, port));
-    if (lanes.empty()) {
-        return text;
-    }
-    const bool everywhere = options.host == "0.0.0.0" || options.host == "::";
-    const std::string model = lanes.front()->models().front().id;
-    const std::string key =
-        options.api_key.empty() ? "" : " -H \"Authorization: Bearer $TRILANE_API_KEY\"";
-    text += fmt::format(
-        "\nTry it:\n  curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
-        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Tell me "
-        "a short "
-        "story about a dog.\"}}], \"max_tokens\": 120}}'\n",
-        url_of(everywhere ? "127.0.0.1" : options.host, port), key, printable(model));
-    if (model == kBundledId) {
-        text +=
-            "\ntrilane-nano is a small story model: small stories, short answers, and facts that "
-            "are often wrong.\n";
-    }
-    return text;
-}
-
-/// Ends in order: the lanes take no more (503), let running answers go on for the patience and end
-/// the rest with an error that its client can read; then the connections. A second signal ends the
-/// process as it stands.
-void shut_down(gateway::Gateway& gateway, const Lanes& lanes, std::uint32_t patience_s,
-               const StopSignals& signals) {
+/// A second signal ends the process as it stands.
+void shut_down(Daemon& daemon, const StopSignals& signals) {
     log_line(LogLevel::info, fmt::format("stopping: running answers have {} s; a second signal "
                                          "ends at once",
-                                         patience_s));
+                                         daemon.patience_s()));
     std::atomic<bool> stopped = false;
     std::thread stopper([&] {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(patience_s);
-        for (const auto& lane : lanes) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                deadline - std::chrono::steady_clock::now());
-            lane->stop(static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 0)));
-        }
-        gateway.stop(kFlushPatience);
+        daemon.stop();
         stopped = true;
     });
     const auto heeded_from = std::chrono::steady_clock::now() + kOneWish;
@@ -169,15 +86,16 @@ Result<int> perform(const ServeOptions& options) {
     const StopSignals signals;
     const DaemonLog log(options.log_level);
     log_line(LogLevel::info, fmt::format("trilane {} ({})", version_number(), source_revision()));
-    TRILANE_TRY(const Lanes lanes, open_lanes(options));
-    TRILANE_TRY(const auto gateway, gateway::Gateway::start(gateway_options(options), lanes));
-    if (!print(announcement(options, lanes, gateway->port()))) {
+    TRILANE_TRY(const auto daemon, Daemon::start(options));
+    TRILANE_TRY_STATUS(daemon->wait_for_model());
+    if (!print(daemon->announcement())) {
         log_line(LogLevel::warn, "standard output is closed");
     }
-    log_line(LogLevel::info, fmt::format("listening on {}{}", url_of(options.host, gateway->port()),
-                                         options.api_key.empty() ? "" : ", with a key"));
-    signals.wait();
-    shut_down(*gateway, lanes, options.patience_s, signals);
+    log_line(LogLevel::info, fmt::format("listening on {}", daemon->url()));
+    while (!signals.came(kConfigLookS)) {
+        daemon->look_at_config();
+    }
+    shut_down(*daemon, signals);
     log_line(LogLevel::info, "stopped");
     return kExitOk;
 }

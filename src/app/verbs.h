@@ -14,5 +14,17 @@ Result<int> perform(const GgufShowOptions& options);    // gguf_show.cpp
 Result<int> perform(const TokenOptions& options);       // token.cpp
 Result<int> perform(const PerplexityOptions& options);  // ppl.cpp
 Result<int> perform(const VersionOptions& options);     // version.cpp
+Result<int> perform(const ProbeOptions& options);       // probe.cpp
+Result<int> perform(const DoctorOptions& options);      // doctor.cpp
+Result<int> perform(const PlanOptions& options);        // plan.cpp
+Result<int> perform(const PullVerbOptions& options);    // pull.cpp
+Result<int> perform(const RemoveOptions& options);      // remove.cpp
+Result<int> perform(const ImportOptions& options);      // import.cpp
+Result<int> perform(const LoadoutsOptions& options);    // loadouts.cpp
+Result<int> perform(const ConfigOptions& options);      // config.cpp
+Result<int> perform(const PsOptions& options);          // ps.cpp
+Result<int> perform(const LoadOptions& options);        // ps.cpp
+Result<int> perform(const UnloadOptions& options);      // ps.cpp
+Result<int> perform(const LogsOptions& options);        // logs.cpp
 
 }  // namespace trilane::app

@@ -14,8 +14,8 @@
 
 #include "base/utf8.h"
 #include "dialect/openai/openai.h"
+#include "gateway/admin.h"
 #include "gateway/http_error.h"
-#include "gateway/lane_table.h"
 #include "gateway/metrics.h"
 #include "json/json.h"
 #include "net/server.h"
@@ -53,11 +53,15 @@ struct EndpointRow {
     bool guarded;              ///< asks for the API key
 };
 
-constexpr std::array<EndpointRow, 8> kEndpoints = {{
+constexpr std::array<EndpointRow, 12> kEndpoints = {{
     {"/v1/chat/completions", Route::chat_completions, kPost, true},
     {"/v1/completions", Route::completions, kPost, true},
     {"/v1/models", Route::models, kGet, true},
     {"/v1/models/", Route::model, kGet, true},
+    {"/trilane/v1/state", Route::admin, kGet, true},
+    {"/trilane/v1/logs", Route::admin, kGet, true},
+    {"/trilane/v1/load", Route::admin, kPost, true},
+    {"/trilane/v1/unload", Route::admin, kPost, true},
     {"/metrics", Route::metrics, kGet, true},
     {"/health", Route::health, kGet, false},
     {"/live", Route::live, kGet, false},
@@ -132,9 +136,9 @@ private:
 /// The endpoints. **Threads:** answer() from any of the server's.
 class Gateway::Front {
 public:
-    Front(GatewayOptions options, std::vector<std::shared_ptr<lane::Lane>> lanes)
+    Front(GatewayOptions options, std::shared_ptr<plane::Service> service)
         : options_(std::move(options)),
-          lanes_(std::move(lanes)),
+          service_(std::move(service)),
           health_head_(fmt::format(R"({{"status":"ok","version":{},"lanes":[)",
                                    json::dump(json::Value(options_.version)))) {}
 
@@ -147,6 +151,7 @@ public:
         server.host = options_.host;
         server.port = options_.port;
         server.threads = options_.threads;
+        server.loops = options_.loops;
         server.limits = options_.limits;
         server.error_page = [metrics = metrics_](unsigned status, std::string_view message) {
             metrics->count(Route::other, status);
@@ -171,6 +176,7 @@ private:
     void respond_text(Call& call, std::string content_type, std::string body);
     void options(Call& call, std::string_view methods);
     void model(Call& call);
+    void admin(Call call);
     void generate(Call call, openai::Endpoint endpoint);
     void read_and_submit(Call call, openai::Endpoint endpoint);
     [[nodiscard]] std::string health() const;
@@ -178,7 +184,7 @@ private:
     std::string request_id(const net::Request& request);
 
     const GatewayOptions options_;
-    const LaneTable lanes_;
+    const std::shared_ptr<plane::Service> service_;
     const std::string health_head_;
     UniqueText unique_;
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
@@ -251,10 +257,10 @@ void Gateway::Front::route(Call call, const EndpointRow& row) {
             break;
         case Route::metrics:
             respond_text(call, "text/plain; version=0.0.4; charset=utf-8",
-                         metrics_->text(lanes_.snapshots(), server_snapshot()));
+                         metrics_->text(service_->view(), server_snapshot()));
             break;
         case Route::models:
-            respond_text(call, "application/json", openai::models_body(lanes_.models()));
+            respond_text(call, "application/json", openai::models_body(service_->models()));
             break;
         case Route::model:
             model(call);
@@ -269,8 +275,13 @@ void Gateway::Front::route(Call call, const EndpointRow& row) {
             respond_text(call, "text/plain; charset=utf-8",
                          fmt::format("Trilane {}: local inference with an OpenAI API.\n\n"
                                      "POST /v1/chat/completions\nPOST /v1/completions\n"
-                                     "GET  /v1/models\nGET  /health\nGET  /live\nGET  /metrics\n",
+                                     "GET  /v1/models\nGET  /health\nGET  /live\nGET  /metrics\n"
+                                     "GET  /trilane/v1/state\nGET  /trilane/v1/logs?lane=NAME\n"
+                                     "POST /trilane/v1/load\nPOST /trilane/v1/unload\n",
                                      options_.version));
+            break;
+        case Route::admin:
+            admin(std::move(call));
             break;
         case Route::other:
             break;
@@ -301,12 +312,18 @@ void Gateway::Front::options(Call& call, std::string_view methods) {
 
 void Gateway::Front::model(Call& call) {
     constexpr std::string_view kPrefix = "/v1/models/";
-    const auto found = lanes_.find(percent_decoded(call.request.path().substr(kPrefix.size())));
+    const auto found = service_->find(percent_decoded(call.request.path().substr(kPrefix.size())));
     if (!found) {
         respond(call, fault_response(found.error()));
         return;
     }
-    respond_text(call, "application/json", openai::model_body(found->card));
+    respond_text(call, "application/json", openai::model_body(*found));
+}
+
+void Gateway::Front::admin(Call call) {
+    const auto shared = std::make_shared<Call>(std::move(call));
+    answer_admin(*service_, shared->request,
+                 [this, shared](net::Response response) { respond(*shared, std::move(response)); });
 }
 
 void Gateway::Front::generate(Call call, openai::Endpoint endpoint) {
@@ -337,9 +354,9 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
         respond(call, fault_response(parsed.error()));
         return;
     }
-    auto placement = lanes_.find(parsed->model);
-    if (!placement) {
-        respond(call, fault_response(placement.error()));
+    auto card = service_->find(parsed->model);
+    if (!card) {
+        respond(call, fault_response(card.error()));
         return;
     }
     // More answers than may ever wait would be refused one by one, half of them already begun.
@@ -347,8 +364,8 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
     for (const job::Request& job : parsed->jobs) {
         answers += job.choices;
     }
-    const lane::LaneSnapshot load = placement->lane->snapshot();
-    if (const auto most = load.queued_max; answers > most) {
+    const plane::Line line = service_->line_of(parsed->model);
+    if (const auto most = line.queued_max; most != 0 && answers > most) {
         respond(call, fault_response({Fault::invalid,
                                       fmt::format("n: {} answers in one request; at most {} are "
                                                   "possible here",
@@ -356,23 +373,17 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
         return;
     }
     // Each prompt is a job of its own: refused together, before the first has begun.
-    if (parsed->jobs.size() > 1 && load.queued + answers > load.queued_max) {
+    if (parsed->jobs.size() > 1 && line.queued + answers > line.queued_max) {
         respond(call, fault_response({Fault::exhausted,
                                       fmt::format("{} generations wait already and {} more do not "
                                                   "fit the queue of {}; try again later",
-                                                  load.queued, answers, load.queued_max)}));
+                                                  line.queued, answers, line.queued_max)}));
         return;
     }
-    parsed->model = placement->card.id;
-    for (job::Request& job : parsed->jobs) {
-        job.model = placement->card.id;
-    }
-    GenerationParts parts{*std::move(parsed),
-                          std::move(placement->lane),
-                          std::move(call.exchange),
-                          std::move(call.headers),
-                          metrics_,
-                          call.route,
+    // A name that says the lane, too, stays as it is for the plane; the answer has the model's.
+    parsed->model = card->id;
+    GenerationParts parts{*std::move(parsed),         service_, std::move(call.exchange),
+                          std::move(call.headers),    metrics_, call.route,
                           options_.heartbeat_interval};
     Generation::begin(std::move(parts));
 }
@@ -380,12 +391,19 @@ void Gateway::Front::read_and_submit(Call call, openai::Endpoint endpoint) {
 std::string Gateway::Front::health() const {
     std::string out = health_head_;
     bool first = true;
-    for (const lane::LaneSnapshot& lane : lanes_.snapshots()) {
+    for (const plane::LaneView& lane : service_->view().lanes) {
         fmt::format_to(std::back_inserter(out),
-                       R"({}{{"name":{},"slots":{},"slots_busy":{},"queued":{},"queued_max":{}}})",
+                       R"({}{{"name":{},"slots":{},"slots_busy":{},"queued":{},"queued_max":{},)"
+                       R"("models":{{)",
                        first ? "" : ",", json::dump(json::Value(lane.name)), lane.slots,
                        lane.slots_busy, lane.queued, lane.queued_max);
         first = false;
+        for (const plane::Residency& one : lane.residents) {
+            fmt::format_to(std::back_inserter(out), R"({}{}:"{}")",
+                           &one == lane.residents.data() ? "" : ",",
+                           json::dump(json::Value(one.model)), lane::state_name(one.state));
+        }
+        out += "}}";
     }
     out += "]}";
     return out;
@@ -405,8 +423,8 @@ Gateway::Gateway(std::unique_ptr<Front> front) : front_(std::move(front)) {}
 Gateway::~Gateway() = default;
 
 Result<std::unique_ptr<Gateway>> Gateway::start(GatewayOptions options,
-                                                std::vector<std::shared_ptr<lane::Lane>> lanes) {
-    auto front = std::make_unique<Front>(std::move(options), std::move(lanes));
+                                                std::shared_ptr<plane::Service> service) {
+    auto front = std::make_unique<Front>(std::move(options), std::move(service));
     TRILANE_TRY_STATUS(front->listen());
     return std::unique_ptr<Gateway>(new Gateway(std::move(front)));
 }

@@ -11,8 +11,8 @@
 #include "base/result.h"
 #include "gateway/access.h"
 #include "gateway/generation.h"
-#include "lane/lane.h"
 #include "net/http.h"
+#include "plane/service.h"
 
 namespace trilane::gateway {
 
@@ -20,6 +20,7 @@ struct GatewayOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 13305;  ///< 0 = any free one
     unsigned threads = 2;
+    net::Loops* loops = nullptr;  ///< to run on; null = threads of its own
     net::Limits limits;
     AccessRules access;
     std::string version;  ///< as /health shows it
@@ -28,11 +29,11 @@ struct GatewayOptions {
 
 class Gateway {
 public:
-    /// Listens and serves the lanes' models. The lanes are the caller's to stop: before stop(), so
+    /// Listens and serves what the plane has. The plane is the caller's to stop: before stop(), so
     /// that running answers end, or after it.
     /// **Errors:** as net::Server::start.
     static Result<std::unique_ptr<Gateway>> start(GatewayOptions options,
-                                                  std::vector<std::shared_ptr<lane::Lane>> lanes);
+                                                  std::shared_ptr<plane::Service> service);
     ~Gateway();
     Gateway(const Gateway&) = delete;
     Gateway& operator=(const Gateway&) = delete;

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "gateway/fake_lane.h"
+#include "gateway/fake_service.h"
 #include "json/json.h"
 #include "net/loopback_test_client.h"
 
@@ -19,10 +19,10 @@ std::unique_ptr<Gateway> started(GatewayOptions options = {},
                                  std::vector<std::string> models = {"tiny"}) {
     options.port = 0;
     options.version = "9.9";
-    auto lane = std::make_shared<FakeLane>(std::move(models), [](FakeLane::Job& job) {
+    auto lane = std::make_shared<FakeService>(std::move(models), [](FakeService::Job& job) {
         answer_with(job, {"Hel", "lo"});
     });
-    auto gateway = Gateway::start(std::move(options), {std::move(lane)});
+    auto gateway = Gateway::start(std::move(options), std::move(lane));
     EXPECT_TRUE(gateway) << gateway.error().message;
     return gateway ? std::move(*gateway) : nullptr;
 }
@@ -297,6 +297,42 @@ TEST(Gateway, ServesWithoutAnyLane) {
     EXPECT_EQ(reply.status, 404U);
     EXPECT_NE(error_of(reply)["message"].get<std::string>().find("no model is loaded"),
               std::string::npos);
+}
+
+TEST(Admin, ShowsTheState) {
+    const auto gateway = started();
+    const json::Value state = parsed(ask(*gateway, "GET /trilane/v1/state"));
+    EXPECT_EQ(state["lanes"][0]["name"], "fake");
+    EXPECT_EQ(state["lanes"][0]["models"][0]["state"], "ready");
+    EXPECT_EQ(state["pools"][0]["planned_bytes"], 30);
+}
+
+TEST(Admin, LoadsAndUnloads) {
+    const auto gateway = started();
+    EXPECT_EQ(parsed(post(*gateway, "/trilane/v1/load", R"({"model":"tiny"})"))["status"], "ready");
+    EXPECT_EQ(parsed(post(*gateway, "/trilane/v1/unload", R"({"model":"tiny"})"))["status"],
+              "unloading");
+    EXPECT_EQ(post(*gateway, "/trilane/v1/load", R"({"model":"huge"})").status, 404U);
+    EXPECT_EQ(post(*gateway, "/trilane/v1/load", R"({"model":5})").status, 400U);
+    EXPECT_EQ(post(*gateway, "/trilane/v1/load", "{").status, 400U);
+    EXPECT_EQ(post(*gateway, "/trilane/v1/load", R"({"model":"tiny","context_tokens":-1})").status,
+              400U);
+}
+
+TEST(Admin, ShowsLogs) {
+    const auto gateway = started();
+    const json::Value none = parsed(ask(*gateway, "GET /trilane/v1/logs?lane=fake&after=3"));
+    EXPECT_TRUE(none["lines"].empty());
+    EXPECT_EQ(ask(*gateway, "GET /trilane/v1/logs?lane=gpu").status, 404U);
+    EXPECT_EQ(ask(*gateway, "GET /trilane/v1/logs").status, 404U);
+}
+
+TEST(Admin, AsksForTheKey) {
+    GatewayOptions options;
+    options.access.api_key = "secret";
+    const auto gateway = started(std::move(options));
+    EXPECT_EQ(ask(*gateway, "GET /trilane/v1/state").status, 401U);
+    EXPECT_EQ(post(*gateway, "/trilane/v1/unload", R"({"model":"tiny"})").status, 401U);
 }
 
 }  // namespace

@@ -50,17 +50,21 @@ void Generation::begin(GenerationParts parts) {
 }
 
 void Generation::submit() {
-    parts_.exchange->on_gone([self = weak_from_this(), cancel = cancel_] {
-        cancel.cancel();
-        if (const auto generation = self.lock()) {
-            generation->on_client_gone();
-        }
-    });
+    parts_.exchange->on_gone(
+        [self = weak_from_this(), cancel = cancel_, service = std::weak_ptr(parts_.service)] {
+            cancel.cancel();
+            if (const auto plane = service.lock()) {
+                plane->notice_cancel();
+            }
+            if (const auto generation = self.lock()) {
+                generation->on_client_gone();
+            }
+        });
     std::vector<job::Request> jobs = std::move(parts_.parsed.jobs);
-    // The lane must not be kept alive by what it itself may be the last to drop.
-    const std::shared_ptr<lane::Lane> lane = std::move(parts_.lane);
+    // The plane must not be kept alive by what it itself may be the last to drop.
+    const std::shared_ptr<plane::Service> service = std::move(parts_.service);
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-        lane->submit(
+        service->submit(
             std::move(jobs[i]),
             [self = shared_from_this(), i](const job::Event& event) { self->on_event(i, event); },
             cancel_);

@@ -13,8 +13,8 @@
 #include "dialect/openai/openai.h"
 #include "gateway/metrics.h"
 #include "job/job.h"
-#include "lane/lane.h"
 #include "net/server.h"
+#include "plane/service.h"
 
 namespace trilane::gateway {
 
@@ -24,7 +24,7 @@ inline constexpr std::chrono::milliseconds kHeartbeatInterval{10'000};
 /// What a generation needs from the gateway.
 struct GenerationParts {
     dialect::openai::Parsed parsed;
-    std::shared_ptr<lane::Lane> lane;
+    std::shared_ptr<plane::Service> service;
     std::shared_ptr<net::Exchange> exchange;
     std::vector<net::Header> headers;  ///< of its answer
     std::shared_ptr<Metrics> metrics;

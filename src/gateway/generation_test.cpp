@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/fake_lane.h"
+#include "gateway/fake_service.h"
 #include "gateway/gateway.h"
 #include "json/json.h"
 #include "net/loopback_test_client.h"
@@ -25,15 +25,15 @@ constexpr auto kPatience = std::chrono::seconds(30);
 
 /// A gateway over one fake lane.
 struct Rig {
-    explicit Rig(FakeLane::Script script, GatewayOptions options = {})
-        : lane(std::make_shared<FakeLane>(std::vector<std::string>{"tiny"}, std::move(script))) {
+    explicit Rig(FakeService::Script script, GatewayOptions options = {})
+        : lane(std::make_shared<FakeService>(std::vector<std::string>{"tiny"}, std::move(script))) {
         options.port = 0;
-        auto started = Gateway::start(std::move(options), {lane});
+        auto started = Gateway::start(std::move(options), lane);
         EXPECT_TRUE(started) << started.error().message;
         gateway = started ? std::move(*started) : nullptr;
     }
 
-    std::shared_ptr<FakeLane> lane;
+    std::shared_ptr<FakeService> lane;
     std::unique_ptr<Gateway> gateway;
 };
 
@@ -77,7 +77,7 @@ std::string streamed_text(const std::vector<std::string>& events, std::size_t in
 }
 
 /// Runs until the job is cancelled; false when that takes too long.
-bool wait_for_cancel(const FakeLane::Job& job) {
+bool wait_for_cancel(const FakeService::Job& job) {
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (!job.cancel.cancelled()) {
         if (std::chrono::steady_clock::now() > until) {
@@ -99,7 +99,7 @@ job::Failed failure(Fault fault, std::string message) {
 }
 
 TEST(Generation, AnswersWhole) {
-    Rig rig([](FakeLane::Job& job) {
+    Rig rig([](FakeService::Job& job) {
         EXPECT_EQ(job.request.model, "tiny");
         answer_with(job, {"Hel", "lo"});
     });
@@ -115,7 +115,7 @@ TEST(Generation, AnswersWhole) {
 }
 
 TEST(Generation, StreamsAndKeepsTheConnection) {
-    Rig rig([](FakeLane::Job& job) { answer_with(job, {"Hel", "lo", " you"}); });
+    Rig rig([](FakeService::Job& job) { answer_with(job, {"Hel", "lo", " you"}); });
     TestClient client(rig.gateway->port());
     for (int i = 0; i < 3; ++i) {
         ASSERT_TRUE(client.post("/v1/chat/completions", chat(true)));
@@ -132,7 +132,7 @@ TEST(Generation, StreamsAndKeepsTheConnection) {
 }
 
 TEST(Generation, AnswersSeveralPrompts) {
-    Rig rig([](FakeLane::Job& job) {
+    Rig rig([](FakeService::Job& job) {
         const auto& prompt = std::get<job::Completion>(job.request.ask).prompt;
         answer_with(job, {"[" + std::get<std::string>(prompt) + "]"});
     });
@@ -145,7 +145,8 @@ TEST(Generation, AnswersSeveralPrompts) {
 }
 
 TEST(Generation, GivesAnEarlyFailureItsOwnStatus) {
-    Rig rig([](FakeLane::Job& job) { job.sink(failure(Fault::exhausted, "the queue is full")); });
+    Rig rig(
+        [](FakeService::Job& job) { job.sink(failure(Fault::exhausted, "the queue is full")); });
     for (const bool stream : {false, true}) {
         TestClient client(rig.gateway->port());
         ASSERT_TRUE(client.post("/v1/chat/completions", chat(stream)));
@@ -159,7 +160,7 @@ TEST(Generation, GivesAnEarlyFailureItsOwnStatus) {
 }
 
 TEST(Generation, ReportsAFailureInsideAStream) {
-    Rig rig([](FakeLane::Job& job) {
+    Rig rig([](FakeService::Job& job) {
         job.sink(job::Started{1});
         job.sink(text_of("so far"));
         job.sink(failure(Fault::internal, "the lane fell over"));
@@ -179,8 +180,8 @@ TEST(Generation, ReportsAFailureInsideAStream) {
 // One job of several fails: the client hears of it once, and the others are told to stop.
 TEST(Generation, CancelsTheOtherJobsOfAFailedRequest) {
     std::promise<bool> cancelled;
-    std::vector<FakeLane::Job> held;
-    Rig rig([&](FakeLane::Job& job) {
+    std::vector<FakeService::Job> held;
+    Rig rig([&](FakeService::Job& job) {
         if (held.empty()) {
             held.push_back(std::move(job));
             return;
@@ -208,7 +209,7 @@ milliseconds cancelled_after(bool stream) {
     // next round begins.
     std::array<Round, 5> rounds;
     std::size_t next_job = 0;  // of the lane's thread
-    Rig rig([&](FakeLane::Job& job) {
+    Rig rig([&](FakeService::Job& job) {
         Round& round = rounds.at(next_job++);
         job.sink(job::Started{1});
         job.sink(text_of("x"));
@@ -243,7 +244,7 @@ TEST(Generation, CancelsForAClientThatDoesNotRead) {
     options.limits.pending_bytes_max = 100'000;
     std::promise<bool> cancelled;
     Rig rig(
-        [&](FakeLane::Job& job) {
+        [&](FakeService::Job& job) {
             job.sink(job::Started{1});
             const std::string piece(10'000, 'x');
             constexpr int kPiecesMax = 10'000;  // far above what two sockets hold
@@ -265,7 +266,7 @@ TEST(Generation, BeatsWhileThePromptIsRead) {
     options.limits.linger_timeout = milliseconds(20);
     std::promise<void> beaten;
     Rig rig(
-        [&](FakeLane::Job& job) {
+        [&](FakeService::Job& job) {
             job.sink(job::Started{1});
             beaten.get_future().wait();
             job.sink(text_of("at last"));
@@ -283,7 +284,7 @@ TEST(Generation, BeatsWhileThePromptIsRead) {
 }
 
 TEST(Generation, AnswersForALaneThatDropsAJob) {
-    Rig rig([](FakeLane::Job& /*job*/) {});
+    Rig rig([](FakeService::Job& /*job*/) {});
     TestClient client(rig.gateway->port());
     ASSERT_TRUE(client.post("/v1/chat/completions", chat(true)));
     const TestReply reply = client.reply();
@@ -294,7 +295,7 @@ TEST(Generation, AnswersForALaneThatDropsAJob) {
 TEST(Generation, EndsBeforeAGracefulStop) {
     std::promise<void> started;
     std::promise<void> go_on;
-    Rig rig([&](FakeLane::Job& job) {
+    Rig rig([&](FakeService::Job& job) {
         job.sink(job::Started{1});
         started.set_value();
         go_on.get_future().wait();
@@ -320,7 +321,7 @@ TEST(Generation, EndsBeforeAGracefulStop) {
 TEST(Generation, IsCancelledByAStopWithoutPatience) {
     std::promise<void> started;
     std::promise<bool> cancelled;
-    Rig rig([&](FakeLane::Job& job) {
+    Rig rig([&](FakeService::Job& job) {
         job.sink(job::Started{1});
         started.set_value();
         cancelled.set_value(wait_for_cancel(job));
@@ -336,7 +337,7 @@ TEST(Generation, IsCancelledByAStopWithoutPatience) {
 TEST(Generation, ServesManyAtOnce) {
     std::mutex mutex;
     std::vector<std::thread> threads;
-    Rig rig([&](FakeLane::Job& job) {
+    Rig rig([&](FakeService::Job& job) {
         const std::scoped_lock lock(mutex);
         threads.emplace_back([held = std::move(job)] {
             answer_with(held, {"a", "b", "c", "d", "e", "f", "g", "h"});
@@ -352,7 +353,7 @@ TEST(Generation, ServesManyAtOnce) {
         EXPECT_TRUE(reply.complete);
         EXPECT_EQ(streamed_text(events_of(reply.body)), "abcdefgh");
     }
-    rig.lane->stop(0);
+    rig.lane->stop();
     for (std::thread& thread : threads) {
         thread.join();
     }

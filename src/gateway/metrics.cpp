@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, kRoutes> kRouteNames = {"/",
                                                                "/v1/models/{id}",
                                                                "/v1/chat/completions",
                                                                "/v1/completions",
+                                                               "/trilane/v1",
                                                                "other"};
 
 constexpr double kNanosecondsPerSecond = 1e9;
@@ -43,10 +44,10 @@ std::string escaped(std::string_view text) {
 }
 
 template <class Field>
-void write_lanes(std::string& out, std::span<const lane::LaneSnapshot> lanes, std::string_view name,
+void write_lanes(std::string& out, const std::vector<plane::LaneView>& lanes, std::string_view name,
                  std::string_view help, Field field) {
     write_kind(out, name, help, name.ends_with("_total") ? "counter" : "gauge");
-    for (const lane::LaneSnapshot& lane : lanes) {
+    for (const plane::LaneView& lane : lanes) {
         fmt::format_to(std::back_inserter(out), "{}{{lane=\"{}\"}} {}\n", name, escaped(lane.name),
                        lane.*field);
     }
@@ -56,6 +57,59 @@ void write_value(std::string& out, std::string_view name, std::string_view help,
                  std::uint64_t value) {
     write_kind(out, name, help, name.ends_with("_total") ? "counter" : "gauge");
     fmt::format_to(std::back_inserter(out), "{} {}\n", name, value);
+}
+
+void write_pools(std::string& out, const plane::View& view, std::string_view name,
+                 std::string_view help, std::uint64_t plane::PoolView::*field) {
+    write_kind(out, name, help, "gauge");
+    for (const plane::PoolView& pool : view.pools) {
+        fmt::format_to(std::back_inserter(out), "{}{{pool=\"{}\"}} {}\n", name, escaped(pool.name),
+                       pool.*field);
+    }
+}
+
+void write_plane(std::string& out, const plane::View& view) {
+    using plane::LaneView;
+    const std::vector<LaneView>& lanes = view.lanes;
+    write_lanes(out, lanes, "trilane_lane_slots", "Requests a lane works on at once.",
+                &LaneView::slots);
+    write_lanes(out, lanes, "trilane_lane_slots_busy", "Slots in use.", &LaneView::slots_busy);
+    write_lanes(out, lanes, "trilane_lane_queued", "Waiting requests.", &LaneView::queued);
+    write_lanes(out, lanes, "trilane_lane_queued_max", "Bound of the queue.",
+                &LaneView::queued_max);
+    write_lanes(out, lanes, "trilane_lane_requests_total", "Requests taken by the lane.",
+                &LaneView::requests_total);
+    write_lanes(out, lanes, "trilane_lane_prompt_tokens_total", "Prompt tokens of the lane.",
+                &LaneView::prompt_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_cached_tokens_total", "Of these, cached ones.",
+                &LaneView::cached_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_predicted_tokens_total", "Tokens the lane generated.",
+                &LaneView::predicted_tokens_total);
+    write_lanes(out, lanes, "trilane_lane_cancelled_total", "Requests cancelled.",
+                &LaneView::cancelled_total);
+    write_lanes(out, lanes, "trilane_lane_failed_total", "Requests failed.",
+                &LaneView::failed_total);
+    write_lanes(out, lanes, "trilane_lane_loads_total", "Models loaded.", &LaneView::loads_total);
+    write_lanes(out, lanes, "trilane_lane_load_failures_total", "Loads that failed.",
+                &LaneView::load_failures_total);
+    write_lanes(out, lanes, "trilane_lane_evictions_total", "Models that made room for others.",
+                &LaneView::evictions_total);
+    write_lanes(out, lanes, "trilane_lane_lost_total", "Models whose server crashed or hung.",
+                &LaneView::lost_total);
+    write_kind(out, "trilane_model_state", "1 for the state a model is in.", "gauge");
+    for (const LaneView& lane : lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            fmt::format_to(std::back_inserter(out),
+                           "trilane_model_state{{lane=\"{}\",model=\"{}\",state=\"{}\"}} 1\n",
+                           escaped(lane.name), escaped(one.model), lane::state_name(one.state));
+        }
+    }
+    write_pools(out, view, "trilane_memory_pool_bytes", "Size of a memory pool.",
+                &plane::PoolView::total_bytes);
+    write_pools(out, view, "trilane_memory_planned_bytes", "Claimed by what is loaded.",
+                &plane::PoolView::planned_bytes);
+    write_pools(out, view, "trilane_memory_foreign_bytes", "Held by others, as last seen.",
+                &plane::PoolView::foreign_bytes);
 }
 
 }  // namespace
@@ -95,8 +149,7 @@ void Metrics::count_tokens(const job::Usage& usage) {
     completion_tokens_.fetch_add(usage.completion_tokens, std::memory_order_relaxed);
 }
 
-std::string Metrics::text(std::span<const lane::LaneSnapshot> lanes,
-                          const net::ServerSnapshot& server) const {
+std::string Metrics::text(const plane::View& view, const net::ServerSnapshot& server) const {
     std::string out;
     write_kind(out, "trilane_http_requests_total", "Answered requests.", "counter");
     for (std::size_t route = 0; route < kRoutes; ++route) {
@@ -129,25 +182,7 @@ std::string Metrics::text(std::span<const lane::LaneSnapshot> lanes,
     queue_wait.write(out, "trilane_queue_wait_seconds", "Before a lane began with the prompt.");
     request_duration.write(out, "trilane_request_duration_seconds",
                            "Of a generation, from the request to its end.");
-    using lane::LaneSnapshot;
-    write_lanes(out, lanes, "trilane_lane_slots", "Requests a lane works on at once.",
-                &LaneSnapshot::slots);
-    write_lanes(out, lanes, "trilane_lane_slots_busy", "Slots in use.", &LaneSnapshot::slots_busy);
-    write_lanes(out, lanes, "trilane_lane_queued", "Waiting requests.", &LaneSnapshot::queued);
-    write_lanes(out, lanes, "trilane_lane_queued_max", "Bound of the queue.",
-                &LaneSnapshot::queued_max);
-    write_lanes(out, lanes, "trilane_lane_requests_total", "Requests taken by the lane.",
-                &LaneSnapshot::requests_total);
-    write_lanes(out, lanes, "trilane_lane_prompt_tokens_total", "Prompt tokens of the lane.",
-                &LaneSnapshot::prompt_tokens_total);
-    write_lanes(out, lanes, "trilane_lane_cached_tokens_total", "Of these, cached ones.",
-                &LaneSnapshot::cached_tokens_total);
-    write_lanes(out, lanes, "trilane_lane_predicted_tokens_total", "Tokens the lane generated.",
-                &LaneSnapshot::predicted_tokens_total);
-    write_lanes(out, lanes, "trilane_lane_cancelled_total", "Requests cancelled.",
-                &LaneSnapshot::cancelled_total);
-    write_lanes(out, lanes, "trilane_lane_failed_total", "Requests failed.",
-                &LaneSnapshot::failed_total);
+    write_plane(out, view);
     return out;
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "job/job.h"
-#include "lane/lane.h"
 #include "net/server.h"
+#include "plane/service.h"
 
 namespace trilane::gateway {
 
@@ -24,9 +24,10 @@ enum class Route {
     model,
     chat_completions,
     completions,
+    admin,
     other
 };
-inline constexpr std::size_t kRoutes = 9;
+inline constexpr std::size_t kRoutes = 10;
 
 /// Counts of observations by size, in buckets that share one set of bounds.
 /// **Threads:** observe() from any; never waits.
@@ -56,7 +57,7 @@ public:
     Histogram request_duration;     ///< of generations, request read → last event
 
     /// Prometheus text exposition format, version 0.0.4.
-    [[nodiscard]] std::string text(std::span<const lane::LaneSnapshot> lanes,
+    [[nodiscard]] std::string text(const plane::View& view,
                                    const net::ServerSnapshot& server) const;
 
 private:

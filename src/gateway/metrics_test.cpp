@@ -70,10 +70,25 @@ TEST(Metrics, CountsByEndpointAndStatus) {
 }
 
 TEST(Metrics, EscapesLabels) {
-    lane::LaneSnapshot lane;
-    lane.name = "a\"b\\c\nd";
-    const std::string text = Metrics().text(std::vector{lane}, {});
+    plane::View view;
+    view.lanes.emplace_back().name = "a\"b\\c\nd";
+    const std::string text = Metrics().text(view, {});
     EXPECT_TRUE(has_line(text, "trilane_lane_slots{lane=\"a\\\"b\\\\c d\"} 0"));
+}
+
+TEST(Metrics, ShowsStatesAndPools) {
+    plane::View view;
+    plane::LaneView& lane = view.lanes.emplace_back();
+    lane.name = "gpu";
+    lane.evictions_total = 3;
+    lane.residents.emplace_back().model = "coder";
+    lane.residents.back().state = lane::State::warming;
+    view.pools.push_back({"system", 1000, 10, 20, 30});
+    const std::string text = Metrics().text(view, {});
+    EXPECT_TRUE(
+        has_line(text, "trilane_model_state{lane=\"gpu\",model=\"coder\",state=\"warming\"} 1"));
+    EXPECT_TRUE(has_line(text, "trilane_lane_evictions_total{lane=\"gpu\"} 3"));
+    EXPECT_TRUE(has_line(text, "trilane_memory_planned_bytes{pool=\"system\"} 30"));
 }
 
 }  // namespace

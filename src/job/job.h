@@ -3,6 +3,7 @@
 // to this, lanes answer from it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -69,8 +70,11 @@ struct Sampling {
 };
 
 struct Request {
-    std::string id;     ///< unique within the daemon; also what the client sees
-    std::string model;  ///< as the client named it
+    std::string id;      ///< unique within the daemon; also what the client sees
+    std::string model;   ///< as the client named it
+    std::string client;  ///< who asks, for fair queues; "" = nobody in particular
+    /// The answer must have begun by then; the epoch = whenever.
+    std::chrono::steady_clock::time_point deadline{};
     std::variant<Chat, Completion> ask;
     Sampling sampling;
     std::uint32_t choices = 1;                ///< independent answers to the same ask
@@ -79,6 +83,8 @@ struct Request {
     std::optional<std::uint32_t>
         top_logprobs;         ///< absent = no log-probabilities; 0 = the chosen one's
     bool ignore_end = false;  ///< go on past end-of-text tokens (for measurements)
+    /// What the client sent beside all this, for lanes that may know it: name → JSON text.
+    std::map<std::string, std::string> extra;
 };
 
 /// A token and its log-probability (natural logarithm, before temperature and filters).
@@ -107,6 +113,16 @@ struct Text {
     std::string text;
     bool reasoning = false;  ///< text of a thinking block rather than of the answer
     std::vector<LogprobEntry> logprobs;
+};
+
+/// A piece of a tool call that one choice makes. The first piece of a call has its id and name;
+/// the arguments of all its pieces, joined, are JSON text.
+struct ToolCallPiece {
+    std::uint32_t choice = 0;
+    std::uint32_t index = 0;  ///< counts the calls of this choice from 0
+    std::string id;
+    std::string name;
+    std::string arguments;
 };
 
 /// One choice has ended.
@@ -141,7 +157,7 @@ struct Failed {
     Error error;
 };
 
-using Event = std::variant<Started, Text, ChoiceEnd, Done, Failed>;
+using Event = std::variant<Started, Text, ToolCallPiece, ChoiceEnd, Done, Failed>;
 
 /// Receives the events of one request, in order, ending with exactly one Done or Failed.
 /// **Threads:** called from the lane's threads; must not block and must not throw.

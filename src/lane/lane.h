@@ -1,54 +1,119 @@
-// Lane: whatever can answer a job::Request. The engine in this process is one; supervised servers
-// and remote endpoints are others. Knows nothing of dialects or of policy.
+// Lane and Resident: a place on some silicon where models can be loaded, and a model that is. The
+// engine in this process is one kind of lane; supervised servers and remote endpoints are others.
+// Knows nothing of dialects; who is loaded where, and when, is plane's business.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "catalog/catalog.h"
 #include "job/job.h"
+#include "os/log_ring.h"
+#include "plan/plan.h"
+#include "plan/shape.h"
 
 namespace trilane::lane {
 
-/// A lane's load at one instant, for /health and /metrics.
-struct LaneSnapshot {
-    std::string name;
-    std::uint32_t slots = 0;  ///< requests it can work on at once
+struct Descriptor;
+
+/// A loaded model's load at one instant.
+struct ResidentSnapshot {
+    std::uint32_t slots = 0;  ///< requests it works on at once
     std::uint32_t slots_busy = 0;
-    std::uint32_t queued = 0;
-    std::uint32_t queued_max = 0;
+    std::uint32_t queued = 0;  ///< inside it; the plane's own queue comes before
     std::uint64_t requests_total = 0;
     std::uint64_t prompt_tokens_total = 0;
     std::uint64_t cached_tokens_total = 0;
     std::uint64_t predicted_tokens_total = 0;
     std::uint64_t cancelled_total = 0;
     std::uint64_t failed_total = 0;
+    std::uint64_t observed_bytes = 0;  ///< memory it is seen to hold; 0 = cannot be told
 };
 
+/// A model in service.
+class Resident {
+public:
+    /// Ends what still runs, as stop(0).
+    virtual ~Resident() = default;
+
+    [[nodiscard]] virtual const job::ModelCard& card() const = 0;
+    /// Requests it works on at once; nobody hands it more.
+    [[nodiscard]] virtual std::uint32_t slots() const = 0;
+
+    /// Takes the request and returns at once; the answer arrives through `sink`.
+    /// **Threads:** any. `cancel` ends the request soon; its sink then still gets its last event
+    /// (Failed with Fault::cancelled). Lanes over HTTP must be told by cancelled() below, too.
+    /// **Errors:** arrive as a Failed event.
+    virtual void submit(job::Request request, job::EventSink sink, CancelToken cancel) = 0;
+
+    /// The token of a running request was cancelled: look now. Cheap; any thread.
+    virtual void notice_cancel() {}
+
+    [[nodiscard]] virtual ResidentSnapshot snapshot() const = 0;
+
+    /// Takes no more, waits until what runs has ended or `patience_ms` is over, fails what is left
+    /// with Fault::unavailable, and frees everything (a child is gone when this returns).
+    virtual void stop(std::uint32_t patience_ms) = 0;
+};
+
+/// What the user wants of a model's loading; 0 or empty = as the lane decides.
+struct LoadWishes {
+    std::uint32_t context_tokens = 0;  ///< of one request
+    std::uint32_t parallel = 0;        ///< requests at once
+    plan::KvType kv = plan::KvType::f16;
+    std::vector<std::string> args;  ///< further arguments of the child
+};
+
+/// Where a load has got to.
+enum class LoadPhase { starting, warming };
+
+struct LoadRequest {
+    catalog::Entry entry;
+    LoadWishes wishes;
+    plan::Need need;  ///< as need() said, with the context that was decided
+    CancelToken cancel;
+    std::function<void(LoadPhase)> on_phase;
+    /// Called at most once after load() has succeeded, when the resident can serve no more (its
+    /// child died or hangs). Its running requests have failed or will. **Threads:** any.
+    std::function<void(const Error&)> on_lost;
+};
+
+/// **Threads:** every function from any thread.
 class Lane {
 public:
     virtual ~Lane() = default;
 
-    /// Short name, also the routing prefix: "native", "npu" …
-    [[nodiscard]] virtual std::string_view name() const = 0;
+    /// As the user calls it, also the routing prefix: "cpu", "gpu", "npu" …
+    [[nodiscard]] virtual const std::string& name() const = 0;
+    [[nodiscard]] virtual const Descriptor& descriptor() const = 0;
+    /// Its name among plan::Memory::devices; "" = takes no memory here (remote).
+    [[nodiscard]] virtual const std::string& device() const = 0;
+    /// Models that may be resident at once, whatever the memory.
+    [[nodiscard]] virtual std::uint32_t residents_max() const = 0;
 
-    /// The models this lane can serve now. Cheap; never waits for a load.
-    [[nodiscard]] virtual std::vector<job::ModelCard> models() const = 0;
+    /// Whether it could load that model, by its store, purpose and format. Cheap.
+    [[nodiscard]] virtual bool can_serve(const catalog::Entry& entry) const = 0;
+    /// Models only this lane knows (FLM's tags, a remote's list), as last read. Cheap.
+    [[nodiscard]] virtual std::vector<catalog::Entry> offers() const { return {}; }
+    /// Reads that list again. May wait for a program or a network.
+    virtual Status refresh_offers() { return {}; }
 
-    /// Takes the request and returns at once; the answer arrives through `sink`.
-    /// **Threads:** callable from any thread. `cancel` ends the request within one engine step; its
-    /// sink then still gets its last event (Failed with Fault::cancelled).
-    /// **Errors:** arrive as a Failed event, too: exhausted when the queue is full.
-    virtual void submit(job::Request request, job::EventSink sink, CancelToken cancel) = 0;
+    /// What loading would take. Reads file headers.
+    [[nodiscard]] virtual Result<plan::Need> need(const catalog::Entry& entry,
+                                                  const LoadWishes& wishes) const = 0;
 
-    [[nodiscard]] virtual LaneSnapshot snapshot() const = 0;
+    /// Loads; waits until the model answers, the cancel token is set or a limit has passed.
+    /// **Errors:** why not, with the last lines a child printed.
+    virtual Result<std::shared_ptr<Resident>> load(LoadRequest request) = 0;
 
-    /// Takes no more requests, waits until the running ones have ended or `patience_ms` is over,
-    /// fails what is left with Fault::unavailable, and joins its threads.
-    virtual void stop(std::uint32_t patience_ms) = 0;
+    /// What its children print.
+    [[nodiscard]] virtual std::shared_ptr<os::LogRing> log() const = 0;
 };
 
 }  // namespace trilane::lane

@@ -1,13 +1,11 @@
 #include "net/connection.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <cstring>
-#include <ctime>
 #include <iterator>
 #include <utility>
 
@@ -22,16 +20,6 @@ constexpr std::size_t kInputBytesMax = 64U << 10U;
 /// What a client may still send after an error answer before it is cut off.
 constexpr std::size_t kDrainBytesMax = 64U << 20U;
 constexpr auto kNever = Clock::time_point::max();
-
-/// A client that asks again this soon waits on us for each answer. Waking a sleeping core (of a
-/// virtual machine above all) can cost more than the request, so the loop then looks for the next
-/// one for a while before it sleeps. Anybody else's requests never make it do so.
-constexpr std::chrono::microseconds kHurry{200};
-constexpr std::chrono::microseconds kStayAwake{100};
-/// But only on a core that nobody else wants: stepping aside for longer than this means that an
-/// engine computes there, and then a thread that sleeps is woken sooner than one that spins.
-constexpr std::chrono::microseconds kCrowded{500};
-constexpr std::chrono::milliseconds kCrowdedPause{250};
 
 bool has_line_break(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
@@ -51,12 +39,13 @@ Response Shared::error_page(unsigned status, std::string_view message) const {
     return {status, "text/plain; charset=utf-8", {}, std::string(message) + "\n"};
 }
 
-Connection::Connection(Loop& loop, Socket socket)
-    : loop_(loop),
-      limits_(loop.shared().options.limits),
+Connection::Connection(std::shared_ptr<Hall> hall, Socket socket)
+    : hall_(std::move(hall)),
+      loop_(hall_->loop()),
+      limits_(hall_->shared().options.limits),
       socket_(std::move(socket)),
       input_(kInputBytesStart),
-      parser_(limits_, &loop.shared().reading_bytes) {
+      parser_(limits_, &hall_->shared().reading_bytes) {
     error_code ignored;
     socket_.non_blocking(true, ignored);
     socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
@@ -188,14 +177,14 @@ void Connection::dispatch(Request request) {
     phase_ = Phase::answering;
     deadline_ = kNever;
     loop_.note_request(Clock::now());
-    keep_alive_ = request.keep_alive && !loop_.shared().stopping.load(std::memory_order_relaxed);
+    keep_alive_ = request.keep_alive && !hall_->shared().stopping.load(std::memory_order_relaxed);
     without_body_ = request.method == "HEAD";
     minor_ = request.minor;
     head_sent_ = false;
     chunked_ = false;
     answer_complete_ = false;
     answer_ = std::make_shared<Answer>(shared_from_this(), limits_.pending_bytes_max);
-    loop_.shared().handler(std::move(request), std::make_shared<Exchange>(answer_));
+    hall_->shared().handler(std::move(request), std::make_shared<Exchange>(answer_));
     if (!write_in_flight_) {
         flush();
     }
@@ -238,7 +227,7 @@ void Connection::end_exchange() {
         answer_.reset();
     }
     heartbeat_.clear();
-    if (!keep_alive_ || loop_.shared().stopping.load(std::memory_order_relaxed)) {
+    if (!keep_alive_ || hall_->shared().stopping.load(std::memory_order_relaxed)) {
         drain();
         return;
     }
@@ -254,7 +243,7 @@ void Connection::answer_and_close(unsigned status, std::string_view message) {
     without_body_ = false;
     head_sent_ = false;
     answer_complete_ = true;
-    encode_whole(loop_.shared().error_page(status, message));
+    encode_whole(hall_->shared().error_page(status, message));
     if (write_in_flight_) {
         return;
     }
@@ -444,78 +433,36 @@ void Connection::close() {
     phase_ = Phase::closed;
     error_code ignored;
     socket_.close(ignored);
-    loop_.remove(self);
+    hall_->remove(self);
     if (answer_) {
         answer_->detach();
         answer_.reset();
     }
 }
 
-Loop::Loop(Shared& shared) : shared_(shared) {}
+Hall::Hall(Shared& shared, Loop& loop, std::shared_ptr<Attendance> attendance)
+    : presence_(std::move(attendance)),
+      shared_(shared),
+      loop_(loop),
+      sweep_timer_(loop.executor()) {}
 
-Loop::~Loop() {
-    if (thread_.joinable()) {
-        close_all();
-        join();
-    }
-}
-
-void Loop::start() {
-    thread_ = std::thread([this] { run(); });
-}
-
-void Loop::run() {
-    while (!context_.stopped()) {
-        if (!stays_awake()) {
-            context_.run_one();
-        } else if (context_.poll() == 0) {
-            step_aside();
-        }
-    }
-}
-
-bool Loop::stays_awake() const {
-    if (!hurried_) {
-        return false;
-    }
-    const auto now = Clock::now();
-    return now < awake_until_ && now >= crowded_until_;
-}
-
-void Loop::step_aside() {
-    const auto before = Clock::now();
-    std::this_thread::yield();
-    const auto after = Clock::now();
-    if (after - before > kCrowded) {
-        crowded_until_ = after + kCrowdedPause;
-    }
-}
-
-void Loop::note_request(Clock::time_point now) {
-    hurried_ = now - last_answer_ < kHurry;
-}
-
-void Loop::note_answer(Clock::time_point now) {
-    last_answer_ = now;
-    awake_until_ = now + kStayAwake;
-}
-
-void Loop::adopt(Socket socket, bool refused) {
-    boost::asio::post(executor(), [this, refused, socket = std::move(socket)]() mutable {
-        const auto connection = std::make_shared<Connection>(*this, std::move(socket));
-        connections_.insert(connection);
-        if (shared_.stopping.load()) {
+void Hall::adopt(Socket socket, bool refused) {
+    boost::asio::post(loop_.executor(), [self = shared_from_this(), refused,
+                                         socket = std::move(socket)]() mutable {
+        const auto connection = std::make_shared<Connection>(self, std::move(socket));
+        self->connections_.insert(connection);
+        if (self->shared_.stopping.load()) {
             connection->close();
         } else if (refused) {
             connection->refuse_service();
         } else {
             connection->start();
         }
-        sweep_later();
+        self->sweep_later();
     });
 }
 
-void Loop::remove(const std::shared_ptr<Connection>& connection) {
+void Hall::remove(const std::shared_ptr<Connection>& connection) {
     connections_.erase(connection);
     if (shared_.connections.fetch_sub(1) == 1) {
         const std::scoped_lock lock(shared_.drained_mutex);
@@ -525,7 +472,7 @@ void Loop::remove(const std::shared_ptr<Connection>& connection) {
 
 /// Looks at every connection's deadline from time to time: thousands of timers armed and disarmed
 /// for each request would cost more than all else that a small request costs.
-void Loop::sweep_later() {
+void Hall::sweep_later() {
     if (sweeping_ || connections_.empty()) {
         return;
     }
@@ -535,55 +482,40 @@ void Loop::sweep_later() {
                                     limits.write_timeout, limits.linger_timeout});
     using std::chrono::milliseconds;
     sweep_timer_.expires_after(std::clamp(shortest / 4, milliseconds(5), milliseconds(500)));
-    sweep_timer_.async_wait([this](const error_code& ec) {
-        sweeping_ = false;
-        if (ec) {
-            return;
+    sweep_timer_.async_wait([self = shared_from_this()](const error_code& ec) {
+        self->sweeping_ = false;
+        if (!ec) {
+            self->sweep();
         }
-        const auto now = Clock::now();
-        for (auto it = connections_.begin(); it != connections_.end();) {
-            const auto connection = *it++;  // check() may remove it
-            connection->check(now);
-        }
-        sweep_later();
     });
 }
 
-void Loop::wind_down() {
-    boost::asio::post(executor(), [this] {
-        for (auto it = connections_.begin(); it != connections_.end();) {
+void Hall::sweep() {
+    const auto now = Clock::now();
+    for (auto it = connections_.begin(); it != connections_.end();) {
+        const auto connection = *it++;  // check() may remove it
+        connection->check(now);
+    }
+    sweep_later();
+}
+
+void Hall::wind_down() {
+    boost::asio::post(loop_.executor(), [self = shared_from_this()] {
+        for (auto it = self->connections_.begin(); it != self->connections_.end();) {
             const auto connection = *it++;
             connection->close_when_idle();
         }
     });
 }
 
-void Loop::close_all() {
-    boost::asio::post(executor(), [this] {
-        for (auto it = connections_.begin(); it != connections_.end();) {
+void Hall::close_all() {
+    boost::asio::post(loop_.executor(), [self = shared_from_this()] {
+        for (auto it = self->connections_.begin(); it != self->connections_.end();) {
             const auto connection = *it++;
             connection->close();
         }
-        sweep_timer_.cancel();
-        work_.reset();
+        self->sweep_timer_.cancel();
     });
-}
-
-void Loop::join() {
-    if (thread_.joinable()) {
-        thread_.join();
-    }
-}
-
-std::string_view Loop::date_line(Clock::time_point now) {
-    if (now >= date_until_) {
-        const std::time_t wall = std::time(nullptr);
-        std::tm utc{};
-        gmtime_r(&wall, &utc);
-        date_line_ = fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", utc);
-        date_until_ = now + std::chrono::seconds(1);
-    }
-    return date_line_;
 }
 
 }  // namespace trilane::net

@@ -1,30 +1,25 @@
-// Connection and Loop: one client's socket as a state machine, and the thread that runs many of
-// them. Inside of Server; not for other modules.
+// Connection and Hall: one client's socket as a state machine, and the connections of one server on
+// one loop. Inside of Server; not for other modules.
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_set>
 #include <vector>
 
 #include "net/answer.h"
+#include "net/attendance.h"
+#include "net/loop.h"
 #include "net/request_parser.h"
 #include "net/server.h"
 
 namespace trilane::net {
 
-using Clock = std::chrono::steady_clock;
-using Executor = boost::asio::io_context::executor_type;
 using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
 
 /// What all threads of one server share. Read-only but for the counters.
@@ -46,62 +41,41 @@ struct Shared {
 
 class Connection;
 
-/// A thread with its own io_context. Everything but the constructor, start, stop and join is called
-/// on that thread.
-class Loop {
+/// The connections of one server that one loop runs. The loop may outlive the server: whatever is
+/// queued on it holds a shared_ptr. **Threads:** the loop's, except where a function says
+/// otherwise.
+class Hall : public std::enable_shared_from_this<Hall> {
 public:
-    explicit Loop(Shared& shared);
-    /// Joins, too, should a later loop have failed to start.
-    ~Loop();
-    Loop(const Loop&) = delete;
-    Loop& operator=(const Loop&) = delete;
+    Hall(Shared& shared, Loop& loop, std::shared_ptr<Attendance> attendance);
 
-    void start();
     /// Adopts an accepted socket of this loop's context. **Threads:** any.
     void adopt(Socket socket, bool refused);
     /// Closes idle connections now and the others when their answer is complete. **Threads:** any.
     void wind_down();
-    /// Closes every connection, then lets the thread end. **Threads:** any.
+    /// Closes every connection. **Threads:** any.
     void close_all();
-    void join();
 
-    Executor executor() { return context_.get_executor(); }
     void remove(const std::shared_ptr<Connection>& connection);
-    /// Tell the loop of a request's arrival and of its answer's end: when clients come back faster
-    /// than a core falls asleep, the loop stays awake for them a little.
-    void note_request(Clock::time_point now);
-    void note_answer(Clock::time_point now);
-    /// "Date: …\r\n", formatted once a second.
-    std::string_view date_line(Clock::time_point now);
     Shared& shared() { return shared_; }
+    Loop& loop() { return loop_; }
 
 private:
-    void run();
-    [[nodiscard]] bool stays_awake() const;
-    void step_aside();
     void sweep_later();
+    void sweep();
 
+    Presence presence_;  // first: see Presence
     Shared& shared_;
-    boost::asio::io_context context_{1};  // one thread runs it
-    boost::asio::executor_work_guard<Executor> work_{context_.get_executor()};
-    boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>
-        sweep_timer_{context_};
+    Loop& loop_;
+    Timer sweep_timer_;
     bool sweeping_ = false;
-    bool hurried_ = false;  // the last request came right after an answer
-    Clock::time_point last_answer_;
-    Clock::time_point awake_until_;
-    Clock::time_point crowded_until_;
     std::unordered_set<std::shared_ptr<Connection>> connections_;
-    std::string date_line_;
-    Clock::time_point date_until_;
-    std::thread thread_;
 };
 
 /// One client. An explicit state machine rather than a coroutine: reading (to see the client
 /// leave), writing and waiting for the answer overlap.
 class Connection final : public Waker, public std::enable_shared_from_this<Connection> {
 public:
-    Connection(Loop& loop, Socket socket);
+    Connection(std::shared_ptr<Hall> hall, Socket socket);
 
     void start();
     void refuse_service();
@@ -130,6 +104,7 @@ private:
     void drain();
     void beat(Clock::time_point now);
 
+    std::shared_ptr<Hall> hall_;  // first: the members below use what is the hall's
     Loop& loop_;
     const Limits& limits_;
     Socket socket_;

@@ -69,6 +69,12 @@ public:
         }
     }
 
+    /// Fewer bytes than this cannot be all of a chunked body, nor its first chunk.
+    [[nodiscard]] std::size_t bytes_min() {
+        constexpr std::size_t kChunkBytesMin = 5;
+        return is_header_done() && chunked() && !chunk_seen_ ? kChunkBytesMin : 1;
+    }
+
     Request request;
     std::optional<Refusal> refusal;
     bool expects_continue = false;
@@ -161,7 +167,9 @@ private:
     }
 
     void on_chunk_header_impl(std::uint64_t /*size*/, string_view /*extensions*/,
-                              error_code& /*ec*/) override {}
+                              error_code& /*ec*/) override {
+        chunk_seen_ = true;
+    }
 
     std::size_t on_chunk_body_impl(std::uint64_t /*remain*/, string_view bytes,
                                    error_code& ec) override {
@@ -176,6 +184,7 @@ private:
     std::size_t header_bytes_ = 0;
     unsigned hosts_ = 0;
     bool header_seen_ = false;
+    bool chunk_seen_ = false;
 };
 
 }  // namespace
@@ -199,6 +208,9 @@ RequestParser::Step RequestParser::feed(std::string_view bytes, std::size_t& con
     while (consumed < bytes.size() && !collector.is_done()) {
         error_code ec;
         const std::string_view rest = bytes.substr(consumed);
+        if (rest.size() < collector.bytes_min()) {
+            return Step::need_more;  // Beast (1.81) aborts on four bytes of an empty chunked body
+        }
         consumed += collector.put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
         if (ec == http::error::need_more) {
             return Step::need_more;

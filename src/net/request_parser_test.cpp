@@ -59,6 +59,25 @@ TEST(RequestParser, PiecesMakeNoDifference) {
     }
 }
 
+TEST(RequestParser, AnEmptyChunkedBodyMayComeInPieces) {
+    const std::string head = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const std::string body :
+         {"0\r\n\r\n", "00\r\n\r\n", "0\r\nT: x\r\n\r\n", "0;a\r\n\r\n", "1\r\nx\r\n0\r\n\r\n"}) {
+        for (std::size_t first = 1; first < body.size(); ++first) {
+            RequestParser parser{Limits{}};
+            std::size_t begin = 0;
+            Step step = Step::need_more;
+            const std::string bytes = head + body;
+            for (std::size_t end = head.size() + first; end <= bytes.size(); ++end) {
+                std::size_t consumed = 0;
+                step = parser.feed(std::string_view(bytes).substr(begin, end - begin), consumed);
+                begin += consumed;
+            }
+            ASSERT_EQ(step, Step::complete) << body << " after " << first;
+        }
+    }
+}
+
 TEST(RequestParser, LeavesTheNextRequestAlone) {
     const std::string two = std::string(kChat) + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n";
     RequestParser parser{Limits{}};

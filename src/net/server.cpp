@@ -4,9 +4,9 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <cerrno>
 #include <exception>
-#include <future>
 #include <utility>
 
+#include "base/check.h"
 #include "net/connection.h"
 
 namespace trilane::net {
@@ -21,7 +21,6 @@ constexpr int kBacklog = 1024;
 constexpr std::chrono::milliseconds kAcceptPause{100};
 /// Refused clients that may linger at once, over connections_max, to read why.
 constexpr std::size_t kRefusedMax = 64;
-constexpr unsigned kThreadsMax = 256;
 
 std::string shown(const Endpoint& endpoint) {
     const std::string address = endpoint.address().to_string();
@@ -89,17 +88,88 @@ bool out_of_descriptors(const error_code& ec) {
            ec.value() == ENOMEM;
 }
 
+/// A listening socket, run by the first loop, which deals its connections out to the halls.
+/// Whatever is queued for it holds a shared_ptr.
+class Gate : public std::enable_shared_from_this<Gate> {
+public:
+    Gate(Acceptor acceptor, Shared& shared, std::vector<std::shared_ptr<Hall>> halls,
+         std::shared_ptr<Attendance> attendance)
+        : presence_(std::move(attendance)),
+          shared_(shared),
+          halls_(std::move(halls)),
+          acceptor_(std::move(acceptor)),
+          pause_(acceptor_.get_executor()) {}
+
+    void accept() {
+        const auto& hall = halls_[next_hall_++ % halls_.size()];
+        acceptor_.async_accept(hall->loop().executor(), [self = shared_from_this(), &hall](
+                                                            const error_code& ec, Socket socket) {
+            self->on_accept(*hall, ec, std::move(socket));
+        });
+    }
+
+    void close() {
+        error_code ignored;
+        acceptor_.close(ignored);
+        pause_.cancel();
+    }
+
+private:
+    void on_accept(Hall& hall, const error_code& ec, Socket socket) {
+        if (!acceptor_.is_open() || shared_.stopping.load()) {
+            return;
+        }
+        if (out_of_descriptors(ec)) {
+            pause_.expires_after(kAcceptPause);
+            pause_.async_wait([self = shared_from_this()](const error_code& cancelled) {
+                if (!cancelled && self->acceptor_.is_open()) {
+                    self->accept();
+                }
+            });
+            return;
+        }
+        if (!ec) {
+            welcome(hall, std::move(socket));
+        }
+        accept();
+    }
+
+    void welcome(Hall& hall, Socket socket) {
+        const std::size_t before = shared_.connections.fetch_add(1);
+        const std::size_t connections_max = shared_.options.limits.connections_max;
+        if (before >= connections_max + kRefusedMax) {
+            shared_.connections.fetch_sub(1);
+            shared_.refused_total.fetch_add(1);
+            return;  // the socket closes itself
+        }
+        const bool refused = before >= connections_max;
+        (refused ? shared_.refused_total : shared_.accepted_total).fetch_add(1);
+        hall.adopt(std::move(socket), refused);
+    }
+
+    Presence presence_;  // first: see Presence
+    Shared& shared_;
+    const std::vector<std::shared_ptr<Hall>> halls_;
+    Acceptor acceptor_;
+    Timer pause_;  // while there are no file descriptors left
+    std::size_t next_hall_ = 0;
+};
+
 }  // namespace
 
-/// The acceptors (run by the first loop) and the loops.
+/// The gates and halls of one server, and its loops where they are its own.
 class Server::Listening {
 public:
     Listening(ServerOptions options, Handler handler) {
         shared_.options = std::move(options);
         shared_.handler = std::move(handler);
-        const unsigned threads = std::clamp(shared_.options.threads, 1U, kThreadsMax);
-        for (unsigned i = 0; i < threads; ++i) {
-            loops_.push_back(std::make_unique<Loop>(shared_));
+        if (shared_.options.loops == nullptr) {
+            own_loops_ = std::make_unique<Loops>(shared_.options.threads);
+            shared_.options.loops = own_loops_.get();
+        }
+        Loops::Running& loops = shared_.options.loops->running();
+        for (std::size_t i = 0; i < loops.size(); ++i) {
+            halls_.push_back(std::make_shared<Hall>(shared_, loops.at(i), attendance_));
         }
     }
 
@@ -109,24 +179,23 @@ public:
 
     Status listen() {
         TRILANE_TRY(auto endpoints, endpoints_of(shared_.options.host, shared_.options.port));
+        const Executor executor = halls_.front()->loop().executor();
         for (Endpoint& endpoint : endpoints) {
             endpoint.port(port_ != 0 ? port_ : endpoint.port());
-            auto acceptor = listen_on(endpoint, loops_.front()->executor());
+            auto acceptor = listen_on(endpoint, executor);
             if (!acceptor && port_ == 0) {
                 return tl::unexpected(std::move(acceptor).error());
             }
             if (acceptor) {
                 error_code ec;
                 port_ = acceptor->local_endpoint(ec).port();
-                acceptors_.push_back(std::make_unique<Gate>(std::move(*acceptor)));
+                gates_.push_back(
+                    std::make_shared<Gate>(std::move(*acceptor), shared_, halls_, attendance_));
             }
         }
-        for (auto& loop : loops_) {
-            loop->start();
-        }
-        boost::asio::post(loops_.front()->executor(), [this] {
-            for (auto& gate : acceptors_) {
-                accept(*gate);
+        boost::asio::post(executor, [gates = gates_] {
+            for (const auto& gate : gates) {
+                gate->accept();
             }
         });
         started_ = true;
@@ -137,31 +206,29 @@ public:
         if (!std::exchange(started_, false)) {
             return;
         }
+        Loops::Running& loops = shared_.options.loops->running();
+        TRILANE_CHECK(loops.current() == loops.size());  // it would wait for itself
         shared_.stopping = true;
-        std::promise<void> deaf;
-        boost::asio::post(loops_.front()->executor(), [this, &deaf] {
-            for (auto& gate : acceptors_) {
-                error_code ignored;
-                gate->acceptor.close(ignored);
-                gate->pause.cancel();
+        boost::asio::post(halls_.front()->loop().executor(), [gates = std::move(gates_)] {
+            for (const auto& gate : gates) {
+                gate->close();
             }
-            deaf.set_value();
         });
-        deaf.get_future().wait();
-        for (auto& loop : loops_) {
-            loop->wind_down();
+        for (const auto& hall : halls_) {
+            hall->wind_down();
         }
         {
             std::unique_lock lock(shared_.drained_mutex);
             shared_.drained.wait_for(lock, patience,
                                      [this] { return shared_.connections.load() == 0; });
         }
-        for (auto& loop : loops_) {
-            loop->close_all();
+        for (const auto& hall : halls_) {
+            hall->close_all();
         }
-        for (auto& loop : loops_) {
-            loop->join();
-        }
+        halls_.clear();
+        attendance_->wait_until_empty();
+        own_loops_.reset();
+        shared_.handler = nullptr;  // and with it what its owner captured
     }
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -172,53 +239,11 @@ public:
     }
 
 private:
-    /// An acceptor and what it waits on when there are no file descriptors left.
-    struct Gate {
-        explicit Gate(Acceptor a) : acceptor(std::move(a)), pause(acceptor.get_executor()) {}
-        Acceptor acceptor;
-        boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> pause;
-    };
-
-    void accept(Gate& gate) {
-        Loop& target = *loops_[next_loop_++ % loops_.size()];
-        gate.acceptor.async_accept(
-            target.executor(), [this, &gate, &target](const error_code& ec, Socket socket) {
-                if (!gate.acceptor.is_open() || shared_.stopping.load()) {
-                    return;
-                }
-                if (out_of_descriptors(ec)) {
-                    gate.pause.expires_after(kAcceptPause);
-                    gate.pause.async_wait([this, &gate](const error_code& cancelled) {
-                        if (!cancelled) {
-                            accept(gate);
-                        }
-                    });
-                    return;
-                }
-                if (!ec) {
-                    welcome(target, std::move(socket));
-                }
-                accept(gate);
-            });
-    }
-
-    void welcome(Loop& target, Socket socket) {
-        const std::size_t before = shared_.connections.fetch_add(1);
-        const std::size_t connections_max = shared_.options.limits.connections_max;
-        if (before >= connections_max + kRefusedMax) {
-            shared_.connections.fetch_sub(1);
-            shared_.refused_total.fetch_add(1);
-            return;  // the socket closes itself
-        }
-        const bool refused = before >= connections_max;
-        (refused ? shared_.refused_total : shared_.accepted_total).fetch_add(1);
-        target.adopt(std::move(socket), refused);
-    }
-
     Shared shared_;
-    std::vector<std::unique_ptr<Loop>> loops_;
-    std::vector<std::unique_ptr<Gate>> acceptors_;
-    std::size_t next_loop_ = 0;
+    std::unique_ptr<Loops> own_loops_;
+    const std::shared_ptr<Attendance> attendance_ = std::make_shared<Attendance>();
+    std::vector<std::shared_ptr<Hall>> halls_;
+    std::vector<std::shared_ptr<Gate>> gates_;
     std::uint16_t port_ = 0;
     bool started_ = false;
 };

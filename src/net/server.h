@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "net/http.h"
+#include "net/loops.h"
 
 namespace trilane::net {
 
@@ -68,7 +69,10 @@ struct ServerOptions {
     /// An IPv4 or IPv6 address, "localhost" (both loopbacks), or a name that resolves to one.
     std::string host = "127.0.0.1";
     std::uint16_t port = 0;  ///< 0 = any free one; see Server::port()
-    unsigned threads = 2;    ///< connections are dealt out to them in turn
+    unsigned threads = 2;    ///< of its own; connections are dealt out to them in turn
+    /// Shared with other servers and clients; they must outlive the server. Null = threads of its
+    /// own.
+    Loops* loops = nullptr;
     Limits limits;
     ErrorPage error_page;  ///< empty = plain text
 };
@@ -96,8 +100,8 @@ public:
     [[nodiscard]] ServerSnapshot snapshot() const;
 
     /// Accepts no more, lets running exchanges end for at most `patience`, closes what is left
-    /// (their on_gone is called) and joins the threads.
-    /// **Threads:** not from a handler or an on_gone callback.
+    /// (their on_gone is called), and joins the threads that are its own. Shared loops then know
+    /// nothing of the server any more. **Threads:** not those of the loops (handlers, on_gone).
     void stop(std::chrono::milliseconds patience);
 
 private:

@@ -1,9 +1,11 @@
 #include "os/memory.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <string_view>
 
 namespace trilane::os {
 namespace {
@@ -43,6 +45,18 @@ std::optional<std::uint64_t> cgroup_left(const std::string& root) {
 std::uint64_t available_memory_bytes(const std::string& root) {
     constexpr std::uint64_t kUnknown = std::numeric_limits<std::int64_t>::max();
     return std::min(mem_available(root).value_or(kUnknown), cgroup_left(root).value_or(kUnknown));
+}
+
+std::uint64_t own_anonymous_bytes() {
+    std::ifstream in("/proc/self/status");
+    std::string line;
+    while (std::getline(in, line)) {
+        constexpr std::string_view kKey = "RssAnon:";
+        if (line.starts_with(kKey)) {
+            return std::strtoull(line.c_str() + kKey.size(), nullptr, 10) * 1024;
+        }
+    }
+    return 0;
 }
 
 }  // namespace trilane::os

@@ -11,4 +11,8 @@ namespace trilane::os {
 /// `root` stands in for "/" in tests.
 std::uint64_t available_memory_bytes(const std::string& root = "");
 
+/// Bytes of this process that are in memory and that no file backs (RssAnon); 0 where the kernel
+/// does not say.
+std::uint64_t own_anonymous_bytes();
+
 }  // namespace trilane::os

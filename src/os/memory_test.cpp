@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 namespace trilane::os {
 namespace {
@@ -48,6 +49,14 @@ TEST(AvailableMemory, SaysMuchWhereNothingCanBeRead) {
     const Root root;
     EXPECT_GT(available_memory_bytes(root.path()), std::uint64_t{1} << 60U);
     EXPECT_GT(available_memory_bytes(), 0U);
+}
+
+TEST(Memory, OwnBytesGrowWithWhatIsTouched) {
+    const std::uint64_t before = own_anonymous_bytes();
+    ASSERT_GT(before, 0U);
+    constexpr std::size_t kBytes = std::size_t{64} << 20U;
+    const std::vector<char> touched(kBytes, 'x');
+    EXPECT_GE(own_anonymous_bytes(), before + kBytes / 2) << touched[kBytes / 2];
 }
 
 }  // namespace

@@ -2,38 +2,21 @@
 #include "probe/cpu.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
+
+#include "probe/test_tree.h"
 
 namespace trilane::probe {
 namespace {
 
-namespace fs = std::filesystem;
-
-class CpuFactsTest : public ::testing::Test {
+class CpuFactsTest : public TestTree {
 protected:
-    void SetUp() override {
-        const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-        root_ = fs::temp_directory_path() /
-                ("trilane_probe_" + std::to_string(::getpid()) + "_" + test->name());
-        fs::create_directories(root_);
-    }
-    void TearDown() override { fs::remove_all(root_); }
-
-    void write(const std::string& path, const std::string& text) {
-        fs::create_directories((root_ / path).parent_path());
-        std::ofstream(root_ / path) << text;
-    }
     void cpu(int number, const std::string& siblings) {
         write("sys/devices/system/cpu/cpu" + std::to_string(number) + "/topology/core_cpus_list",
               siblings + "\n");
     }
     CpuFacts facts(std::vector<int> cpus) { return cpu_facts({root_.string(), std::move(cpus)}); }
-
-    fs::path root_;
 };
 
 TEST_F(CpuFactsTest, HardwareThreadsOfOneCoreCountOnce) {
@@ -56,6 +39,31 @@ TEST_F(CpuFactsTest, WithoutTopologyEachCpuIsACore) {
     EXPECT_EQ(facts({0, 1, 2}).cores, 3U);
 }
 
+TEST_F(CpuFactsTest, CpuinfoStandsInForAMissingTopology) {
+    write("proc/cpuinfo",
+          "processor\t: 0\nphysical id\t: 0\ncore id\t: 0\n\nprocessor\t: 1\nphysical id\t: 0\n"
+          "core id\t: 1\n\nprocessor\t: 2\nphysical id\t: 0\ncore id\t: 0\n");
+    EXPECT_EQ(facts({0, 1, 2}).cores, 2U);
+    EXPECT_EQ(facts({0, 1, 2}).threads, 3U);
+}
+
+TEST_F(CpuFactsTest, AnotherRootSaysWhichCpusMayBeUsed) {
+    write("sys/devices/system/cpu/online", "0-3\n");
+    EXPECT_EQ(facts({}).threads, 4U);
+    write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1,3\n");
+    EXPECT_EQ(facts({}).threads, 3U);
+}
+
+TEST_F(CpuFactsTest, AnotherRootsFlagsSayWhichKernelsRun) {
+    using kernels::Isa;
+    write("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu fma f16c avx2 avx_vnni erms\n");
+    EXPECT_EQ(facts({0}).isas, (std::vector<Isa>{Isa::generic, Isa::avx2, Isa::avxvnni}));
+    EXPECT_EQ(facts({0}).flags, (std::vector<std::string>{"f16c", "fma", "avx2", "avx_vnni"}));
+    write("proc/cpuinfo",
+          "processor\t: 0\nflags\t\t: fma f16c avx2 avx512f avx512dq avx512bw avx512vl\n");
+    EXPECT_EQ(facts({0}).isas, (std::vector<Isa>{Isa::generic, Isa::avx2}));
+}
+
 TEST_F(CpuFactsTest, TightestQuotaOnTheWayUpCounts) {
     write("proc/self/cgroup", "0::/user/app\n");
     write("sys/fs/cgroup/user/app/cpu.max", "max 100000\n");
@@ -63,6 +71,7 @@ TEST_F(CpuFactsTest, TightestQuotaOnTheWayUpCounts) {
     EXPECT_EQ(facts({0, 1, 2, 3}).cores, 2U);
     write("sys/fs/cgroup/user/app/cpu.max", "50000 100000\n");
     EXPECT_EQ(facts({0, 1, 2, 3}).cores, 1U);
+    EXPECT_EQ(facts({0, 1, 2, 3}).cores_source, "/sys/fs/cgroup/user/app/cpu.max");
 }
 
 TEST_F(CpuFactsTest, QuotaAtTheRootOfAContainerCounts) {

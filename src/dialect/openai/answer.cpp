@@ -33,6 +33,33 @@ std::size_t choice_index(const std::vector<std::size_t>& first_choice, std::size
     return index;
 }
 
+void add_piece(std::vector<job::ToolCall>& calls, const job::ToolCallPiece& piece) {
+    if (piece.index >= kToolCallsMax) {
+        return;
+    }
+    if (calls.size() <= piece.index) {
+        calls.resize(piece.index + std::size_t{1});
+    }
+    job::ToolCall& call = calls[piece.index];
+    call.id += piece.id;
+    call.name += piece.name;
+    call.arguments += piece.arguments;
+}
+
+void append_tool_calls(std::string& out, const std::vector<job::ToolCall>& calls) {
+    out += ",\"tool_calls\":[";
+    for (const job::ToolCall& call : calls) {
+        out += &call == calls.data() ? "{\"id\":" : ",{\"id\":";
+        append_string(out, call.id);
+        out += R"(,"type":"function","function":{"name":)";
+        append_string(out, call.name);
+        out += ",\"arguments\":";
+        append_string(out, call.arguments);
+        out += "}}";
+    }
+    out += ']';
+}
+
 }  // namespace
 
 StreamWriter::StreamWriter(const Parsed& parsed)
@@ -59,6 +86,9 @@ std::string StreamWriter::on_event(std::size_t job_index, const job::Event& even
                    [&](const job::Started&) { open_choices(out, job_index); },
                    [&](const job::Text& piece) {
                        text(out, choice_index(first_choice_, job_index, piece.choice), piece);
+                   },
+                   [&](const job::ToolCallPiece& piece) {
+                       tool_call(out, choice_index(first_choice_, job_index, piece.choice), piece);
                    },
                    [&](const job::ChoiceEnd& end) {
                        end_choice(out, choice_index(first_choice_, job_index, end.choice),
@@ -122,6 +152,31 @@ void StreamWriter::text(std::string& out, std::size_t index, const job::Text& pi
         append_completion_logprobs(out, piece.logprobs, choices_[index].characters);
     }
     out += ",\"finish_reason\":null}";
+    out += tail_;
+}
+
+void StreamWriter::tool_call(std::string& out, std::size_t index, const job::ToolCallPiece& piece) {
+    if (endpoint_ != Endpoint::chat_completions) {
+        return;
+    }
+    open_choice(out, index);
+    begin_chunk(out, index);
+    fmt::format_to(std::back_inserter(out), "\"delta\":{{\"tool_calls\":[{{\"index\":{},",
+                   piece.index);
+    if (!piece.id.empty() || !piece.name.empty()) {
+        out += "\"id\":";
+        append_string(out, piece.id);
+        out += R"(,"type":"function",)";
+    }
+    out += "\"function\":{";
+    if (!piece.name.empty()) {
+        out += "\"name\":";
+        append_string(out, piece.name);
+        out += ',';
+    }
+    out += "\"arguments\":";
+    append_string(out, piece.arguments);
+    out += R"(}}]},"logprobs":null,"finish_reason":null})";
     out += tail_;
 }
 
@@ -190,6 +245,9 @@ void BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
                                                 piece.logprobs.end());
                        }
                    },
+                   [&](const job::ToolCallPiece& piece) {
+                       add_piece(choice(piece.choice).tool_calls, piece);
+                   },
                    [&](const job::ChoiceEnd& end) { choice(end.choice).reason = end.reason; },
                    [&](const job::Done& last) {
                        tally_.add(last);
@@ -209,7 +267,14 @@ void BodyWriter::append_choice(std::string& out, std::size_t index) const {
     const bool chat = endpoint_ == Endpoint::chat_completions;
     fmt::format_to(std::back_inserter(out), "{{\"index\":{},", index);
     out += chat ? R"("message":{"role":"assistant","content":)" : "\"text\":";
-    append_string(out, choice.text);
+    if (chat && choice.text.empty() && !choice.tool_calls.empty()) {
+        out += "null";
+    } else {
+        append_string(out, choice.text);
+    }
+    if (chat && !choice.tool_calls.empty()) {
+        append_tool_calls(out, choice.tool_calls);
+    }
     if (chat && !choice.reasoning.empty()) {
         out += ",\"reasoning_content\":";
         append_string(out, choice.reasoning);

@@ -23,6 +23,8 @@ inline constexpr std::size_t kStopTextsMax = 4;
 inline constexpr std::size_t kStopBytesMax = 1024;  ///< of one stop text
 inline constexpr std::size_t kLogitBiasMax = 1024;  ///< entries
 inline constexpr std::uint32_t kChoicesMax = 128;   ///< n × prompts
+inline constexpr std::size_t kExtraFieldsMax = 64;
+inline constexpr std::size_t kToolCallsMax = 128;  ///< of one choice
 inline constexpr std::uint32_t kChatTopLogprobsMax = 20;
 inline constexpr std::uint32_t kCompletionLogprobsMax = 5;
 /// Sum, over all fields of a body, of the fields before it in its object: one object of 8000
@@ -49,8 +51,9 @@ struct Context {
     std::string system_fingerprint = "trilane";  ///< what would make answers differ: version, build
 };
 
-/// Reads the body of a POST to `endpoint`. Fields it does not know are ignored; null means absent
-/// wherever a field is optional; whole numbers may be written as 16.0.
+/// Reads the body of a POST to `endpoint`. Fields it does not know go into job::Request::extra, for
+/// lanes that may know them; null means absent wherever a field is optional; whole numbers may be
+/// written as 16.0.
 /// **Errors:** invalid, whose message names the field, what it was and what would be right, as in
 /// "messages[0].role: got \"bot\"; send …", see error_body(). Never another fault.
 Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& context);
@@ -77,13 +80,14 @@ public:
 
 private:
     struct Choice {
-        bool opened = false;           // the chunk with the role went out
+        bool opened = false;  // the chunk with the role went out
         std::uint32_t characters = 0;  // Unicode characters in its tokens so far
     };
 
     void open_choice(std::string& out, std::size_t index);
     void open_choices(std::string& out, std::size_t job_index);
     void text(std::string& out, std::size_t index, const job::Text& text);
+    void tool_call(std::string& out, std::size_t index, const job::ToolCallPiece& piece);
     void end_choice(std::string& out, std::size_t index, job::FinishReason reason);
     void done(std::string& out, const job::Done& done);
     void begin_chunk(std::string& out, std::size_t index) const;
@@ -117,6 +121,7 @@ private:
     struct Choice {
         std::string text;
         std::string reasoning;
+        std::vector<job::ToolCall> tool_calls;
         std::vector<job::LogprobEntry> logprobs;
         job::FinishReason reason = job::FinishReason::stop;
     };

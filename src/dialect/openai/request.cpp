@@ -18,6 +18,7 @@ constexpr double kRepeatPenaltyMin = 0.1;  // a divisor: near zero it would make
 constexpr double kRepeatPenaltyMax = 10.0;
 constexpr double kBiasMax = 100.0;
 constexpr std::size_t kSyntaxMessageBytesMax = 300;
+constexpr std::size_t kUserBytesMax = 128;
 
 /// True when the objects of `text` have more fields than we care to read. Objects keep the order of
 /// their fields and are searched one by one, so that giant ones cost quadratic time.
@@ -352,6 +353,60 @@ Result<std::vector<job::Request>> read_completion_jobs(const Fields& body, job::
     return jobs;
 }
 
+/// What this dialect reads itself, sorted.
+constexpr std::array<std::string_view, 35> kKnownFields = {"best_of",
+                                                           "chat_template_kwargs",
+                                                           "echo",
+                                                           "enable_thinking",
+                                                           "frequency_penalty",
+                                                           "function_call",
+                                                           "functions",
+                                                           "ignore_eos",
+                                                           "logit_bias",
+                                                           "logprobs",
+                                                           "max_completion_tokens",
+                                                           "max_tokens",
+                                                           "messages",
+                                                           "min_p",
+                                                           "modalities",
+                                                           "model",
+                                                           "n",
+                                                           "presence_penalty",
+                                                           "prompt",
+                                                           "reasoning_effort",
+                                                           "repeat_penalty",
+                                                           "repetition_penalty",
+                                                           "response_format",
+                                                           "seed",
+                                                           "stop",
+                                                           "stream",
+                                                           "stream_options",
+                                                           "suffix",
+                                                           "temperature",
+                                                           "tool_choice",
+                                                           "tools",
+                                                           "top_k",
+                                                           "top_logprobs",
+                                                           "top_p",
+                                                           "user"};
+
+/// The rest is for lanes that may know it.
+Status read_extra(const json::Value& body, job::Request& request) {
+    for (const auto& [key, value] : body.items()) {
+        if (value.is_null() || std::ranges::find(kKnownFields, key) != kKnownFields.end()) {
+            continue;
+        }
+        if (request.extra.size() >= kExtraFieldsMax) {
+            return fail(Fault::invalid,
+                        "the body has more than {} fields that are not known here; "
+                        "send fewer",
+                        kExtraFieldsMax);
+        }
+        request.extra.emplace(key, json::dump(value));
+    }
+    return {};
+}
+
 Status read_delivery(const Fields& body, Parsed& parsed) {
     TRILANE_TRY(const auto stream, body.boolean("stream"));
     parsed.stream = stream.value_or(false);
@@ -384,6 +439,9 @@ Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& co
     TRILANE_TRY_STATUS(read_lengths(fields, endpoint, request));
     TRILANE_TRY_STATUS(read_sampling(fields, request.sampling));
     TRILANE_TRY_STATUS(read_stop(fields, request));
+    TRILANE_TRY_STATUS(read_extra(value, request));
+    TRILANE_TRY(const auto user, fields.text("user"));
+    request.client = utf8_clipped(user.value_or(""), kUserBytesMax);
     if (endpoint == Endpoint::chat_completions) {
         TRILANE_TRY_STATUS(read_chat_request(fields, request));
         parsed.jobs.push_back(std::move(request));

@@ -96,6 +96,13 @@ template <class T>
 Value fact(const std::optional<T>& value) {
     return value ? Value(*value) : Value();
 }
+Value fact(const std::map<std::string, std::string>& texts) {
+    Value all = Value::object();
+    for (const auto& [name, text] : texts) {
+        all[name] = text;
+    }
+    return all;
+}
 Value fact(const std::map<std::int32_t, float>& biases) {
     Value all = Value::object();
     for (const auto& [id, bias] : biases) {
@@ -159,12 +166,14 @@ Value job_facts(const job::Request& request) {
     add_fact(facts, "stop", request.stop, usual.stop);
     add_fact(facts, "top_logprobs", request.top_logprobs, usual.top_logprobs);
     add_fact(facts, "ignore_end", request.ignore_end, usual.ignore_end);
+    add_fact(facts, "client", request.client, usual.client);
+    add_fact(facts, "extra", request.extra, usual.extra);
     return facts;
 }
 
 // Events as the data files write them: {"started": 3}, {"text": "a", "choice": 1, "reasoning":
-// true, "logprobs": [...]}, {"end": "stop", "choice": 1}, {"done": {...}}, {"failed": ["timeout",
-// "…"]}; each may have a "job".
+// true, "logprobs": [...]}, {"tool_call": [index, "id", "name", "arguments"]}, {"end": "stop",
+// "choice": 1}, {"done": {...}}, {"failed": ["timeout", "…"]}; each may have a "job".
 
 job::TokenLogprob logprob_of(const Value& token) {
     job::TokenLogprob logprob;
@@ -226,6 +235,12 @@ job::Event event_of(const Value& event) {
     }
     if (event.contains("text")) {
         return text_of(event);
+    }
+    if (event.contains("tool_call")) {
+        const Value& call = event["tool_call"];
+        return job::ToolCallPiece{event.value("choice", 0U), call[0].get<std::uint32_t>(),
+                                  call[1].get<std::string>(), call[2].get<std::string>(),
+                                  call[3].get<std::string>()};
     }
     if (event.contains("end")) {
         return job::ChoiceEnd{

@@ -1,0 +1,381 @@
+#include "app/daemon.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "app/command_line.h"
+#include "app/daemon_log.h"
+#include "app/logged_service.h"
+#include "app/model_files.h"
+#include "app/output.h"
+#include "app/serve_setup.h"
+#include "app/version.h"
+#include "catalog/catalog.h"
+#include "gateway/gateway.h"
+#include "net/loops.h"
+#include "os/child.h"
+#include "os/memory.h"
+#include "plane/plane.h"
+#include "probe/machine.h"
+
+namespace trilane::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// For the last bytes of the answers that the lanes have ended.
+constexpr std::chrono::milliseconds kFlushPatience{2'000};
+constexpr unsigned kLoopThreads = 2;
+constexpr std::size_t kKeyBytesMax = 4096;
+/// How often lanes are asked again which models they know, and how long the start waits for it.
+constexpr std::chrono::seconds kOffersInterval{60};
+constexpr std::chrono::seconds kOffersPatience{3};
+
+void log_info(std::string_view line) {
+    log_line(LogLevel::info, printable(line));
+}
+
+/// Where clients on this machine reach the daemon.
+std::string url_of(const std::string& host, std::uint16_t port) {
+    const bool ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
+    return fmt::format("http://{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+}
+
+/// A key without the line break that editors put behind it.
+Result<std::string> read_key_file(const std::string& path) {
+    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
+    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
+        key.pop_back();
+    }
+    return key;
+}
+
+std::string no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
+    std::string names;
+    for (const plan::Device& device : memory.devices) {
+        names += (names.empty() ? "" : ", ") + device.name;
+    }
+    return fmt::format("lane {}: this machine has no device {}; it has: {}", settings.name,
+                       printable(settings.device), names);
+}
+
+catalog::Entry entry_of(const ModelFile& file) {
+    catalog::Entry entry;
+    entry.id = file.id;
+    entry.path = file.path;
+    std::error_code ignored;
+    entry.bytes = fs::file_size(file.path, ignored);
+    return entry;
+}
+
+}  // namespace
+
+struct Daemon::Parts {
+    ServeOptions options;
+    config::Config config;
+    std::optional<ModelFile> served;  ///< of --model
+    fs::file_time_type config_time;
+    std::string api_key;
+
+    // In the order of ownership: what stands below uses what stands above.
+    std::unique_ptr<net::Loops> loops;
+    std::unique_ptr<os::ChildWatch> children;
+    std::unique_ptr<catalog::LocalModels> models;
+    std::shared_ptr<probe::Machine> machine;
+    std::shared_ptr<plane::Plane> plane;
+    std::unique_ptr<gateway::Gateway> gateway;
+
+    std::mutex mutex;
+    std::condition_variable told;
+    std::optional<Status> model_status;
+    bool offers_read = false;
+    bool stopping = false;
+    std::vector<std::shared_ptr<lane::Lane>> lanes;
+    std::thread refresher;
+
+    void refresh_offers();
+    Status read_key();
+    Status open_plane();
+    Status open_gateway();
+    [[nodiscard]] std::vector<std::shared_ptr<lane::Lane>> open_lanes();
+    [[nodiscard]] std::vector<catalog::Entry> entries() const;
+    [[nodiscard]] plane::Policies policies() const;
+    [[nodiscard]] plane::LineLimits line_limits() const {
+        return {config.queue.length_max, config.queue.per_client_max};
+    }
+};
+
+Status Daemon::Parts::read_key() {
+    api_key = options.api_key;
+    if (api_key.empty() && !config.server.api_key_file.empty()) {
+        TRILANE_TRY(api_key, read_key_file(config.server.api_key_file));
+    }
+    if (!is_loopback(config.server.host) && api_key.empty()) {
+        return fail(Fault::invalid,
+                    "host {} lets other machines in, so a key is needed: set TRILANE_API_KEY or "
+                    "server.api_key_file, or listen on 127.0.0.1",
+                    config.server.host);
+    }
+    return {};
+}
+
+/// A lane that cannot be opened is a line in the log: the others are of use without it.
+std::vector<std::shared_ptr<lane::Lane>> Daemon::Parts::open_lanes() {
+    lane::Parts parts;
+    parts.children = children.get();
+    parts.loops = loops.get();
+    parts.path = options.path;
+    parts.environment = options.child_environment;
+    parts.state_dir = options.state_dir;
+    parts.log = log_info;
+    std::vector<std::shared_ptr<lane::Lane>> opened;
+    const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve, 0);
+    for (lane::Settings& settings : lane_settings(config, options, *machine)) {
+        if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
+            log_line(LogLevel::error, no_such_device(settings, memory));
+            continue;
+        }
+        if (!settings.api_key_file.empty()) {
+            const auto key = read_key_file(settings.api_key_file);
+            if (!key) {
+                log_line(LogLevel::error,
+                         fmt::format("lane {}: {}", settings.name, printable(key.error().message)));
+                continue;
+            }
+            settings.api_key = *key;
+        }
+        auto lane = lane::open_lane(settings, parts);
+        if (!lane) {
+            log_line(LogLevel::error,
+                     fmt::format("lane {}: {}", settings.name, printable(lane.error().message)));
+            continue;
+        }
+        if (!settings.program.empty() || !settings.url.empty()) {
+            log_info(fmt::format("lane {}: {} {}", settings.name, settings.kind,
+                                 settings.program.empty() ? settings.url : settings.program));
+        }
+        opened.push_back(*std::move(lane));
+    }
+    return opened;
+}
+
+std::vector<catalog::Entry> Daemon::Parts::entries() const {
+    std::vector<catalog::Entry> all = models->list();
+    if (served && std::ranges::find(all, served->id, &catalog::Entry::id) == all.end()) {
+        all.insert(all.begin(), entry_of(*served));
+    }
+    return all;
+}
+
+plane::Policies Daemon::Parts::policies() const {
+    const bool named = std::ranges::find(options.given, "--model") != options.given.end();
+    return policies_of(config, served ? served->id : "", named);
+}
+
+Status Daemon::Parts::open_plane() {
+    if (!options.no_model) {
+        TRILANE_TRY(served, find_model(options.model, options.model_dirs));
+    }
+    machine = std::make_shared<probe::Machine>(probe::read_machine());
+    std::vector<std::string> directories = options.model_dirs;
+    directories.insert(directories.end(), config.catalog.directories.begin(),
+                       config.catalog.directories.end());
+    models = std::make_unique<catalog::LocalModels>(std::move(directories));
+    models->scan();
+    for (const std::string& problem : models->problems()) {
+        log_line(LogLevel::warn, printable(problem));
+    }
+    plane::PlaneOptions plane_options;
+    plane_options.line = line_limits();
+    plane_options.wait_max = std::chrono::seconds(config.queue.wait_s_max);
+    plane_options.batch_wait_max = std::chrono::milliseconds(config.queue.batch_wait_ms_max);
+    plane_options.policies = policies();
+    plane_options.default_model = served ? served->id : "";
+    plane_options.memory = [box = machine,
+                            reserve = config.memory.reserve](std::uint64_t resident_bytes) {
+        probe::refresh(*box);
+        return plan::memory_of(*box, reserve, resident_bytes + os::own_anonymous_bytes());
+    };
+    plane_options.catalogue = [this] { return entries(); };
+    plane_options.log = log_info;
+    lanes = open_lanes();
+    plane = std::make_shared<plane::Plane>(std::move(plane_options), lanes);
+    refresher = std::thread([this] { refresh_offers(); });
+    if (served) {
+        plane->load({.model = served->id, .lane = "", .context_tokens = {}, .pin = {}},
+                    [this](Status status) {
+                        const std::scoped_lock lock(mutex);
+                        model_status = std::move(status);
+                        told.notify_all();
+                    });
+    }
+    if (config.catalog.watch) {
+        if (const Status watching = models->watch([this] { plane->catalogue_changed(); });
+            !watching) {
+            log_line(LogLevel::warn, printable(watching.error().message));
+        }
+    }
+    return {};
+}
+
+/// Lists of models that only programs and remote machines can give: asked for beside everything
+/// else, and now and then again.
+void Daemon::Parts::refresh_offers() {
+    for (;;) {
+        bool changed = false;
+        for (const auto& lane : lanes) {
+            const std::size_t before = lane->offers().size();
+            const Status status = lane->refresh_offers();
+            if (!status) {
+                log_line(LogLevel::warn, fmt::format("lane {}: {}", lane->name(),
+                                                     printable(status.error().message)));
+            }
+            changed = changed || lane->offers().size() != before;
+        }
+        if (changed) {
+            plane->catalogue_changed();
+        }
+        std::unique_lock lock(mutex);
+        offers_read = true;
+        told.notify_all();
+        if (told.wait_for(lock, kOffersInterval, [this] { return stopping; })) {
+            return;
+        }
+    }
+}
+
+Status Daemon::Parts::open_gateway() {
+    gateway::GatewayOptions out;
+    out.host = config.server.host;
+    out.port = config.server.port;
+    out.loops = loops.get();
+    out.access.api_key = api_key;
+    out.access.allowed_origins = config.server.cors;
+    out.version = version_number();
+    TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), logged(plane)));
+    return {};
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options) {
+    auto parts = std::make_unique<Parts>();
+    parts->options = options;
+    TRILANE_TRY(parts->config, effective_config(options));
+    if (!options.config_file.empty()) {
+        std::error_code ignored;
+        parts->config_time = fs::last_write_time(options.config_file, ignored);
+        log_info("configuration: " + options.config_file);
+    }
+    TRILANE_TRY_STATUS(parts->read_key());
+    parts->loops = std::make_unique<net::Loops>(kLoopThreads);
+    parts->children = std::make_unique<os::ChildWatch>();
+    auto daemon = std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+    TRILANE_TRY_STATUS(daemon->parts_->open_plane());
+    TRILANE_TRY_STATUS(daemon->parts_->open_gateway());
+    return daemon;
+}
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Daemon::~Daemon() {
+    stop();
+}
+
+Status Daemon::wait_for_model() {
+    std::unique_lock lock(parts_->mutex);
+    parts_->told.wait_for(lock, kOffersPatience, [&] { return parts_->offers_read; });
+    if (!parts_->served) {
+        return {};
+    }
+    parts_->told.wait(lock, [&] { return parts_->model_status.has_value(); });
+    return *parts_->model_status;
+}
+
+std::string Daemon::url() const {
+    return url_of(parts_->config.server.host, parts_->gateway->port());
+}
+
+std::uint32_t Daemon::patience_s() const {
+    return parts_->config.server.patience_s;
+}
+
+std::string Daemon::announcement() const {
+    const std::string& host = parts_->config.server.host;
+    const std::uint16_t port = parts_->gateway->port();
+    std::string text = fmt::format("listening on {}\n", url_of(host, port));
+    if (!parts_->served) {
+        return text;
+    }
+    const bool everywhere = host == "0.0.0.0" || host == "::";
+    const std::string& model = parts_->served->id;
+    const std::string key =
+        parts_->api_key.empty() ? "" : " -H \"Authorization: Bearer $TRILANE_API_KEY\"";
+    text += fmt::format(
+        "\nTry it:\n  curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
+        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Tell me "
+        "a short "
+        "story about a dog.\"}}], \"max_tokens\": 120}}'\n",
+        url_of(everywhere ? "127.0.0.1" : host, port), key, printable(model));
+    if (model == kBundledId) {
+        text +=
+            "\ntrilane-nano is a small story model: small stories, short answers, and facts that "
+            "are often wrong.\n";
+    }
+    return text;
+}
+
+void Daemon::look_at_config() {
+    const std::string& file = parts_->options.config_file;
+    std::error_code failed;
+    const auto time = file.empty() ? parts_->config_time : fs::last_write_time(file, failed);
+    if (failed || time == parts_->config_time) {
+        return;
+    }
+    parts_->config_time = time;
+    auto fresh = effective_config(parts_->options);
+    if (!fresh) {
+        log_line(LogLevel::error,
+                 printable(fresh.error().message) + "; what was read before stays in force");
+        return;
+    }
+    const config::Difference difference = config::compare(parts_->config, *fresh);
+    parts_->config.models = fresh->models;
+    parts_->config.queue = fresh->queue;
+    parts_->plane->set_policies(parts_->policies(), parts_->line_limits());
+    std::string names;
+    for (const std::string& name : difference.hot) {
+        names += (names.empty() ? "" : ", ") + name;
+    }
+    log_info(fmt::format("configuration read again: {}", names.empty() ? "nothing new" : names));
+    for (const std::string& name : difference.restart) {
+        log_line(LogLevel::warn, fmt::format("{} takes effect after a restart", printable(name)));
+    }
+}
+
+void Daemon::stop() {
+    {
+        const std::scoped_lock lock(parts_->mutex);
+        parts_->stopping = true;
+        parts_->told.notify_all();
+    }
+    if (parts_->plane != nullptr) {
+        parts_->plane->stop(parts_->config.server.patience_s * 1000);
+    }
+    if (parts_->gateway != nullptr) {
+        parts_->gateway->stop(kFlushPatience);
+    }
+    if (parts_->refresher.joinable()) {
+        parts_->refresher.join();
+    }
+    parts_->models.reset();  // joins its watch, which uses the plane
+    parts_->gateway.reset();
+    parts_->plane.reset();
+    parts_->lanes.clear();
+}
+
+}  // namespace trilane::app

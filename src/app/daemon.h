@@ -1,0 +1,44 @@
+// Daemon: everything that `trilane serve` keeps running, in the order in which it depends on each
+// other: loops, children, lanes, catalogue, plane, gateway.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "app/options.h"
+#include "base/result.h"
+
+namespace trilane::app {
+
+class Daemon {
+public:
+    /// Listens, and begins to load what is to be loaded at the start.
+    /// **Errors:** of the configuration, the lanes, the model that was named, the address.
+    static Result<std::unique_ptr<Daemon>> start(const ServeOptions& options);
+    ~Daemon();
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    /// Waits until the model that serve was asked for can answer. **Errors:** why it cannot.
+    Status wait_for_model();
+
+    [[nodiscard]] std::string url() const;
+    /// What a person reads when it is ready: the address, and a command to try.
+    [[nodiscard]] std::string announcement() const;
+
+    /// Reads the configuration again if the file has changed, and takes over what can be.
+    void look_at_config();
+
+    /// Ends in order: the plane takes no more, lets running answers go on for the configured
+    /// patience and ends the rest with an error that its client can read; then the connections.
+    void stop();
+    [[nodiscard]] std::uint32_t patience_s() const;
+
+private:
+    struct Parts;
+    explicit Daemon(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace trilane::app

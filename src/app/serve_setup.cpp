@@ -1,0 +1,193 @@
+#include "app/serve_setup.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "app/output.h"
+
+namespace trilane::app {
+namespace {
+
+constexpr std::size_t kConfigBytesMax = 1U << 20U;
+
+bool was_given(const ServeOptions& options, std::string_view name) {
+    return std::ranges::find(options.given, name) != options.given.end();
+}
+
+/// Takes from the command line what it says, or what the file leaves to it.
+void apply_command_line(const ServeOptions& options, config::Config& config) {
+    config::ServerSection& server = config.server;
+    const bool no_file = config.source.empty();
+    if (no_file || was_given(options, "--host")) {
+        server.host = options.host;
+    }
+    if (no_file || was_given(options, "--port")) {
+        server.port = options.port;
+    }
+    if (no_file || was_given(options, "--cors")) {
+        server.cors = options.cors_origins;
+    }
+    if (no_file || was_given(options, "--patience")) {
+        server.patience_s = options.patience_s;
+    }
+    if (no_file || was_given(options, "--queue")) {
+        config.queue.length_max = options.queue_max;
+    }
+}
+
+bool usable_gpu(const probe::Machine& machine) {
+    return std::ranges::any_of(machine.gpus, [](const probe::GpuFacts& gpu) {
+        return gpu.render_node_usable || gpu.vendor == probe::Vendor::nvidia;
+    });
+}
+
+bool usable_npu(const probe::Machine& machine) {
+    return std::ranges::any_of(machine.npus,
+                               [](const probe::NpuFacts& npu) { return npu.device_node_usable; });
+}
+
+/// Whose memory a lane takes when its owner does not say.
+std::string usual_device(const lane::Settings& settings, const probe::Machine& machine) {
+    const auto kind = lane::descriptor_of(settings.kind);
+    if (!kind || (*kind)->silicon == lane::Silicon::remote) {
+        return "";
+    }
+    if ((*kind)->silicon == lane::Silicon::npu) {
+        return "npu";
+    }
+    const bool on_gpu = (*kind)->silicon == lane::Silicon::gpu && settings.engine_device != "none";
+    return on_gpu && usable_gpu(machine) ? "gpu0" : "cpu";
+}
+
+lane::Settings native_lane(const ServeOptions& options) {
+    lane::Settings native;
+    native.name = "cpu";
+    native.kind = "native";
+    native.device = "cpu";
+    native.engine.context_tokens = options.context_tokens;
+    native.engine.slots = options.slots;
+    native.engine.queue_max = options.queue_max;
+    native.engine.threads = options.threads;
+    native.engine.isa = options.isa;
+    return native;
+}
+
+/// What a machine offers by itself: a lane for every kind of child whose program is installed.
+std::vector<lane::Settings> found_lanes(const ServeOptions& options,
+                                        const probe::Machine& machine) {
+    std::vector<lane::Settings> lanes;
+    for (const lane::Descriptor& kind : lane::descriptors()) {
+        const std::string program = find_program(kind.programs, options.path);
+        if (program.empty() || (kind.silicon == lane::Silicon::npu && !usable_npu(machine))) {
+            continue;
+        }
+        lane::Settings& found = lanes.emplace_back();
+        found.kind = kind.kind;
+        found.program = program;
+        if (kind.silicon == lane::Silicon::npu) {
+            found.name = "npu";
+        } else if (kind.kind == "llama-server") {
+            found.name = usable_gpu(machine) ? "gpu" : "llama";
+        } else {
+            found.name = kind.kind;
+        }
+        found.device = usual_device(found, machine);
+    }
+    return lanes;
+}
+
+}  // namespace
+
+std::string find_program(std::span<const std::string_view> names,
+                         std::span<const std::string> directories) {
+    for (const std::string_view name : names) {
+        for (const std::string& directory : directories) {
+            const std::filesystem::path path = std::filesystem::path(directory) / name;
+            std::error_code ignored;
+            if (std::filesystem::is_regular_file(path, ignored) &&
+                ::access(path.c_str(), X_OK) == 0) {
+                return path.string();
+            }
+        }
+    }
+    return {};
+}
+
+Result<config::Config> effective_config(const ServeOptions& options) {
+    config::Config config;
+    if (!options.config_file.empty()) {
+        TRILANE_TRY(const std::string text, read_file(options.config_file, kConfigBytesMax));
+        config::Checked checked = config::read_config(text, options.config_file);
+        if (!checked.good()) {
+            std::string errors;
+            for (const config::Remark& remark : checked.remarks) {
+                if (remark.error) {
+                    errors += fmt::format("\n  {}:{}:{}: {}", options.config_file, remark.line,
+                                          remark.column, remark.text);
+                }
+            }
+            return fail(Fault::invalid, "the configuration has errors:{}", errors);
+        }
+        config = std::move(checked.config);
+    }
+    apply_command_line(options, config);
+    return config;
+}
+
+std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
+                                          const probe::Machine& machine) {
+    if (config.lanes.empty()) {
+        std::vector<lane::Settings> lanes = found_lanes(options, machine);
+        lanes.push_back(native_lane(options));
+        return lanes;
+    }
+    std::vector<lane::Settings> lanes = config.lanes;
+    for (lane::Settings& settings : lanes) {
+        if (settings.device.empty()) {
+            settings.device = usual_device(settings, machine);
+        }
+        if (settings.kind != "native") {
+            continue;
+        }
+        const engine::Options flags = native_lane(options).engine;
+        if (was_given(options, "--threads")) {
+            settings.engine.threads = flags.threads;
+        }
+        if (was_given(options, "--slots")) {
+            settings.engine.slots = flags.slots;
+        }
+        if (was_given(options, "--ctx")) {
+            settings.engine.context_tokens = flags.context_tokens;
+        }
+        settings.engine.isa = flags.isa;
+    }
+    return lanes;
+}
+
+plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin) {
+    plane::Policies policies;
+    for (const config::ModelSection& section : config.models) {
+        plane::ModelPolicy& policy = policies[section.id];
+        policy.lanes = section.lanes;
+        policy.wishes = section.wishes;
+        policy.pin = section.pin;
+        policy.preload = section.preload;
+        policy.keep_warm_s = section.keep_warm_s;
+        policy.priority = section.priority;
+        policy.aliases = section.aliases;
+    }
+    if (!served.empty()) {
+        if (!policies.contains(served) && policies.contains("*")) {
+            policies[served] = policies["*"];
+        }
+        plane::ModelPolicy& policy = policies[served];
+        policy.preload = true;
+        policy.pin = policy.pin || pin;
+        policy.keep_warm_s = 0;
+    }
+    return policies;
+}
+
+}  // namespace trilane::app

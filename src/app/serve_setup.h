@@ -1,0 +1,33 @@
+// What `trilane serve` starts with: the file's settings, the command line's over them, and the
+// lanes of a machine whose owner configured none.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "base/result.h"
+#include "config/config.h"
+#include "lane/descriptor.h"
+#include "plane/plane.h"
+#include "probe/machine.h"
+
+namespace trilane::app {
+
+/// The settings that count: what the command line says wins over the file.
+/// **Errors:** not_found; invalid, with every error of the file and its place.
+Result<config::Config> effective_config(const ServeOptions& options);
+
+/// The lanes to open: the file's, or by what is installed and seen: GPU and NPU first, the CPU
+/// always. `engine` holds what the command line says of our own engine.
+std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
+                                          const probe::Machine& machine);
+
+/// Policies by model. `served` is the model of --model: loaded at the start and kept.
+plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin);
+
+/// A program of one of these names in the directories, or "".
+std::string find_program(std::span<const std::string_view> names,
+                         std::span<const std::string> directories);
+
+}  // namespace trilane::app

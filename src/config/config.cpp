@@ -1,0 +1,316 @@
+#include "config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "config/reading.h"
+#include "config/schema.h"
+#include "config/toml.h"
+
+namespace trilane::config {
+namespace {
+
+/// Names this near are taken for slips of the hand.
+constexpr std::size_t kSlipsMax = 2;
+
+/// Levenshtein's distance.
+std::size_t slips_between(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) {
+        row[j] = j;
+    }
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row.back();
+}
+
+std::string meant(std::string_view name, const std::vector<std::string_view>& known) {
+    for (const std::string_view candidate : known) {
+        if (slips_between(name, candidate) <= kSlipsMax) {
+            return fmt::format("; did you mean {}?", candidate);
+        }
+    }
+    return "; `trilane config default` lists what there is";
+}
+
+class Reader {
+public:
+    explicit Reader(std::vector<Remark>& remarks) : remarks_(remarks) {}
+
+    template <class Section>
+    void section(const toml::node& node, const std::string& path,
+                 std::span<const Key<Section>> keys, Section& into) {
+        const toml::table* table = node.as_table();
+        if (table == nullptr) {
+            remark(node, true, fmt::format("{} must be a table: [{}]", path, path));
+            return;
+        }
+        for (const auto& [name, value] : *table) {
+            const auto key = std::ranges::find(keys, name.str(), &Key<Section>::name);
+            const std::string full = fmt::format("{}.{}", path, name.str());
+            if (key == keys.end()) {
+                std::vector<std::string_view> known;
+                for (const Key<Section>& one : keys) {
+                    known.push_back(one.name);
+                }
+                remark(value, false,
+                       fmt::format("{} is not known{}", full, meant(name.str(), known)));
+                continue;
+            }
+            key->read(Reading(value, full, remarks_), into);
+        }
+    }
+
+    void remark(const toml::node& node, bool error, std::string text) {
+        const toml::source_position place = node.source().begin;
+        remarks_.push_back({place.line, place.column, error, std::move(text)});
+    }
+
+    void lanes(const toml::node& node, Config& config);
+    void models(const toml::node& node, Config& config);
+
+private:
+    std::vector<Remark>& remarks_;
+};
+
+bool is_lane_name(std::string_view name) {
+    return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+}
+
+void Reader::lanes(const toml::node& node, Config& config) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        remark(node, true, "lane must hold tables: [lane.NAME]");
+        return;
+    }
+    for (const auto& [name, value] : *table) {
+        lane::Settings settings;
+        settings.name = name.str();
+        const std::string path = fmt::format("lane.{}", name.str());
+        if (!is_lane_name(settings.name)) {
+            remark(value, true,
+                   fmt::format("{}: names of lanes are small letters, digits, - and _", path));
+        }
+        section(value, path, lane_keys(), settings);
+        const auto kind = lane::descriptor_of(settings.kind);
+        if (settings.kind.empty()) {
+            remark(value, true, fmt::format("{} has no kind", path));
+        } else if (!kind) {
+            remark(value, true, fmt::format("{}.kind: {}", path, kind.error().message));
+        } else if (settings.kind == "remote" && settings.url.empty()) {
+            remark(value, true, fmt::format("{} is remote and has no url", path));
+        }
+        config.lanes.push_back(std::move(settings));
+    }
+    // The order of the file is the order of preference; the library sorts by name.
+    std::ranges::sort(config.lanes, {}, [&](const lane::Settings& lane) {
+        return (*table)[lane.name].node()->source().begin.line;
+    });
+}
+
+void Reader::models(const toml::node& node, Config& config) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        remark(node, true, "model must hold tables: [model.\"ID\"]");
+        return;
+    }
+    for (const auto& [name, value] : *table) {
+        ModelSection& model = config.models.emplace_back();
+        model.id = name.str();
+        const std::string path = fmt::format("model.\"{}\"", name.str());
+        section(value, path, model_keys(), model);
+        for (const std::string& lane : model.lanes) {
+            if (!config.lanes.empty() &&
+                std::ranges::find(config.lanes, lane, &lane::Settings::name) ==
+                    config.lanes.end()) {
+                remark(value, true, fmt::format("{}.lanes: there is no [lane.{}]", path, lane));
+            }
+        }
+    }
+}
+
+/// An alias that two models have, or that is another model's id, would hide one of them.
+void check_aliases(const toml::node& node, const Config& config, Reader& reader) {
+    std::set<std::string_view> names;
+    for (const ModelSection& model : config.models) {
+        names.insert(model.id);
+    }
+    for (const ModelSection& model : config.models) {
+        for (const std::string& alias : model.aliases) {
+            if (!names.insert(alias).second) {
+                reader.remark(node, true,
+                              fmt::format("model.\"{}\".aliases: \"{}\" is another model's name",
+                                          model.id, alias));
+            }
+        }
+    }
+}
+
+void read_root(const toml::table& root, Reader& reader, Config& config) {
+    // Models refer to lanes, so lanes come first.
+    if (const toml::node* lanes = root.get("lane")) {
+        reader.lanes(*lanes, config);
+    }
+    for (const auto& [name, value] : root) {
+        const std::string_view key = name.str();
+        if (key == "server") {
+            reader.section(value, "server", server_keys(), config.server);
+        } else if (key == "memory") {
+            reader.section(value, "memory", memory_keys(), config.memory);
+        } else if (key == "catalog") {
+            reader.section(value, "catalog", catalog_keys(), config.catalog);
+        } else if (key == "queue") {
+            reader.section(value, "queue", queue_keys(), config.queue);
+        } else if (key == "model") {
+            reader.models(value, config);
+            check_aliases(value, config, reader);
+        } else if (key != "lane") {
+            reader.remark(
+                value, false,
+                fmt::format("{} is not known{}", key,
+                            meant(key, {"server", "memory", "catalog", "queue", "lane", "model"})));
+        }
+    }
+}
+
+/// One section as commented TOML lines; `all` also where the value is the default.
+template <class Section>
+void write_section(std::string& out, std::string_view heading, std::span<const Key<Section>> keys,
+                   const Section& section, bool comments) {
+    out += fmt::format("[{}]\n", heading);
+    for (const Key<Section>& key : keys) {
+        if (comments) {
+            out += fmt::format("# {}\n", key.text);
+        }
+        out += fmt::format("{} = {}\n", key.name, key.show(section));
+    }
+    out += '\n';
+}
+
+std::string as_comment(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        out += line.empty() ? "\n" : fmt::format("{}{}\n", line.starts_with('#') ? "" : "# ", line);
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+    }
+    return out;
+}
+
+template <class Section>
+void compare_section(const std::string& heading, std::span<const Key<Section>> keys,
+                     const Section& before, const Section& after,
+                     std::vector<std::string>& differences) {
+    for (const Key<Section>& key : keys) {
+        if (key.show(before) != key.show(after)) {
+            differences.push_back(fmt::format("{}.{}", heading, key.name));
+        }
+    }
+}
+
+/// Named sections: those that came, went or changed.
+template <class Section, class Name>
+void compare_named(const std::string& kind, std::span<const Key<Section>> keys,
+                   const std::vector<Section>& before, const std::vector<Section>& after, Name name,
+                   std::vector<std::string>& differences) {
+    for (const Section& one : after) {
+        const auto old = std::ranges::find(before, one.*name, name);
+        const std::string heading = fmt::format("{}.{}", kind, one.*name);
+        if (old == before.end()) {
+            differences.push_back(heading);
+        } else {
+            compare_section(heading, keys, *old, one, differences);
+        }
+    }
+    for (const Section& one : before) {
+        if (std::ranges::find(after, one.*name, name) == after.end()) {
+            differences.push_back(fmt::format("{}.{}", kind, one.*name));
+        }
+    }
+}
+
+}  // namespace
+
+bool Checked::good() const {
+    return std::ranges::none_of(remarks, &Remark::error);
+}
+
+Checked read_config(std::string_view text, std::string_view source) {
+    Checked out;
+    out.config.source = source;
+    const toml::parse_result parsed = toml::parse(text, source);
+    if (!parsed) {
+        const toml::parse_error& error = parsed.error();
+        out.remarks.push_back({error.source().begin.line, error.source().begin.column, true,
+                               std::string(error.description())});
+        return out;
+    }
+    Reader reader(out.remarks);
+    read_root(parsed.table(), reader, out.config);
+    std::ranges::stable_sort(out.remarks, {},
+                             [](const Remark& r) { return std::pair(r.line, r.column); });
+    return out;
+}
+
+std::string default_text() {
+    std::string out =
+        "# Trilane's configuration. Everything may be left out; what stands here are the "
+        "defaults.\n\n";
+    write_section(out, "server", server_keys(), ServerSection(), true);
+    write_section(out, "memory", memory_keys(), MemorySection(), true);
+    write_section(out, "catalog", catalog_keys(), CatalogSection(), true);
+    write_section(out, "queue", queue_keys(), QueueSection(), true);
+    out +=
+        "# Lanes, one table each, best first. Without any, Trilane takes what it finds on the\n"
+        "# machine: the CPU always, and llama-server, FastFlowLM and others that are installed.\n";
+    lane::Settings lane;
+    lane.kind = "llama-server";
+    std::string section;
+    write_section(section, "lane.gpu", lane_keys(), lane, true);
+    out += as_comment(section);
+    out += "# Models, one table each; \"*\" is for all that have none.\n";
+    section.clear();
+    write_section(section, "model.\"*\"", model_keys(), ModelSection(), true);
+    out += as_comment(section);
+    return out;
+}
+
+std::string effective_text(const Config& config) {
+    std::string out;
+    write_section(out, "server", server_keys(), config.server, false);
+    write_section(out, "memory", memory_keys(), config.memory, false);
+    write_section(out, "catalog", catalog_keys(), config.catalog, false);
+    write_section(out, "queue", queue_keys(), config.queue, false);
+    for (const lane::Settings& lane : config.lanes) {
+        write_section(out, "lane." + lane.name, lane_keys(), lane, false);
+    }
+    for (const ModelSection& model : config.models) {
+        write_section(out, fmt::format("model.\"{}\"", model.id), model_keys(), model, false);
+    }
+    return out;
+}
+
+Difference compare(const Config& before, const Config& after) {
+    Difference out;
+    compare_section("server", server_keys(), before.server, after.server, out.restart);
+    compare_section("memory", memory_keys(), before.memory, after.memory, out.restart);
+    compare_section("catalog", catalog_keys(), before.catalog, after.catalog, out.restart);
+    compare_named("lane", lane_keys(), before.lanes, after.lanes, &lane::Settings::name,
+                  out.restart);
+    compare_section("queue", queue_keys(), before.queue, after.queue, out.hot);
+    compare_named("model", model_keys(), before.models, after.models, &ModelSection::id, out.hot);
+    return out;
+}
+
+}  // namespace trilane::config

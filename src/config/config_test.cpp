@@ -1,0 +1,153 @@
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+
+#include "config/reading.h"
+
+namespace trilane::config {
+namespace {
+
+Checked read(std::string_view text) {
+    return read_config(text, "test.toml");
+}
+
+std::string first_remark(std::string_view text) {
+    const Checked checked = read(text);
+    if (checked.remarks.empty()) {
+        return "";
+    }
+    const Remark& remark = checked.remarks.front();
+    return fmt::format("{}:{}: {}: {}", remark.line, remark.column,
+                       remark.error ? "error" : "warning", remark.text);
+}
+
+TEST(Config, AnEmptyFileIsTheDefaults) {
+    const Checked checked = read("");
+    EXPECT_TRUE(checked.good());
+    EXPECT_TRUE(checked.remarks.empty());
+    EXPECT_EQ(checked.config.server.port, 13305);
+    EXPECT_EQ(checked.config.queue.length_max, 64U);
+    EXPECT_TRUE(checked.config.lanes.empty());
+}
+
+TEST(Config, ReadsEverySection) {
+    const Checked checked = read(R"(
+[server]
+host = "::1"
+port = 0
+patience = "2m"
+[memory]
+reserve = "4 GiB"
+[catalog]
+directories = ["/srv/models"]
+watch = false
+[queue]
+wait_max = 30
+[lane.zeta]
+kind = "llama-server"
+engine_device = "Vulkan0"
+args = ["--no-warmup"]
+environment = { GGML_VK_VISIBLE_DEVICES = "0" }
+prompt_cache = "2GB"
+[lane.alpha]
+kind = "native"
+slots = 4
+[model."*"]
+keep_warm = "1h"
+[model."coder"]
+lanes = ["zeta"]
+context = 32768
+kv = "q8"
+pin = true
+aliases = ["gpt-4"]
+)");
+    ASSERT_TRUE(checked.good()) << checked.remarks.front().text;
+    EXPECT_TRUE(checked.remarks.empty());
+    const Config& config = checked.config;
+    EXPECT_EQ(config.server.host, "::1");
+    EXPECT_EQ(config.server.patience_s, 120U);
+    EXPECT_EQ(config.memory.reserve.bytes, std::uint64_t{4} << 30U);
+    EXPECT_EQ(config.queue.wait_s_max, 30U);
+    ASSERT_EQ(config.lanes.size(), 2U);
+    EXPECT_EQ(config.lanes[0].name, "zeta") << "in the order of the file";
+    EXPECT_EQ(config.lanes[0].prompt_cache_bytes, 2'000'000'000U);
+    EXPECT_EQ(config.lanes[0].environment.at("GGML_VK_VISIBLE_DEVICES"), "0");
+    EXPECT_EQ(config.lanes[1].engine.slots, 4U);
+    ASSERT_EQ(config.models.size(), 2U);
+    EXPECT_EQ(config.models[0].keep_warm_s, 3600U);
+    EXPECT_TRUE(config.models[1].pin);
+    EXPECT_EQ(config.models[1].wishes.kv, plan::KvType::q8_0);
+}
+
+TEST(Config, SaysWhatIsWrongAndWhere) {
+    EXPECT_EQ(first_remark("[server]\nport = 70000\n"),
+              "2:8: error: server.port must be a whole number from 0 to 65535");
+    EXPECT_EQ(first_remark("[server]\nprot = 1\n"),
+              "2:8: warning: server.prot is not known; did you mean port?");
+    EXPECT_EQ(first_remark("[sever]\n"), "1:1: warning: sever is not known; did you mean server?");
+    EXPECT_EQ(first_remark("[lane.gpu]\nkind = \"cuda\"\n").substr(0, 32),
+              "1:1: error: lane.gpu.kind: there");
+    EXPECT_EQ(first_remark("[lane.r]\nkind = \"remote\"\n"),
+              "1:1: error: lane.r is remote and has no url");
+    EXPECT_EQ(first_remark("[queue]\nwait_max = \"soon\"\n"),
+              "2:12: error: queue.wait_max must be a time such as \"90s\" or \"15m\", at most 1d");
+    EXPECT_EQ(first_remark("server = 3\n"), "1:10: error: server must be a table: [server]");
+    EXPECT_EQ(first_remark("[a\n").substr(0, 11), "1:3: error:");
+}
+
+TEST(Config, SaysEverythingAtOnce) {
+    const Checked checked = read("[server]\nport = -1\nhost = 5\n[queue]\nlength_max = 0\n");
+    EXPECT_EQ(checked.remarks.size(), 3U);
+    EXPECT_FALSE(checked.good());
+    EXPECT_EQ(checked.config.server.port, 13305) << "what is wrong changes nothing";
+}
+
+TEST(Config, ModelsReferToLanesThatExist) {
+    EXPECT_FALSE(read("[lane.a]\nkind=\"native\"\n[model.x]\nlanes=[\"b\"]\n").good());
+    EXPECT_TRUE(read("[lane.a]\nkind=\"native\"\n[model.x]\nlanes=[\"a\"]\n").good());
+    EXPECT_FALSE(read("[model.x]\naliases=[\"y\"]\n[model.y]\n").good());
+}
+
+TEST(Config, TheDefaultTextIsReadAsTheDefaults) {
+    const Checked checked = read(default_text());
+    ASSERT_TRUE(checked.good());
+    EXPECT_TRUE(checked.remarks.empty());
+    const Difference difference = compare(Config(), checked.config);
+    EXPECT_TRUE(difference.hot.empty());
+    EXPECT_TRUE(difference.restart.empty());
+}
+
+TEST(Config, WhatIsShownReadsTheSame) {
+    const Checked first = read(
+        "[server]\nport = 1234\n[lane.g]\nkind = \"llama-server\"\nargs = [\"-a \\\"b\\\"\"]\n"
+        "[model.\"q w\"]\npriority = -3\n");
+    ASSERT_TRUE(first.good());
+    const Checked second = read(effective_text(first.config));
+    ASSERT_TRUE(second.good()) << second.remarks.front().text;
+    EXPECT_EQ(effective_text(second.config), effective_text(first.config));
+    EXPECT_TRUE(compare(first.config, second.config).restart.empty());
+}
+
+TEST(Config, ComparesByWhatCanBeTakenOver) {
+    const Config before = read("[lane.a]\nkind=\"native\"\n[model.x]\npin=true\n").config;
+    const Config after =
+        read("[server]\nport=1\n[queue]\nlength_max=2\n[lane.a]\nkind=\"native\"\n[model.y]\n")
+            .config;
+    const Difference difference = compare(before, after);
+    EXPECT_EQ(difference.restart, std::vector<std::string>{"server.port"});
+    EXPECT_EQ(difference.hot, (std::vector<std::string>{"queue.length_max", "model.y", "model.x"}));
+}
+
+TEST(Config, AmountsAndTimes) {
+    EXPECT_EQ(parse_bytes("1.5 GiB"), (std::uint64_t{3} << 29U));
+    EXPECT_EQ(parse_bytes("7"), 7U);
+    EXPECT_FALSE(parse_bytes("-1 GB"));
+    EXPECT_FALSE(parse_bytes("4 giblets"));
+    EXPECT_FALSE(parse_bytes("1e30 TB"));
+    EXPECT_EQ(parse_seconds("2h"), 7200U);
+    EXPECT_EQ(bytes_text(std::uint64_t{3} << 29U), "1536 MiB");
+    EXPECT_EQ(seconds_text(5400), "90m");
+}
+
+}  // namespace
+}  // namespace trilane::config

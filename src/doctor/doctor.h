@@ -1,0 +1,39 @@
+// Doctor: known traps as named checks over facts that were read elsewhere. Pure: facts in, findings
+// out; each says what it saw and the exact command or setting that mends it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "probe/engines.h"
+#include "probe/machine.h"
+
+namespace trilane::doctor {
+
+/// Worst last. `skipped`: does not apply to this machine.
+enum class State { ok, skipped, unknown, warning, failure };
+std::string_view state_name(State state);
+
+struct Finding {
+    std::string id;     ///< "npu.iommu", stable: for scripts
+    std::string title;  ///< "IOMMU is on for the NPU"
+    State state = State::ok;
+    std::string evidence;  ///< what was seen, with its source: "/proc/cmdline: amd_iommu=off"
+    std::string fix;       ///< what to do; "" = nothing
+};
+
+/// What the checks look at besides the machine.
+struct Surroundings {
+    std::vector<probe::Engine> engines;
+    std::vector<std::string> environment;  ///< "NAME=value" of the process that starts lanes
+    bool npu_wanted = false;               ///< a lane is configured on the NPU
+    bool rocm_lane = false;                ///< a llama-server lane is configured on a ROCm device
+};
+
+std::vector<Finding> examine(const probe::Machine& machine, const Surroundings& surroundings);
+
+/// 0: nothing worse than unknown; 1: warnings; 2: failures.
+int exit_code(const std::vector<Finding>& findings);
+
+}  // namespace trilane::doctor

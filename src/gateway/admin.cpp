@@ -1,0 +1,170 @@
+#include "gateway/admin.h"
+
+#include <charconv>
+#include <optional>
+
+#include "gateway/http_error.h"
+#include "json/json.h"
+
+namespace trilane::gateway {
+namespace {
+
+constexpr std::uint32_t kContextTokensMax = 1U << 22U;
+
+/// The value of a name in the target's query; not percent-decoded: names of lanes need none.
+std::string_view query_value(std::string_view target, std::string_view name) {
+    const std::size_t question = target.find('?');
+    std::string_view rest =
+        question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+    while (!rest.empty()) {
+        const std::string_view pair = rest.substr(0, rest.find('&'));
+        if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) {
+            return pair.substr(name.size() + 1);
+        }
+        rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+    }
+    return {};
+}
+
+std::uint64_t number_or(std::string_view text, std::uint64_t otherwise) {
+    std::uint64_t value = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return ec == std::errc() && end == text.data() + text.size() && !text.empty() ? value
+                                                                                  : otherwise;
+}
+
+net::Response json_response(const json::Value& value) {
+    net::Response response;
+    response.body = json::dump(value);
+    return response;
+}
+
+json::Value residency_json(const plane::Residency& one) {
+    json::Value out = json::Value::object();
+    out["model"] = one.model;
+    out["state"] = lane::state_name(one.state);
+    out["since_unix_ms"] = one.since_unix_ms;
+    out["pinned"] = one.pinned;
+    out["context_tokens"] = one.context_tokens;
+    out["planned_bytes"] = one.planned_bytes;
+    out["observed_bytes"] = one.load.observed_bytes;
+    out["load_ms"] = one.load_ms;
+    out["slots"] = one.load.slots;
+    out["slots_busy"] = one.load.slots_busy;
+    out["waiting"] = one.waiting;
+    out["failures"] = one.failures;
+    out["error"] = one.error.empty() ? json::Value() : json::Value(one.error);
+    return out;
+}
+
+net::Response state(const plane::Service& service) {
+    const plane::View view = service.view();
+    json::Value lanes = json::Value::array();
+    for (const plane::LaneView& lane : view.lanes) {
+        json::Value out = json::Value::object();
+        out["name"] = lane.name;
+        out["kind"] = lane.kind;
+        out["silicon"] = lane.silicon;
+        out["slots"] = lane.slots;
+        out["slots_busy"] = lane.slots_busy;
+        out["queued"] = lane.queued;
+        out["queued_max"] = lane.queued_max;
+        out["requests_total"] = lane.requests_total;
+        out["predicted_tokens_total"] = lane.predicted_tokens_total;
+        out["loads_total"] = lane.loads_total;
+        out["load_failures_total"] = lane.load_failures_total;
+        out["evictions_total"] = lane.evictions_total;
+        out["lost_total"] = lane.lost_total;
+        out["models"] = json::Value::array();
+        for (const plane::Residency& one : lane.residents) {
+            out["models"].push_back(residency_json(one));
+        }
+        lanes.push_back(std::move(out));
+    }
+    json::Value pools = json::Value::array();
+    for (const plane::PoolView& pool : view.pools) {
+        pools.push_back({{"name", pool.name},
+                         {"total_bytes", pool.total_bytes},
+                         {"reserve_bytes", pool.reserve_bytes},
+                         {"foreign_bytes", pool.foreign_bytes},
+                         {"planned_bytes", pool.planned_bytes}});
+    }
+    return json_response({{"lanes", std::move(lanes)}, {"pools", std::move(pools)}});
+}
+
+net::Response logs(const plane::Service& service, const net::Request& request) {
+    const std::string lane(query_value(request.target, "lane"));
+    const auto ring = service.log_of(lane);
+    if (!ring) {
+        return fault_response(ring.error());
+    }
+    const std::uint64_t after = number_or(query_value(request.target, "after"), 0);
+    const std::uint64_t lines = number_or(query_value(request.target, "lines"), kLogLinesMax);
+    json::Value out = json::Value::array();
+    for (const os::LogLine& line :
+         (*ring)->lines(after, std::min<std::uint64_t>(lines, kLogLinesMax))) {
+        out.push_back({{"number", line.number},
+                       {"unix_ms", line.unix_ms},
+                       {"stream", line.error_stream ? "stderr" : "stdout"},
+                       {"text", line.text}});
+    }
+    return json_response({{"lane", lane}, {"lines", std::move(out)}});
+}
+
+/// The fields of a POST to load or unload.
+Result<plane::Service::LoadAsk> read_ask(std::string_view body) {
+    TRILANE_TRY(const json::Value value, json::parse(body));
+    plane::Service::LoadAsk ask;
+    if (!value.is_object() || !value.contains("model") || !value["model"].is_string()) {
+        return fail(Fault::invalid, "model: missing; send {{\"model\": \"ID\"}}");
+    }
+    ask.model = value["model"].get<std::string>();
+    if (value.contains("lane") && value["lane"].is_string()) {
+        ask.lane = value["lane"].get<std::string>();
+    }
+    if (value.contains("pin") && value["pin"].is_boolean()) {
+        ask.pin = value["pin"].get<bool>();
+    }
+    if (value.contains("context_tokens") && !value["context_tokens"].is_null()) {
+        const json::Value& tokens = value["context_tokens"];
+        if (!tokens.is_number_unsigned() || tokens.get<std::uint64_t>() > kContextTokensMax) {
+            return fail(Fault::invalid, "context_tokens: got {}; send a number of at most {}",
+                        json::dump(tokens), kContextTokensMax);
+        }
+        ask.context_tokens = tokens.get<std::uint32_t>();
+    }
+    return ask;
+}
+
+}  // namespace
+
+void answer_admin(plane::Service& service, const net::Request& request,
+                  std::function<void(net::Response)> respond) {
+    const std::string_view path = request.path();
+    if (path == "/trilane/v1/state") {
+        respond(state(service));
+        return;
+    }
+    if (path == "/trilane/v1/logs") {
+        respond(logs(service, request));
+        return;
+    }
+    auto ask = read_ask(request.body);
+    if (!ask) {
+        respond(fault_response(ask.error()));
+        return;
+    }
+    if (path == "/trilane/v1/unload") {
+        const Status status = service.unload(ask->model);
+        respond(status ? json_response({{"status", "unloading"}, {"model", ask->model}})
+                       : fault_response(status.error()));
+        return;
+    }
+    const std::string model = ask->model;
+    service.load(*std::move(ask), [model, respond = std::move(respond)](const Status& status) {
+        respond(status ? json_response({{"status", "ready"}, {"model", model}})
+                       : fault_response(status.error()));
+    });
+}
+
+}  // namespace trilane::gateway

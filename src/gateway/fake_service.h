@@ -1,0 +1,151 @@
+// FakeService: a plane for tests whose answers a script writes, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "plane/service.h"
+
+namespace trilane::gateway {
+
+class FakeService final : public plane::Service {
+public:
+    struct Job {
+        job::Request request;
+        job::EventSink sink;
+        CancelToken cancel;
+    };
+    /// Answers one job. May move the job away and answer later.
+    using Script = std::function<void(Job&)>;
+
+    FakeService(std::vector<std::string> models, Script script)
+        : models_(std::move(models)), script_(std::move(script)), thread_([this] { run(); }) {}
+    ~FakeService() override { stop(); }
+    FakeService(const FakeService&) = delete;
+    FakeService& operator=(const FakeService&) = delete;
+
+    [[nodiscard]] std::vector<job::ModelCard> models() const override {
+        std::vector<job::ModelCard> cards;
+        for (const std::string& id : models_) {
+            cards.emplace_back().id = id;
+        }
+        return cards;
+    }
+
+    [[nodiscard]] Result<job::ModelCard> find(std::string_view name) const override {
+        for (job::ModelCard& card : models()) {
+            if (card.id == name || (name == "default" && models_.size() == 1)) {
+                return std::move(card);
+            }
+        }
+        std::string known;
+        for (const std::string& id : models_) {
+            known += (known.empty() ? "use one of: " : ", ") + id;
+        }
+        return fail(Fault::not_found, "model: there is none called '{}' here; {}", name,
+                    known.empty() ? "no model is loaded" : known);
+    }
+
+    [[nodiscard]] plane::Line line_of(std::string_view /*model*/) const override { return {0, 64}; }
+
+    void submit(job::Request request, job::EventSink sink, CancelToken cancel) override {
+        const std::scoped_lock lock(mutex_);
+        jobs_.push_back({std::move(request), std::move(sink), std::move(cancel)});
+        arrived_.notify_one();
+    }
+    void notice_cancel() override { noticed_ += 1; }
+
+    [[nodiscard]] plane::View view() const override {
+        plane::View view;
+        plane::LaneView& lane = view.lanes.emplace_back();
+        lane.name = "fake";
+        lane.kind = "fake";
+        lane.slots = 4;
+        lane.slots_busy = 1;
+        lane.queued_max = 64;
+        lane.requests_total = 7;
+        plane::Residency& one = lane.residents.emplace_back();
+        one.model = "tiny";
+        one.state = lane::State::ready;
+        one.planned_bytes = 123;
+        view.pools.push_back({"system", 1000, 10, 20, 30});
+        return view;
+    }
+
+    void load(LoadAsk ask, std::function<void(Status)> done) override {
+        done(find(ask.model).map([](const job::ModelCard&) {}));
+    }
+    Status unload(std::string_view model) override {
+        return find(model).map([](const job::ModelCard&) {});
+    }
+    [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(
+        std::string_view lane) const override {
+        if (lane != "fake") {
+            return fail(Fault::not_found, "there is no lane '{}'; there is: fake", lane);
+        }
+        return log_;
+    }
+
+    void stop() {
+        {
+            const std::scoped_lock lock(mutex_);
+            stopping_ = true;
+            arrived_.notify_one();
+        }
+        if (thread_.joinable()) {
+            thread_.join();
+        }
+    }
+    [[nodiscard]] int noticed() const { return noticed_; }
+    [[nodiscard]] os::LogRing& log() const { return *log_; }
+
+private:
+    void run() {
+        while (true) {
+            std::unique_lock lock(mutex_);
+            arrived_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+            if (jobs_.empty()) {
+                return;
+            }
+            Job job = std::move(jobs_.front());
+            jobs_.pop_front();
+            lock.unlock();
+            script_(job);
+        }
+    }
+
+    const std::vector<std::string> models_;
+    const Script script_;
+    const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
+    std::atomic<int> noticed_ = 0;
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<Job> jobs_;
+    bool stopping_ = false;
+    std::thread thread_;  // last: it uses all of the above
+};
+
+/// The events of a good answer with one choice made of `texts`.
+inline void answer_with(const FakeService::Job& job, const std::vector<std::string>& texts) {
+    job.sink(job::Started{5});
+    for (const std::string& text : texts) {
+        job::Text event;
+        event.text = text;
+        job.sink(std::move(event));
+    }
+    job.sink(job::ChoiceEnd{0, job::FinishReason::stop});
+    job::Done done;
+    done.usage = {5, 2, static_cast<std::uint32_t>(texts.size())};
+    done.timings.queue_ms = 3;
+    job.sink(done);
+}
+
+}  // namespace trilane::gateway

@@ -1,0 +1,94 @@
+// Descriptor: what there is to know of a kind of lane, as data. Configuration, help, docs, probe
+// and the opening of lanes follow from the table; a new kind is a row and a folder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "lane/lane.h"
+
+namespace trilane::os {
+class ChildWatch;
+}
+namespace trilane::net {
+class Loops;
+}
+
+namespace trilane::lane {
+
+enum class Silicon { cpu, gpu, npu, remote };
+std::string_view silicon_name(Silicon silicon);
+
+/// One lane as it is configured.
+struct Settings {
+    std::string name;
+    std::string kind;
+    std::string device;         ///< plan's device name: "cpu", "gpu0", "npu"; "" = by kind
+    std::string program;        ///< path or name of the child's program; "" = the kind's, on `path`
+    std::string engine_device;  ///< as the engine names it: "Vulkan0", "ROCm0", "none"
+    std::vector<std::string> args;  ///< further arguments for every child of the lane
+    std::map<std::string, std::string> environment;  ///< further variables for its children
+    std::uint32_t residents_max = 0;                 ///< 0 = the kind's default
+    std::uint32_t requests_max = 0;                  ///< at once per resident; 0 = the kind's
+    std::uint64_t prompt_cache_bytes = 0;            ///< llama-server's --cache-ram
+    std::string cgroup;                              ///< for its children
+    std::uint32_t start_timeout_s = 600;             ///< from start to ready
+    std::uint32_t hang_timeout_s = 60;  ///< busy, no token and no health for so long = hung
+    // remote
+    std::string url;
+    std::string api_key;              ///< redacted wherever it is shown
+    std::string api_key_file;         ///< read by whoever opens the lane
+    std::vector<std::string> models;  ///< that it is known to serve; empty = ask it
+    std::uint32_t context_tokens = 0;
+    // native
+    engine::Options engine;
+};
+
+/// What lanes share and do not own.
+struct Parts {
+    os::ChildWatch* children = nullptr;
+    net::Loops* loops = nullptr;
+    std::vector<std::string> path;         ///< directories to look for programs in
+    std::vector<std::string> environment;  ///< "NAME=value" that children may inherit: scrubbed
+    std::string state_dir;                 ///< for sockets and caches; "" = none
+    std::function<void(std::string_view)> log;  ///< a line for the daemon's log
+};
+
+/// A key of a lane's configuration, for help and docs.
+struct OptionText {
+    std::string_view key;
+    std::string_view text;
+};
+
+struct Descriptor {
+    std::string_view kind;  ///< "llama-server"
+    std::string_view summary;
+    Silicon silicon;
+    catalog::Store store;  ///< which entries it can load
+    std::span<const catalog::Purpose> purposes;
+    std::span<const std::string_view> programs;  ///< names to look for; empty = no child
+    std::span<const OptionText> options;
+    std::uint32_t residents_max;
+    std::uint32_t requests_max;  ///< 0 = by the model
+    Result<std::shared_ptr<Lane>> (*open)(const Settings& settings, const Parts& parts);
+};
+
+/// Every kind, in the order in which they are listed.
+std::span<const Descriptor> descriptors();
+/// **Errors:** invalid, naming the kinds there are.
+Result<const Descriptor*> descriptor_of(std::string_view kind);
+
+/// Opens a lane: checks its settings and finds its program; loads nothing.
+/// **Errors:** invalid (settings), not_found (the program, and where it was looked for).
+Result<std::shared_ptr<Lane>> open_lane(const Settings& settings, const Parts& parts);
+
+}  // namespace trilane::lane

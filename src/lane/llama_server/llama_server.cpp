@@ -1,0 +1,283 @@
+#include "lane/llama_server/llama_server.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "gguf/gguf.h"
+#include "json/json.h"
+#include "lane/child/child_lane.h"
+#include "lane/child/sanity.h"
+#include "lane/llama_server/command.h"
+#include "plan/shape.h"
+#include "probe/engines.h"
+
+namespace trilane::lane {
+namespace {
+
+using catalog::Purpose;
+
+/// Of one request, when nobody wishes otherwise and the model was made for more.
+constexpr std::uint32_t kContextDefault = 8'192;
+/// Requests at once, when nobody wishes otherwise.
+constexpr std::uint32_t kParallelDefault = 4;
+constexpr std::uint32_t kParallelMax = 64;
+constexpr std::uint32_t kResidentsMax = 16;
+constexpr std::uint32_t kBatchDefault = 2'048;
+constexpr std::uint32_t kMicroBatchDefault = 512;
+
+bool pools(Purpose purpose) {
+    return purpose == Purpose::embed || purpose == Purpose::rerank;
+}
+
+std::uint64_t size_of(const std::string& path) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    return error ? 0 : size;
+}
+
+/// A member of an object as a non-negative integer; 0 when it is none.
+std::uint64_t integer_in(const json::Value& object, const char* name) {
+    if (!object.is_object() || !object.contains(name) || !object[name].is_number_integer()) {
+        return 0;
+    }
+    const auto number = object[name].get<std::int64_t>();
+    return number < 0 ? 0 : static_cast<std::uint64_t>(number);
+}
+
+json::Value object_in(const json::Value& object, const char* name) {
+    return object.is_object() && object.contains(name) ? object[name] : json::Value();
+}
+
+/// A GET whose answer should be JSON; null when the server has no such thing.
+Result<json::Value> read_json(net::Client& client, const LoadWatch& watch, const char* target) {
+    net::Outgoing request;
+    request.target = target;
+    TRILANE_TRY(const net::WholeAnswer answer, watch.fetch(client, std::move(request)));
+    Result<json::Value> value = json::parse(answer.body);
+    return answer.head.status == 200 && value ? std::move(value) : json::Value();
+}
+
+class LlamaServerLane final : public ChildLane {
+public:
+    using ChildLane::ChildLane;
+
+    static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
+        const bool on_cpu = settings.engine_device == "none";
+        TRILANE_TRY(OpenedLane opened,
+                    open_shared(settings, parts, kLlamaServerDescriptor, on_cpu ? "cpu" : "gpu0",
+                                llama_server::reserved_options()));
+        return std::shared_ptr<Lane>(
+            std::make_shared<LlamaServerLane>(std::move(opened), kLlamaServerDescriptor));
+    }
+
+    [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
+                                          const LoadWishes& wishes) const override;
+
+protected:
+    Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override;
+    Status describe(net::Client& client, const LoadWatch& watch, Launch& launch) override;
+    Status try_out(net::Client& client, const LoadWatch& watch, const Launch& launch) override;
+
+private:
+    using Devices = std::vector<probe::EngineDevice>;
+
+    [[nodiscard]] bool on_gpu() const {
+        return device().starts_with("gpu") && settings().engine_device != "none";
+    }
+    [[nodiscard]] plan::Wishes plan_wishes(const catalog::Entry& entry, const LoadWishes& wishes,
+                                           std::uint32_t context_tokens_max) const;
+    Status require_device(const HelpText& help, const CancelToken& cancel);
+    static bool has_device(const Devices& devices, std::string_view name);
+
+    OncePerVersion<Devices> devices_{program()};
+};
+
+plan::Wishes LlamaServerLane::plan_wishes(const catalog::Entry& entry, const LoadWishes& wishes,
+                                          std::uint32_t context_tokens_max) const {
+    plan::Wishes planned;
+    planned.context_tokens = wishes.context_tokens;
+    if (planned.context_tokens == 0) {
+        planned.context_tokens = context_tokens_max == 0
+                                     ? kContextDefault
+                                     : std::min(context_tokens_max, kContextDefault);
+    }
+    const std::uint32_t most = settings().requests_max == 0
+                                   ? kParallelMax
+                                   : std::min(settings().requests_max, kParallelMax);
+    planned.parallel =
+        std::clamp(wishes.parallel == 0 ? kParallelDefault : wishes.parallel, 1U, most);
+    planned.kv = wishes.kv;
+    planned.prompt_cache_bytes = settings().prompt_cache_bytes;
+    planned.on_gpu = on_gpu();
+    planned.context_checkpoints = llama_server::kContextCheckpoints;
+    if (pools(entry.purpose)) {
+        planned.batch_tokens = planned.context_tokens;
+        planned.micro_batch_tokens = planned.context_tokens;
+    } else {
+        planned.batch_tokens = kBatchDefault;
+        planned.micro_batch_tokens = kMicroBatchDefault;
+        planned.projector_bytes = size_of(entry.projector_path);
+    }
+    return planned;
+}
+
+Result<plan::Need> LlamaServerLane::need(const catalog::Entry& entry,
+                                         const LoadWishes& wishes) const {
+    TRILANE_TRY(const auto file, gguf::File::open(entry.path));
+    TRILANE_TRY(plan::Shape shape, plan::read_shape(*file));
+    for (const std::string& path : entry.more_paths) {
+        TRILANE_TRY(const auto part, gguf::File::open(path));
+        plan::add_part(shape, *part);
+    }
+    return plan::llama_server_need(shape, plan_wishes(entry, wishes, shape.context_tokens));
+}
+
+bool LlamaServerLane::has_device(const Devices& devices, std::string_view name) {
+    return std::any_of(devices.begin(), devices.end(),
+                       [name](const probe::EngineDevice& device) { return device.name == name; });
+}
+
+/// **Errors:** not_found: the program does not list `engine_device`, and what it lists.
+Status LlamaServerLane::require_device(const HelpText& help, const CancelToken& cancel) {
+    const std::string& wanted = settings().engine_device;
+    if (wanted.empty() || wanted == "none" || !help.knows("--list-devices")) {
+        return {};
+    }
+    const auto list = [&]() -> Result<Devices> {
+        TRILANE_TRY(const Printed printed, ask({"--list-devices"}, {}, cancel));
+        return probe::parse_device_list(printed.text);
+    };
+    TRILANE_TRY(auto devices, devices_.get(list));
+    if (!has_device(*devices, wanted)) {
+        devices_.forget();  // drivers come and go while the program stays the same
+        TRILANE_TRY(devices, devices_.get(list));
+    }
+    if (has_device(*devices, wanted)) {
+        return {};
+    }
+    std::string names;
+    for (const probe::EngineDevice& device : *devices) {
+        names += (names.empty() ? "" : ", ") + device.name;
+    }
+    return fail(Fault::not_found,
+                "lane {}: {} has no device {}; set `engine_device` to one of those there are ({})",
+                name(), program_name(), wanted, names.empty() ? "none" : names);
+}
+
+Result<Launch> LlamaServerLane::launch(const LoadRequest& request, std::uint16_t port) {
+    TRILANE_TRY_STATUS(
+        refuse_reserved(request.wishes.args, llama_server::reserved_options(), name()));
+    plan::Need planned = request.need;
+    if (planned.context_tokens == 0) {
+        TRILANE_TRY(planned, need(request.entry, request.wishes));
+    }
+    TRILANE_TRY(const auto options, help({}, request.cancel));
+    TRILANE_TRY_STATUS(require_device(*options, request.cancel));
+
+    llama_server::Command command;
+    command.entry = request.entry;
+    command.port = port;
+    command.context_tokens = planned.context_tokens;
+    command.parallel = std::max(planned.parallel, 1U);
+    command.kv = request.wishes.kv;
+    command.on_gpu = on_gpu();
+    command.engine_device = settings().engine_device;
+    command.prompt_cache_bytes = settings().prompt_cache_bytes;
+    command.user_args = user_args(request.wishes);
+
+    Launch launch;
+    launch.arguments = llama_server::arguments(command, *options);
+    launch.resident.card = card_of(request.entry);
+    launch.resident.card.context_tokens = planned.context_tokens;
+    launch.resident.upstream_model = request.entry.id;
+    launch.resident.slots = command.parallel;
+    // Closing the connection cancels, but the slot ends its step first; a further request would
+    // wait inside the server, where nobody can take it back.
+    launch.resident.rules.cancel_may_linger = true;
+    launch.resident.rules.single_choice = true;
+    launch.takes_chat = !pools(request.entry.purpose);
+    launch.refusal = fmt::format(
+        "{} {}; it takes no chat requests", request.entry.id,
+        request.entry.purpose == Purpose::embed ? "makes embeddings" : "ranks documents");
+    return launch;
+}
+
+Status LlamaServerLane::describe(net::Client& client, const LoadWatch& watch, Launch& launch) {
+    TRILANE_TRY(const json::Value props, read_json(client, watch, "/props"));
+    TRILANE_TRY(const json::Value models, read_json(client, watch, "/v1/models"));
+    job::ModelCard& card = launch.resident.card;
+    const std::uint64_t context =
+        integer_in(object_in(props, "default_generation_settings"), "n_ctx");
+    if (context != 0 && context < card.context_tokens) {
+        card.context_tokens = static_cast<std::uint32_t>(context);
+    }
+    const std::uint64_t slots = integer_in(props, "total_slots");
+    if (slots != 0 && slots < launch.resident.slots) {
+        launch.resident.slots = static_cast<std::uint32_t>(slots);
+    }
+    const json::Value data = object_in(models, "data");
+    const json::Value meta =
+        data.is_array() && !data.empty() ? object_in(data.front(), "meta") : json::Value();
+    if (const std::uint64_t parameters = integer_in(meta, "n_params"); parameters != 0) {
+        card.parameters = parameters;
+    }
+    card.vocab_tokens = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(integer_in(meta, "n_vocab"), UINT32_MAX));
+    return {};
+}
+
+Status LlamaServerLane::try_out(net::Client& client, const LoadWatch& watch, const Launch& launch) {
+    const auto& arguments = launch.arguments;
+    const bool ranks = std::any_of(arguments.begin(), arguments.end(), [](const std::string& each) {
+        return each == "--reranking" || each == "--rerank";
+    });
+    const std::string& model = launch.resident.upstream_model;
+    return ranks ? check_reranking(client, watch, model) : check_embedding(client, watch, model);
+}
+
+constexpr std::array kPurposes{Purpose::chat, Purpose::embed, Purpose::rerank, Purpose::unknown};
+constexpr std::array<std::string_view, 1> kPrograms{"llama-server"};
+constexpr std::array<OptionText, 11> kOptions{{
+    {"device",
+     "memory that loads are planned in: gpu0, gpu1, cpu (default: gpu0, or cpu when "
+     "engine_device is none)"},
+    {"program", "path or name of the program (default: llama-server on the path)"},
+    {"engine_device",
+     "device as the program's --list-devices names it, e.g. Vulkan0, ROCm0, or "
+     "none for the CPU (default: its own choice)"},
+    {"args", "further arguments for every model; those that Trilane sets itself are refused"},
+    {"environment", "further environment variables for its processes"},
+    {"residents_max", "models that may be loaded at once (default: 16; memory decides first)"},
+    {"requests_max", "requests at once per model (default: 4, or as the model's `parallel` says)"},
+    {"prompt_cache", "memory in which it may keep prompts it has read (default: 0)"},
+    {"cgroup", "control group that its processes join (default: the daemon's)"},
+    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
+    {"hang_timeout",
+     "time without a token and without health after which it is replaced (default: 60 s)"},
+}};
+
+}  // namespace
+
+const Descriptor kLlamaServerDescriptor{
+    .kind = "llama-server",
+    .summary = "llama.cpp's server as a child: any GGUF model on a GPU (Vulkan, ROCm, CUDA) or CPU",
+    .silicon = Silicon::gpu,
+    .store = catalog::Store::gguf,
+    .purposes = kPurposes,
+    .programs = kPrograms,
+    .options = kOptions,
+    .residents_max = kResidentsMax,
+    .requests_max = 0,
+    .open = open_llama_server_lane,
+};
+
+Result<std::shared_ptr<Lane>> open_llama_server_lane(const Settings& settings, const Parts& parts) {
+    return LlamaServerLane::open(settings, parts);
+}
+
+}  // namespace trilane::lane

@@ -1,0 +1,419 @@
+#include "lane/native/native.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <limits>
+
+#include "base/utf8.h"
+#include "engine/memory.h"
+#include "gguf/gguf.h"
+#include "lane/native/prompt.h"
+#include "lane/native/text_assembler.h"
+#include "model/model.h"
+
+namespace trilane::lane {
+namespace {
+
+/// A token of the answer, spelled as its text spells it: control tokens are empty there.
+job::TokenLogprob chosen_token(const token::Tokenizer& tokenizer, token::Id id, float logprob) {
+    return {id, tokenizer.bytes_of(id, false), logprob};
+}
+
+job::LogprobEntry logprob_entry(const token::Tokenizer& tokenizer, const engine::Sampled& sampled) {
+    job::LogprobEntry entry;
+    entry.chosen = chosen_token(tokenizer, sampled.id, sampled.logprob.value_or(0.0F));
+    for (const auto& [id, logprob] : sampled.top) {
+        entry.top.push_back({id, tokenizer.bytes_of(id, true), logprob});
+    }
+    return entry;
+}
+
+/// Counters of the lane, read by snapshots from any thread.
+struct Counters {
+    std::atomic<std::uint64_t> requests{0};
+    std::atomic<std::uint64_t> cancelled{0};
+    std::atomic<std::uint64_t> failed{0};
+};
+
+/// One job's choices on their way through the engine. Lives as long as any of its listeners; all
+/// calls come from the engine's thread.
+class Run {
+public:
+    Run(job::Request request, job::EventSink sink,
+        std::shared_ptr<const token::Tokenizer> tokenizer, std::vector<token::Id> prompt,
+        std::shared_ptr<Counters> counters)
+        : request_(std::move(request)),
+          sink_(std::move(sink)),
+          tokenizer_(std::move(tokenizer)),
+          prompt_(std::move(prompt)),
+          counters_(std::move(counters)),
+          left_(request_.choices) {}
+
+    [[nodiscard]] const job::Request& request() const { return request_; }
+    [[nodiscard]] const std::vector<token::Id>& prompt() const { return prompt_; }
+    [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const {
+        return tokenizer_;
+    }
+
+    void started(std::uint32_t choice, std::uint32_t cached_tokens) {
+        // The first choice reads the prompt; the others find it in the cache, which is no news to
+        // the client.
+        if (!begun_) {
+            begun_ = true;
+            first_choice_ = choice;
+            cached_tokens_ = cached_tokens;
+            sink_(job::Started{static_cast<std::uint32_t>(prompt_.size())});
+        }
+    }
+
+    void text(std::uint32_t choice, job::Text text) {
+        if (!text.text.empty() || !text.logprobs.empty()) {
+            text.choice = choice;
+            sink_(std::move(text));
+        }
+    }
+
+    void ended(std::uint32_t choice, const engine::Ending& ending) {
+        completion_tokens_ += ending.timings.predicted_tokens;
+        merge(choice, ending.timings);
+        if (ending.error.has_value()) {
+            failure_ = failure_.has_value() ? failure_ : ending.error;
+        } else {
+            sink_(job::ChoiceEnd{choice, ending.reason});
+        }
+        if (--left_ == 0) {
+            finish();
+        }
+    }
+
+private:
+    /// Choices run side by side: their times overlap, their tokens add up. What was waited for and
+    /// read is the first one's; the others found the prompt in the cache.
+    void merge(std::uint32_t choice, const job::Timings& timings) {
+        if (choice == first_choice_) {
+            timings_.queue_ms = timings.queue_ms;
+            timings_.prompt_tokens = timings.prompt_tokens;
+            timings_.prompt_ms = timings.prompt_ms;
+        }
+        timings_.predicted_tokens += timings.predicted_tokens;
+        timings_.predicted_ms = std::max(timings_.predicted_ms, timings.predicted_ms);
+    }
+
+    void finish() {
+        if (failure_.has_value()) {
+            auto& counter =
+                failure_->fault == Fault::cancelled ? counters_->cancelled : counters_->failed;
+            counter.fetch_add(1, std::memory_order_relaxed);
+            sink_(job::Failed{*failure_});
+            return;
+        }
+        const job::Usage usage{static_cast<std::uint32_t>(prompt_.size()), cached_tokens_,
+                               completion_tokens_};
+        sink_(job::Done{usage, timings_});
+    }
+
+    job::Request request_;
+    job::EventSink sink_;
+    std::shared_ptr<const token::Tokenizer> tokenizer_;
+    std::vector<token::Id> prompt_;
+    std::shared_ptr<Counters> counters_;
+    std::uint32_t left_;
+    bool begun_ = false;
+    std::uint32_t first_choice_ = 0;
+    std::uint32_t cached_tokens_ = 0;
+    std::uint32_t completion_tokens_ = 0;
+    job::Timings timings_;
+    std::optional<Error> failure_;
+};
+
+/// Hears of one choice.
+class Choice final : public engine::Listener {
+public:
+    Choice(std::shared_ptr<Run> run, std::uint32_t index)
+        : run_(std::move(run)), index_(index), text_(run_->tokenizer(), run_->request().stop) {
+        const auto* completion = std::get_if<job::Completion>(&run_->request().ask);
+        echo_ = completion != nullptr && completion->echo;
+    }
+
+    void on_start(std::uint32_t cached_tokens) override {
+        run_->started(index_, cached_tokens);
+        if (!echo_) {
+            return;
+        }
+        if (run_->request().top_logprobs.has_value()) {
+            // Nothing predicts the first token; it has no log-probability.
+            echoed_.push_back({chosen_token(*run_->tokenizer(), run_->prompt()[0],
+                                            std::numeric_limits<float>::quiet_NaN()),
+                               {}});
+        }
+        echo_when_complete();
+    }
+
+    void on_prompt_token(std::uint32_t /*i*/, const engine::Sampled& token) override {
+        echoed_.push_back(logprob_entry(*run_->tokenizer(), token));
+        echo_when_complete();
+    }
+
+    bool on_token(const engine::Sampled& token) override {
+        auto entry = token.logprob.has_value()
+                         ? std::optional(logprob_entry(*run_->tokenizer(), token))
+                         : std::nullopt;
+        run_->text(index_, text_.push(token.id, std::move(entry)));
+        return !text_.stopped();
+    }
+
+    void on_end(const engine::Ending& ending) override {
+        if (!ending.error.has_value()) {
+            run_->text(index_, text_.flush());
+        }
+        run_->ended(index_, ending);
+    }
+
+private:
+    /// Sends the prompt once all the log-probabilities that go with it are there.
+    void echo_when_complete() {
+        const bool bare = !run_->request().top_logprobs.has_value();
+        if (bare || echoed_.size() == run_->prompt().size()) {
+            const std::string text = run_->tokenizer()->decode(run_->prompt(), false);
+            run_->text(
+                index_,
+                {.choice = index_, .text = utf8_repaired(text), .logprobs = std::move(echoed_)});
+        }
+    }
+
+    std::shared_ptr<Run> run_;
+    std::uint32_t index_;
+    TextAssembler text_;
+    bool echo_ = false;
+    std::vector<job::LogprobEntry> echoed_;
+};
+
+std::uint64_t parameters(const gguf::File& file) {
+    std::uint64_t sum = 0;
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        sum += tensor.weights();
+    }
+    return sum;
+}
+
+std::uint64_t weight_bytes(const gguf::File& file) {
+    std::uint64_t sum = 0;
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        sum += tensor.bytes;
+    }
+    return sum;
+}
+
+job::ModelCard make_card(const engine::Engine& engine, const NativeOptions& options) {
+    const gguf::File& file = engine.file();
+    job::ModelCard card;
+    card.id = options.model_id.empty() ? std::filesystem::path(options.model_path).stem().string()
+                                       : options.model_id;
+    card.name = file.string("general.name").value_or(card.id);
+    card.architecture = engine.model().config().architecture;
+    card.parameters = parameters(file);
+    card.bytes = weight_bytes(file);
+    card.context_tokens = engine.options().context_tokens;
+    card.vocab_tokens = engine.model().config().vocab;
+    card.licence = file.string("general.license").value_or("");
+    struct stat facts {};
+    if (::stat(options.model_path.c_str(), &facts) == 0) {
+        card.created_unix_s = facts.st_mtime;
+    }
+    return card;
+}
+
+/// A model in this process.
+class NativeResident final : public Resident {
+public:
+    NativeResident(std::unique_ptr<engine::Engine> engine, const NativeOptions& options)
+        : engine_(std::move(engine)),
+          prompts_(engine_->file(), engine_->tokenizer(), engine_->options().context_tokens),
+          card_(make_card(*engine_, options)),
+          counters_(std::make_shared<Counters>()) {}
+
+    [[nodiscard]] const job::ModelCard& card() const override { return card_; }
+    [[nodiscard]] std::uint32_t slots() const override { return engine_->options().slots; }
+
+    void submit(job::Request request, job::EventSink sink, CancelToken cancel) override {
+        counters_->requests.fetch_add(1, std::memory_order_relaxed);
+        auto accepted = try_submit(std::move(request), sink, cancel);
+        if (!accepted) {
+            counters_->failed.fetch_add(1, std::memory_order_relaxed);
+            sink(job::Failed{std::move(accepted).error()});
+        }
+    }
+
+    [[nodiscard]] ResidentSnapshot snapshot() const override {
+        const engine::Snapshot engine = engine_->snapshot();
+        ResidentSnapshot snapshot;
+        snapshot.slots = engine.slots;
+        snapshot.slots_busy = engine.slots_busy;
+        snapshot.queued = engine.queued;
+        snapshot.requests_total = counters_->requests.load(std::memory_order_relaxed);
+        snapshot.prompt_tokens_total = engine.prompt_tokens_total;
+        snapshot.cached_tokens_total = engine.cached_tokens_total;
+        snapshot.predicted_tokens_total = engine.predicted_tokens_total;
+        snapshot.cancelled_total = counters_->cancelled.load(std::memory_order_relaxed);
+        snapshot.failed_total = counters_->failed.load(std::memory_order_relaxed);
+        return snapshot;
+    }
+
+    void stop(std::uint32_t patience_ms) override { engine_->stop(patience_ms); }
+
+private:
+    Status try_submit(job::Request request, const job::EventSink& sink, const CancelToken& cancel) {
+        const std::uint32_t queue_max = engine_->options().queue_max;
+        if (request.choices == 0 || request.choices > queue_max) {
+            return fail(Fault::invalid,
+                        "n: {} answers were asked for; between 1 and {} are possible here",
+                        request.choices, queue_max);
+        }
+        TRILANE_TRY(auto prompt, prompts_.tokens(request));
+        const std::uint32_t context = engine_->options().context_tokens;
+        const auto room =
+            context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), context));
+        // A prompt that leaves no room is refused by the engine, unless nothing is to be generated.
+        const std::uint32_t max_tokens =
+            std::min(request.max_tokens.value_or(std::max(room, 1U)), std::max(room, 1U));
+        const auto* completion = std::get_if<job::Completion>(&request.ask);
+        const bool echo = completion != nullptr && completion->echo;
+        const auto run = std::make_shared<Run>(std::move(request), sink, engine_->tokenizer(),
+                                               std::move(prompt), counters_);
+        std::vector<engine::Generation> generations;
+        for (std::uint32_t choice = 0; choice < run->request().choices; ++choice) {
+            engine::Generation generation;
+            generation.prompt = run->prompt();
+            generation.sampling = run->request().sampling;
+            if (generation.sampling.seed.has_value()) {
+                *generation.sampling.seed += choice;  // or all choices would be the same
+            }
+            generation.max_tokens = max_tokens;
+            generation.top_logprobs = run->request().top_logprobs;
+            generation.prompt_logprobs = echo && run->request().top_logprobs.has_value();
+            generation.ignore_end = run->request().ignore_end;
+            generation.cancel = cancel;
+            generation.listener = std::make_unique<Choice>(run, choice);
+            generations.push_back(std::move(generation));
+        }
+        return engine_->submit(std::move(generations));
+    }
+
+    std::unique_ptr<engine::Engine> engine_;
+    PromptWriter prompts_;
+    job::ModelCard card_;
+    std::shared_ptr<Counters> counters_;
+};
+
+/// The place: every model that fits this process.
+class NativeLane final : public Lane {
+public:
+    explicit NativeLane(Settings settings) : settings_(std::move(settings)) {
+        if (settings_.device.empty()) {
+            settings_.device = "cpu";
+        }
+    }
+
+    [[nodiscard]] const std::string& name() const override { return settings_.name; }
+    [[nodiscard]] const Descriptor& descriptor() const override { return kNativeDescriptor; }
+    [[nodiscard]] const std::string& device() const override { return settings_.device; }
+    [[nodiscard]] std::uint32_t residents_max() const override {
+        return settings_.residents_max != 0 ? settings_.residents_max
+                                            : kNativeDescriptor.residents_max;
+    }
+
+    [[nodiscard]] bool can_serve(const catalog::Entry& entry) const override {
+        constexpr std::array<std::string_view, 7> kArchitectures{
+            "llama", "qwen2", "qwen3", "bitnet", "bitnet-b1.58", "bitnet-25", ""};
+        return entry.store == catalog::Store::gguf && entry.more_paths.empty() &&
+               (entry.purpose == catalog::Purpose::chat ||
+                entry.purpose == catalog::Purpose::unknown) &&
+               std::ranges::find(kArchitectures, entry.architecture) != kArchitectures.end();
+    }
+
+    [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
+                                          const LoadWishes& wishes) const override {
+        const engine::Options options = engine_options(wishes);
+        TRILANE_TRY(const engine::MemoryNeed memory, engine::memory_need(entry.path, options));
+        plan::Need need;
+        need.parts = {{"weights", memory.weight_bytes},
+                      {"vocabulary", memory.vocabulary_bytes},
+                      {"KV cache", memory.kv_bytes},
+                      {"buffers", memory.buffer_bytes}};
+        need.context_tokens = memory.context_tokens;
+        need.context_tokens_max = memory.context_tokens_max;
+        need.parallel = options.slots;
+        need.bytes_per_context_token = memory.kv_bytes_per_context_token;
+        return need;
+    }
+
+    Result<std::shared_ptr<Resident>> load(LoadRequest request) override {
+        if (request.on_phase) {
+            request.on_phase(LoadPhase::starting);
+        }
+        NativeOptions options;
+        options.model_path = request.entry.path;
+        options.model_id = request.entry.id;
+        options.engine = engine_options(request.wishes);
+        if (request.need.context_tokens != 0) {
+            options.engine.context_tokens = request.need.context_tokens;
+        }
+        return load_native(options);
+    }
+
+    [[nodiscard]] std::shared_ptr<os::LogRing> log() const override { return log_; }
+
+private:
+    [[nodiscard]] engine::Options engine_options(const LoadWishes& wishes) const {
+        engine::Options options = settings_.engine;
+        if (wishes.context_tokens != 0) {
+            options.context_tokens = wishes.context_tokens;
+        }
+        if (wishes.parallel != 0) {
+            options.slots = wishes.parallel;
+        }
+        return options;
+    }
+
+    Settings settings_;
+    const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
+};
+
+constexpr std::array kNativePurposes{catalog::Purpose::chat};
+constexpr std::array<OptionText, 4> kNativeOptions{{
+    {"threads", "threads of the engine (default: the cores it may use)"},
+    {"parallel", "requests that are answered at once (default: 8)"},
+    {"context", "context of one request in tokens (default: what the model was made for)"},
+    {"residents_max", "models that may be loaded at once (default: as memory allows)"},
+}};
+constexpr std::uint32_t kNativeResidentsMax = 16;
+
+}  // namespace
+
+const Descriptor kNativeDescriptor{
+    .kind = "native",
+    .summary = "Trilane's own engine, in the daemon: ternary and common GGUF models on the CPU",
+    .silicon = Silicon::cpu,
+    .store = catalog::Store::gguf,
+    .purposes = kNativePurposes,
+    .programs = {},
+    .options = kNativeOptions,
+    .residents_max = kNativeResidentsMax,
+    .requests_max = 0,
+    .open = open_native_lane,
+};
+
+Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options) {
+    TRILANE_TRY(auto engine, engine::Engine::load(options.model_path, options.engine));
+    return std::shared_ptr<Resident>(std::make_shared<NativeResident>(std::move(engine), options));
+}
+
+Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& /*parts*/) {
+    return std::shared_ptr<Lane>(std::make_shared<NativeLane>(settings));
+}
+
+}  // namespace trilane::lane

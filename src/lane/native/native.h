@@ -1,0 +1,31 @@
+// The native lane: our own engine, in this process, on the CPU. A resident turns jobs into token
+// sequences (chat template, tokenizer) and tokens into text (UTF-8, stop strings,
+// log-probabilities).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "lane/descriptor.h"
+#include "lane/lane.h"
+
+namespace trilane::lane {
+
+struct NativeOptions {
+    std::string model_path;
+    std::string model_id;  ///< as clients name it; empty = the file name without ".gguf"
+    engine::Options engine;
+};
+
+/// Loads a model into this process. **Errors:** as engine::Engine::load; a chat template that does
+/// not compile is no error here: chats on that model are then refused with its message.
+Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options);
+
+/// A lane that does so, with what `settings.engine` says of slots and threads. Needs no `parts`.
+Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& parts);
+
+/// What it answers of itself, for the table of kinds.
+extern const Descriptor kNativeDescriptor;
+
+}  // namespace trilane::lane

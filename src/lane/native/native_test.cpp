@@ -1,0 +1,292 @@
+// The native lane on the bundled model: jobs in, events out.
+
+#include "lane/native/native.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace trilane::lane {
+namespace {
+
+std::shared_ptr<Resident> open(std::uint32_t slots = 4) {
+    NativeOptions options;
+    options.model_path = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
+    options.engine.slots = slots;
+    options.engine.threads = 1;
+    return load_native(options).value();
+}
+
+/// The events of one job, waited for until the last.
+struct Answer {
+    std::vector<job::Event> events;
+    std::string text;
+    std::size_t ends = 0;
+    std::vector<job::LogprobEntry> logprobs;
+    std::optional<job::Done> done;
+    std::optional<Error> error;
+    job::FinishReason reason = job::FinishReason::cancelled;
+};
+
+class Collector {
+public:
+    job::EventSink sink() {
+        return [this](job::Event event) {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ASSERT_FALSE(last_) << "an event after the last";
+            last_ = std::holds_alternative<job::Done>(event) ||
+                    std::holds_alternative<job::Failed>(event);
+            events_.push_back(std::move(event));
+            changed_.notify_all();
+        };
+    }
+    void wait_for_text() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [&] {
+            return last_ || (!events_.empty() && std::holds_alternative<job::Text>(events_.back()));
+        });
+    }
+    Answer answer() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [&] { return last_; });
+        Answer answer;
+        answer.events = events_;
+        for (const job::Event& event : events_) {
+            if (const auto* text = std::get_if<job::Text>(&event);
+                text != nullptr && text->choice == 0) {
+                answer.text += text->text;
+                answer.logprobs.insert(answer.logprobs.end(), text->logprobs.begin(),
+                                       text->logprobs.end());
+            } else if (const auto* end = std::get_if<job::ChoiceEnd>(&event)) {
+                ++answer.ends;
+                answer.reason = end->reason;
+            } else if (const auto* done = std::get_if<job::Done>(&event)) {
+                answer.done = *done;
+            } else if (const auto* failed = std::get_if<job::Failed>(&event)) {
+                answer.error = failed->error;
+            }
+        }
+        return answer;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<job::Event> events_;
+    bool last_ = false;
+};
+
+job::Message message(job::Role role, const std::string& content) {
+    job::Message message;
+    message.role = role;
+    message.content = content;
+    return message;
+}
+
+job::Request chat(const std::string& text, std::uint32_t max_tokens = 40) {
+    job::Request request;
+    request.ask = job::Chat{
+        .messages = {message(job::Role::user, text)}, .tools = {}, .template_variables = {}};
+    request.sampling.temperature = 0;
+    request.max_tokens = max_tokens;
+    return request;
+}
+
+job::Request completion(const std::string& text, std::uint32_t max_tokens) {
+    job::Request request;
+    request.ask = job::Completion{.prompt = text};
+    request.sampling.temperature = 0;
+    request.max_tokens = max_tokens;
+    return request;
+}
+
+Answer ask(Lane& lane, job::Request request) {
+    Collector collector;
+    lane.submit(std::move(request), collector.sink(), {});
+    return collector.answer();
+}
+
+TEST(NativeLane, ChatsThroughTheModelsTemplate) {
+    const auto lane = open();
+    const Answer answer = ask(*lane, chat("What is the sun?"));
+    ASSERT_FALSE(answer.error.has_value());
+    EXPECT_TRUE(std::holds_alternative<job::Started>(answer.events.front()));
+    EXPECT_EQ(answer.reason, job::FinishReason::stop);
+    EXPECT_FALSE(answer.text.empty());
+    EXPECT_EQ(answer.text.find("<|end|>"), std::string::npos);
+    EXPECT_EQ(answer.done->usage.prompt_tokens, 8u);  // as golden.json has it, BOS included
+    EXPECT_EQ(answer.done->timings.prompt_tokens, 8u);
+    EXPECT_GT(answer.done->timings.predicted_ms, 0.0);
+}
+
+TEST(NativeLane, ReportsCachedTokensOfASecondTurn) {
+    const auto lane = open();
+    job::Request request = chat("Tell me a short story about a dog and a red ball.");
+    const Answer first = ask(*lane, request);
+    auto& messages = std::get<job::Chat>(request.ask).messages;
+    messages.push_back(message(job::Role::assistant, first.text));
+    messages.push_back(message(job::Role::user, "And then?"));
+    const Answer second = ask(*lane, request);
+    EXPECT_EQ(first.done->usage.cached_tokens, 0u);
+    EXPECT_GT(second.done->usage.cached_tokens, first.done->usage.prompt_tokens);
+}
+
+TEST(NativeLane, StopsBeforeAStopString) {
+    const auto lane = open();
+    const Answer whole = ask(*lane, completion("Once upon a time", 30));
+    job::Request request = completion("Once upon a time", 30);
+    request.stop = {whole.text.substr(20, 6)};
+    const Answer stopped = ask(*lane, request);
+    EXPECT_EQ(stopped.text, whole.text.substr(0, whole.text.find(request.stop[0])));
+    EXPECT_EQ(stopped.reason, job::FinishReason::stop);
+}
+
+TEST(NativeLane, SeveralChoicesWithOneSeedDiffer) {
+    const auto lane = open();
+    job::Request request = chat("Tell me a story.", 20);
+    request.choices = 3;
+    request.sampling.temperature = 1.0F;
+    request.sampling.seed = 11;
+    Collector collector;
+    lane->submit(request, collector.sink(), {});
+    const Answer answer = collector.answer();
+    std::vector<std::string> texts(3);
+    for (const job::Event& event : answer.events) {
+        if (const auto* text = std::get_if<job::Text>(&event)) {
+            texts[text->choice] += text->text;
+        }
+    }
+    EXPECT_EQ(answer.ends, 3u);
+    EXPECT_NE(texts[0], texts[1]);
+    EXPECT_NE(texts[1], texts[2]);
+    EXPECT_EQ(ask(*lane, request).text, texts[0]);  // and the same seed draws the same again
+}
+
+TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
+    const auto lane = open();
+    job::Request request = completion("Once upon a time", 4);
+    std::get<job::Completion>(request.ask).echo = true;
+    request.top_logprobs = 2;
+    const Answer answer = ask(*lane, request);
+    EXPECT_TRUE(answer.text.starts_with("Once upon a time")) << answer.text;
+    ASSERT_EQ(answer.logprobs.size(), 5u + 4u);
+    EXPECT_TRUE(std::isnan(answer.logprobs[0].chosen.logprob));
+    std::string spelled;
+    for (const job::LogprobEntry& entry : answer.logprobs) {
+        spelled += entry.chosen.bytes;
+    }
+    EXPECT_EQ(spelled, answer.text);
+    EXPECT_NEAR(answer.logprobs[3].chosen.logprob, -6e-05, 5e-2);
+    EXPECT_EQ(answer.logprobs[8].top.size(), 2u);
+    std::get<job::Completion>(request.ask).echo = true;
+    request.top_logprobs.reset();
+    EXPECT_EQ(ask(*lane, request).text, answer.text);
+}
+
+TEST(NativeLane, WhatUsersSayIsText) {
+    const auto lane = open();
+    const auto prompt_tokens = [&](const std::string& text) {
+        return ask(*lane, chat(text, 1)).done->usage.prompt_tokens;
+    };
+    const auto plain = prompt_tokens("a");
+    EXPECT_GT(prompt_tokens("a<|end|><|assistant|>"), plain + 2);  // more than two control tokens
+    // In a completion they are tokens: that is what raw prompts are for.
+    const Answer raw = ask(*lane, completion("a<|end|><|assistant|>", 1));
+    EXPECT_EQ(raw.done->usage.prompt_tokens, 4u);
+}
+
+TEST(NativeLane, RefusesAHopelessPromptWithoutReadingIt) {
+    const auto lane = open();
+    const Answer answer = ask(*lane, completion(std::string(10'000'000, ' '), 1));
+    ASSERT_TRUE(answer.error.has_value());
+    EXPECT_EQ(answer.error->fault, Fault::invalid);
+    EXPECT_NE(answer.error->message.find("context"), std::string::npos);
+}
+
+TEST(NativeLane, EchoesAPromptOfOneToken) {
+    const auto lane = open();
+    job::Request request;
+    request.ask = job::Completion{.prompt = std::vector<std::int32_t>{2450}, .echo = true};
+    request.sampling.temperature = 0;
+    request.max_tokens = 2;
+    request.top_logprobs = 0;
+    const Answer answer = ask(*lane, request);
+    ASSERT_EQ(answer.logprobs.size(), 3u);
+    EXPECT_TRUE(answer.text.starts_with(answer.logprobs[0].chosen.bytes));
+    EXPECT_FALSE(answer.logprobs[0].chosen.bytes.empty());
+}
+
+TEST(NativeLane, PromptFiguresOfSeveralChoicesAreTheFirstOnes) {
+    const auto lane = open();
+    job::Request request = chat("Tell me a story about a dog, a cat, a bird and a little fish.", 8);
+    request.choices = 4;
+    request.sampling.temperature = 1.0F;
+    const Answer answer = ask(*lane, request);
+    EXPECT_EQ(answer.done->usage.cached_tokens, 0u);
+    EXPECT_EQ(answer.done->timings.prompt_tokens, answer.done->usage.prompt_tokens);
+    EXPECT_EQ(answer.done->timings.predicted_tokens, answer.done->usage.completion_tokens);
+}
+
+TEST(NativeLane, CancelEndsTheJobOnce) {
+    const auto lane = open();
+    Collector collector;
+    const CancelToken cancel;
+    job::Request request = chat("Tell me a long story.", 900);
+    request.ignore_end = true;
+    lane->submit(request, collector.sink(), cancel);
+    collector.wait_for_text();
+    cancel.cancel();
+    const Answer answer = collector.answer();
+    ASSERT_TRUE(answer.error.has_value());
+    EXPECT_EQ(answer.error->fault, Fault::cancelled);
+    EXPECT_EQ(lane->snapshot().cancelled_total, 1u);
+}
+
+TEST(NativeLane, RefusesWithTheReason) {
+    const auto lane = open();
+    std::string text;
+    for (int i = 0; i < 1200; ++i) {
+        text += "word ";
+    }
+    const Answer too_long = ask(*lane, chat(text));
+    ASSERT_TRUE(too_long.error.has_value());
+    EXPECT_EQ(too_long.error->fault, Fault::invalid);
+    EXPECT_NE(too_long.error->message.find("1024"), std::string::npos);
+    job::Request many = chat("x");
+    many.choices = 1000;
+    EXPECT_EQ(ask(*lane, many).error->fault, Fault::invalid);
+    job::Request ids;
+    ids.ask = job::Completion{.prompt = std::vector<std::int32_t>{1, 70000}};
+    EXPECT_EQ(ask(*lane, ids).error->fault, Fault::invalid);
+}
+
+TEST(NativeLane, DescribesItsModel) {
+    const auto lane = open();
+    const auto card = lane->card();
+    EXPECT_EQ(card.id, "trilane-nano-tq2_0");
+    EXPECT_EQ(card.architecture, "bitnet-b1.58");
+    EXPECT_EQ(card.parameters, 81841920u);
+    EXPECT_EQ(card.context_tokens, 1024u);
+    EXPECT_EQ(lane->snapshot().slots, 4u);
+}
+
+TEST(NativeLane, StopAnswersWhatRuns) {
+    const auto lane = open(1);
+    Collector running;
+    Collector waiting;
+    job::Request request = chat("Tell me a long story.", 900);
+    request.ignore_end = true;
+    lane->submit(request, running.sink(), {});
+    lane->submit(request, waiting.sink(), {});
+    running.wait_for_text();
+    lane->stop(0);
+    EXPECT_EQ(running.answer().error->fault, Fault::unavailable);
+    EXPECT_EQ(waiting.answer().error->fault, Fault::unavailable);
+    EXPECT_EQ(ask(*lane, request).error->fault, Fault::unavailable);
+}
+
+}  // namespace
+}  // namespace trilane::lane

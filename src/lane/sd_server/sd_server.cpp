@@ -1,0 +1,103 @@
+#include "lane/sd_server/sd_server.h"
+
+#include <array>
+#include <utility>
+
+#include "lane/child/child_lane.h"
+
+namespace trilane::lane {
+namespace {
+
+using catalog::Purpose;
+
+constexpr std::uint32_t kResidentsMax = 1;
+constexpr std::uint32_t kRequestsMax = 1;
+/// Buffers for a picture of 1024 × 1024, decoded in tiles, and the process. An estimate.
+constexpr std::uint64_t kBuffersBytes = std::uint64_t{3} << 30U;
+
+constexpr std::string_view kRemove = "remove it";
+constexpr std::string_view kUseModel = "name the model in the request or the catalogue";
+constexpr std::array<Reserved, 7> kReserved{{
+    {"-l", kRemove},
+    {"--listen-ip", kRemove},
+    {"--listen-port", kRemove},
+    {"-m", kUseModel},
+    {"--model", kUseModel},
+    {"--diffusion-model", kUseModel},
+    {"--help", kRemove},
+}};
+
+class SdServerLane final : public ChildLane {
+public:
+    using ChildLane::ChildLane;
+
+    static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
+        TRILANE_TRY(OpenedLane opened,
+                    open_shared(settings, parts, kSdServerDescriptor, "gpu0", kReserved));
+        return std::shared_ptr<Lane>(
+            std::make_shared<SdServerLane>(std::move(opened), kSdServerDescriptor));
+    }
+
+    [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
+                                          const LoadWishes& /*wishes*/) const override {
+        return need_of_files(entry, kBuffersBytes);
+    }
+
+protected:
+    Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override {
+        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kReserved, name()));
+        TRILANE_TRY(const auto options, help({}, request.cancel));
+        Arguments line(*options, user_args(request.wishes));
+        line.add("--listen-ip").add(std::string(kChildHost));
+        line.add("--listen-port").add(std::to_string(port));
+        // With text encoders of its own, the file holds only the diffusion part.
+        const bool has_encoders =
+            line.user_gives({"--clip_l", "--clip_g", "--t5xxl", "--llm", "--qwen2vl"});
+        line.add(has_encoders ? "--diffusion-model" : "--model").add(request.entry.path);
+        Launch launch;
+        launch.arguments = std::move(line).finish();
+        launch.ready_targets = {"/v1/models", "/"};
+        launch.resident.card = card_of(request.entry);
+        launch.resident.upstream_model = request.entry.id;
+        launch.resident.slots = kRequestsMax;
+        launch.takes_chat = false;
+        launch.refusal =
+            fmt::format("{} makes pictures; it takes no chat requests", request.entry.id);
+        return launch;
+    }
+};
+
+constexpr std::array kPurposes{Purpose::image};
+constexpr std::array<std::string_view, 1> kPrograms{"sd-server"};
+constexpr std::array<OptionText, 7> kOptions{{
+    {"device", "memory that loads are planned in: gpu0, cpu (default: gpu0)"},
+    {"program", "path or name of the program (default: sd-server on the path)"},
+    {"args",
+     "further arguments for every model, e.g. --vae and --t5xxl with their files; those "
+     "that Trilane sets itself are refused"},
+    {"environment", "further environment variables for its processes"},
+    {"residents_max", "models that may be loaded at once (default: 1)"},
+    {"cgroup", "control group that its processes join (default: the daemon's)"},
+    {"start_timeout", "longest time from start until it answers (default: 600 s)"},
+}};
+
+}  // namespace
+
+const Descriptor kSdServerDescriptor{
+    .kind = "sd-server",
+    .summary = "stable-diffusion.cpp's server as a child: text to pictures",
+    .silicon = Silicon::gpu,
+    .store = catalog::Store::gguf,
+    .purposes = kPurposes,
+    .programs = kPrograms,
+    .options = kOptions,
+    .residents_max = kResidentsMax,
+    .requests_max = kRequestsMax,
+    .open = open_sd_server_lane,
+};
+
+Result<std::shared_ptr<Lane>> open_sd_server_lane(const Settings& settings, const Parts& parts) {
+    return SdServerLane::open(settings, parts);
+}
+
+}  // namespace trilane::lane

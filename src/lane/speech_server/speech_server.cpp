@@ -1,0 +1,117 @@
+#include "lane/speech_server/speech_server.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "lane/child/child_lane.h"
+#include "lane/child/sanity.h"
+
+namespace trilane::lane {
+namespace {
+
+using catalog::Purpose;
+
+constexpr std::uint32_t kResidentsMax = 1;
+constexpr std::uint32_t kRequestsMax = 1;
+/// Voices, the ONNX runtime and its buffers. An estimate.
+constexpr std::uint64_t kBuffersBytes = std::uint64_t{700} << 20U;
+
+/// `text` with every `name` replaced.
+std::string replaced(std::string text, std::string_view name, std::string_view value) {
+    for (std::size_t at = text.find(name); at != std::string::npos;
+         at = text.find(name, at + value.size())) {
+        text.replace(at, name.size(), value);
+    }
+    return text;
+}
+
+class SpeechServerLane final : public ChildLane {
+public:
+    using ChildLane::ChildLane;
+
+    static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
+        TRILANE_TRY(OpenedLane opened,
+                    open_shared(settings, parts, kSpeechServerDescriptor, "cpu", {}));
+        return std::shared_ptr<Lane>(
+            std::make_shared<SpeechServerLane>(std::move(opened), kSpeechServerDescriptor));
+    }
+
+    [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
+                                          const LoadWishes& /*wishes*/) const override {
+        return need_of_files(entry, kBuffersBytes);
+    }
+
+protected:
+    Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override {
+        Launch launch;
+        launch.arguments = speech_arguments(user_args(request.wishes), request.entry.path, port);
+        launch.ready_targets = {"/health", "/v1/models", "/v1/audio/voices", "/"};
+        launch.resident.card = card_of(request.entry);
+        launch.resident.upstream_model = request.entry.id;
+        launch.resident.slots = kRequestsMax;
+        launch.takes_chat = false;
+        launch.refusal = fmt::format("{} speaks; it takes no chat requests", request.entry.id);
+        return launch;
+    }
+
+    Status try_out(net::Client& client, const LoadWatch& watch, const Launch& launch) override {
+        return check_speech(client, watch, launch.resident.upstream_model);
+    }
+};
+
+constexpr std::array kPurposes{Purpose::speak};
+constexpr std::array<std::string_view, 1> kPrograms{"koko"};
+constexpr std::array<OptionText, 7> kOptions{{
+    {"device", "memory that loads are planned in (default: cpu)"},
+    {"program", "path or name of the program (default: koko on the path)"},
+    {"args",
+     "arguments before `openai`, e.g. --data with the file of voices; or, for another "
+     "server, its whole command line with {host}, {port} and {model} in it"},
+    {"environment", "further environment variables for its processes"},
+    {"residents_max", "models that may be loaded at once (default: 1)"},
+    {"cgroup", "control group that its processes join (default: the daemon's)"},
+    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
+}};
+
+}  // namespace
+
+const Descriptor kSpeechServerDescriptor{
+    .kind = "kokoro",
+    .summary = "Kokoros, or another server of OpenAI's speech API, as a child: text to speech",
+    .silicon = Silicon::cpu,
+    .store = catalog::Store::gguf,
+    .purposes = kPurposes,
+    .programs = kPrograms,
+    .options = kOptions,
+    .residents_max = kResidentsMax,
+    .requests_max = kRequestsMax,
+    .open = open_speech_server_lane,
+};
+
+std::vector<std::string> speech_arguments(std::span<const std::string> args,
+                                          const std::string& model_path, std::uint16_t port) {
+    const std::string number = std::to_string(port);
+    const bool is_template = std::any_of(args.begin(), args.end(), [](const std::string& each) {
+        return each.find("{port}") != std::string::npos;
+    });
+    std::vector<std::string> line;
+    for (const std::string& each : args) {
+        line.push_back(replaced(replaced(replaced(each, "{host}", kChildHost), "{port}", number),
+                                "{model}", model_path));
+    }
+    if (!is_template) {
+        if (!model_path.empty()) {
+            line.insert(line.end(), {"--model", model_path});
+        }
+        line.insert(line.end(), {"openai", "--ip", std::string(kChildHost), "--port", number});
+    }
+    return line;
+}
+
+Result<std::shared_ptr<Lane>> open_speech_server_lane(const Settings& settings,
+                                                      const Parts& parts) {
+    return SpeechServerLane::open(settings, parts);
+}
+
+}  // namespace trilane::lane

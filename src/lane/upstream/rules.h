@@ -1,0 +1,43 @@
+// UpstreamRules: what a kind of server does differently. Plain flags, so that each quirk has a name
+// and a test; which kind of lane sets which is written beside that lane.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace trilane::lane {
+
+struct UpstreamRules {
+    std::uint32_t max_tokens_min =
+        0;  ///< never ask for fewer (and cut the answer to what was asked)
+    bool retry_once_on_error = false;  ///< FLM: "basic_string::substr" of single tokens
+    bool errors_in_200 = false;        ///< look for a top-level "error" in every body
+    bool renumber_tool_calls = false;  ///< indices are not per choice
+    bool never_says_length = false;    ///< finish_reason "stop" at max_tokens means "length"
+    bool stops_ignored = false;        ///< cut at stop texts ourselves
+    bool single_choice = false;        ///< `n` is ignored: ask n times, one after the other
+    bool end_may_be_missing = false;   ///< a stream without [DONE] ends with its finish_reason
+    bool check_model = false;          ///< the answer's model must be the one that was asked for
+    bool integer_min_p = false;
+    bool health_at_tags = false;     ///< no /health: ask /api/tags
+    bool no_health = false;          ///< remote: /v1/models instead
+    bool cancel_may_linger = false;  ///< after a cancel wait for an idle slot before the next
+    /// Write only what differs from job::Sampling's defaults: strict servers refuse names that they
+    /// do not know. Otherwise all of it is written, since the server's defaults are its own.
+    bool sparse_parameters = false;
+    /// Thinking is switched by a top-level "think" rather than by a variable of the template.
+    bool think_is_a_parameter = false;
+};
+
+namespace upstream {
+
+/// What all requests to one server share.
+struct Upstream {
+    std::string model;                 ///< as the server calls it
+    std::string api_key;               ///< never shown: redacted from whatever the server says
+    std::uint32_t context_tokens = 0;  ///< prompt + answer of one request; 0 = not known
+    UpstreamRules rules;
+};
+
+}  // namespace upstream
+}  // namespace trilane::lane

@@ -1,0 +1,110 @@
+#include "lane/whisper_server/whisper_server.h"
+
+#include <array>
+#include <utility>
+
+#include "lane/child/child_lane.h"
+#include "lane/child/sanity.h"
+
+namespace trilane::lane {
+namespace {
+
+using catalog::Purpose;
+
+constexpr std::uint32_t kResidentsMax = 2;
+/// It works on one recording at a time; further ones wait inside it.
+constexpr std::uint32_t kRequestsMax = 1;
+/// Encoder and decoder buffers and the process. An estimate for the largest model.
+constexpr std::uint64_t kBuffersBytes = std::uint64_t{600} << 20U;
+
+constexpr std::string_view kRemove = "remove it";
+constexpr std::array<Reserved, 8> kReserved{{
+    {"--host", kRemove},
+    {"--port", kRemove},
+    {"--public", kRemove},
+    {"--request-path", kRemove},
+    {"--inference-path", kRemove},
+    {"-m", "name the model in the request or the catalogue"},
+    {"--model", "name the model in the request or the catalogue"},
+    {"--help", kRemove},
+}};
+
+class WhisperServerLane final : public ChildLane {
+public:
+    using ChildLane::ChildLane;
+
+    static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
+        TRILANE_TRY(OpenedLane opened,
+                    open_shared(settings, parts, kWhisperServerDescriptor, "cpu", kReserved));
+        return std::shared_ptr<Lane>(
+            std::make_shared<WhisperServerLane>(std::move(opened), kWhisperServerDescriptor));
+    }
+
+    [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
+                                          const LoadWishes& /*wishes*/) const override {
+        return need_of_files(entry, kBuffersBytes);
+    }
+
+protected:
+    Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override {
+        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kReserved, name()));
+        TRILANE_TRY(const auto options, help({}, request.cancel));
+        Arguments line(*options, user_args(request.wishes));
+        line.add("--host").add(std::string(kChildHost));
+        line.add("--port").add(std::to_string(port));
+        line.add("--model").add(request.entry.path);
+        if (device() == "cpu") {
+            line.set({"--no-gpu", "-ng"});
+        }
+        Launch launch;
+        launch.arguments = std::move(line).finish();
+        launch.ready_targets = {"/health", "/"};  // older versions have only their page
+        launch.resident.card = card_of(request.entry);
+        launch.resident.upstream_model = request.entry.id;
+        launch.resident.slots = kRequestsMax;
+        launch.takes_chat = false;
+        launch.refusal =
+            fmt::format("{} transcribes speech; it takes no chat requests", request.entry.id);
+        return launch;
+    }
+
+    Status try_out(net::Client& client, const LoadWatch& watch, const Launch& launch) override {
+        return check_transcription(client, watch, "/inference", launch.resident.upstream_model);
+    }
+};
+
+constexpr std::array kPurposes{Purpose::transcribe};
+constexpr std::array<std::string_view, 1> kPrograms{"whisper-server"};
+constexpr std::array<OptionText, 7> kOptions{{
+    {"device",
+     "memory that loads are planned in: cpu, gpu0 (default: cpu, which also keeps it off "
+     "the GPU)"},
+    {"program", "path or name of the program (default: whisper-server on the path)"},
+    {"args", "further arguments for every model; those that Trilane sets itself are refused"},
+    {"environment", "further environment variables for its processes"},
+    {"residents_max", "models that may be loaded at once (default: 2)"},
+    {"cgroup", "control group that its processes join (default: the daemon's)"},
+    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
+}};
+
+}  // namespace
+
+const Descriptor kWhisperServerDescriptor{
+    .kind = "whisper-server",
+    .summary = "whisper.cpp's server as a child: speech to text",
+    .silicon = Silicon::cpu,
+    .store = catalog::Store::gguf,
+    .purposes = kPurposes,
+    .programs = kPrograms,
+    .options = kOptions,
+    .residents_max = kResidentsMax,
+    .requests_max = kRequestsMax,
+    .open = open_whisper_server_lane,
+};
+
+Result<std::shared_ptr<Lane>> open_whisper_server_lane(const Settings& settings,
+                                                       const Parts& parts) {
+    return WhisperServerLane::open(settings, parts);
+}
+
+}  // namespace trilane::lane

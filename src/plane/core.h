@@ -1,0 +1,160 @@
+// Plane::Core: the state of the plane and what happens to it. Inside of Plane; in three sources:
+// core.cpp takes requests and gives them to residents, loading.cpp moves models in and out,
+// deciding.cpp is the thread that says which.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "os/worker_pool.h"
+#include "plane/plane.h"
+#include "plane/seat.h"
+
+namespace trilane::plane {
+
+/// Loads and unloads that go on at once; more wait.
+inline constexpr std::size_t kLoadsAtOnce = 8;
+inline constexpr std::size_t kUnloadsAtOnce = 8;
+/// Threads that hand requests on where that takes time (templates, tokens), not on a resident's.
+inline constexpr std::size_t kDispatchThreads = 2;
+inline constexpr std::size_t kJobsWaitingMax = 4096;
+
+struct LaneState {
+    std::shared_ptr<lane::Lane> lane;
+    WaitingLine line;
+    lane::ResidentSnapshot retired;  // totals of what has gone
+    std::uint64_t loads_total = 0;
+    std::uint64_t load_failures_total = 0;
+    std::uint64_t evictions_total = 0;
+    std::uint64_t lost_total = 0;
+};
+
+/// What to do when the mutex is free again, in order.
+using Actions = std::vector<std::function<void()>>;
+
+/// Somebody wants a model loaded: a request in line, a pin, an administrator.
+struct Want {
+    std::size_t lane = 0;
+    std::string model;
+    Time since{};
+    bool in_line = false;
+};
+
+class Plane::Core : public std::enable_shared_from_this<Plane::Core> {
+public:
+    Core(PlaneOptions options, std::vector<std::shared_ptr<lane::Lane>> lanes);
+
+    void start();
+    void stop(std::uint32_t patience_ms);
+
+    void submit(job::Request request, job::EventSink sink, const CancelToken& cancel);
+    void notice_cancel();
+    void load(LoadAsk ask, std::function<void(Status)> done);
+    Status unload(std::string_view model);
+    void catalogue_changed();
+    void set_policies(Policies policies, LineLimits line);
+
+    [[nodiscard]] std::shared_ptr<const ModelTable> table() const;
+    [[nodiscard]] job::ModelCard card_of(const Model& model) const;
+    [[nodiscard]] Line line_of(std::string_view model) const;
+    [[nodiscard]] View view() const;
+    [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(std::string_view lane) const;
+
+private:
+    using SeatKey = std::pair<std::size_t, std::string>;
+    struct Lease;
+
+    // core.cpp
+    std::optional<std::size_t> choose_lane(const Meaning& meaning) const;
+    Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
+    void dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, bool here, Actions& actions);
+    void dispatch_waiting(std::size_t lane, Actions& actions);
+    void on_event(const std::shared_ptr<Lease>& lease, job::Event event);
+    void release(const std::shared_ptr<Lease>& lease);
+    bool take_back(const std::shared_ptr<Lease>& lease);
+    LaneView lane_view(std::size_t lane) const;
+
+    // loading.cpp
+    void begin_load(const std::shared_ptr<Seat>& seat, Actions& actions);
+    void run_load(const std::shared_ptr<Seat>& seat);
+    void finish_load(const std::shared_ptr<Seat>& seat,
+                     Result<std::shared_ptr<lane::Resident>> result, double ms);
+    void set_state(Seat& seat, lane::State state) const;
+    void fail_seat(const std::shared_ptr<Seat>& seat, Error error, Actions& actions);
+    void on_lost(const std::shared_ptr<Seat>& seat, const Error& error);
+    void begin_unload(const std::shared_ptr<Seat>& seat, Actions& actions);
+    void run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms);
+    void room_was_made(const std::shared_ptr<Seat>& seat, Actions& actions);
+    void retire_totals(Seat& seat);
+    void post(const std::unique_ptr<os::WorkerPool>& pool, std::function<void()> work) const;
+
+    // deciding.cpp
+    void decide_forever();
+    Time tick();
+    void refuse_dead(Time now, Actions& actions);
+    void unload_idle(Time now, Time& due, Actions& actions);
+    std::vector<Want> wants(Time now, Time& due);
+    void prepare(const std::vector<Want>& wants);
+    void decide(const Want& want, Time now, Time& due, Actions& actions);
+    struct Choice {
+        bool settled = false;  ///< go, or refuse with `refusal`
+        std::vector<std::shared_ptr<Seat>> evict;
+        plan::Need need;
+        std::vector<std::uint64_t> claim;
+        std::optional<Error> refusal;
+        std::vector<std::shared_ptr<Seat>> drain;  ///< not settled: these must end first
+    };
+    Choice choose(const Want& want, const Model& model, Time now, Time& due) const;
+    bool choose_place(const Want& want, const plan::Need& need, bool may_evict, bool wait_for_busy,
+                      Time now, Time& due, Choice& choice) const;
+    [[nodiscard]] bool may_leave(const Seat& seat, const Want& want, Time now, Time& due) const;
+    [[nodiscard]] std::vector<plan::Holding> holdings(const Want& want, bool potential, Time now,
+                                                      Time& due) const;
+    [[nodiscard]] std::optional<std::vector<std::shared_ptr<Seat>>> crowded_out(const Want& want,
+                                                                                bool potential,
+                                                                                Time now,
+                                                                                Time& due) const;
+    [[nodiscard]] std::vector<std::pair<plan::Need, bool>> offers_of(const Want& want,
+                                                                     const Model& model,
+                                                                     const plan::Need& full) const;
+    [[nodiscard]] static plan::Need least_need(const Model& model, const plan::Need& full);
+    [[nodiscard]] Error refusal_of(const Want& want, const plan::Need& least) const;
+    void refuse(const Want& want, const Error& error, Actions& actions);
+    void wake();
+
+    void log(std::string_view line) const;
+    std::shared_ptr<Seat> seat_of(std::size_t lane, std::string_view model) const;
+
+    PlaneOptions options_;
+
+    mutable std::mutex mutex_;  // guards all below down to the threads; short sections only
+    std::vector<LaneState> lanes_;
+    std::map<SeatKey, std::shared_ptr<Seat>> seats_;
+    std::shared_ptr<const ModelTable> table_;
+    std::vector<std::pair<Want, std::function<void(Status)>>> asks_;  // administrators'
+    plan::Memory memory_;                                             // as of the last decision
+    std::map<SeatKey, Result<plan::Need>> needs_;
+    std::set<std::string> preloaded_;  // models that were loaded once
+    std::set<std::string> refused_;    // of pins and preloads: told about once
+    bool stopping_ = false;
+    bool awake_ = false;
+    std::condition_variable wake_;
+
+    std::thread decider_;
+    // Null once the plane has stopped. Guarded by the mutex, but destroyed without it.
+    std::unique_ptr<os::WorkerPool> dispatchers_;
+    std::unique_ptr<os::WorkerPool> loaders_;
+    std::unique_ptr<os::WorkerPool> unloaders_;
+};
+
+}  // namespace trilane::plane

@@ -1,0 +1,428 @@
+// Moves models in and out of lanes. Loads and unloads run on pools of their own, without the mutex.
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "plane/core.h"
+
+namespace trilane::plane {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What runs on a resident that is evicted has ended by itself; one that is unloaded by its user or
+/// lost gets no more than this.
+constexpr std::uint32_t kUnloadPatienceMs = 0;
+constexpr std::chrono::milliseconds kRetryMsMin{500};
+constexpr std::chrono::milliseconds kRetryMsMax{60'000};
+constexpr std::uint32_t kRetryDoublingsMax = 7;
+
+std::int64_t unix_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+std::chrono::milliseconds pause_after(std::uint32_t failures) {
+    const std::uint32_t doublings = std::min(failures == 0 ? 0 : failures - 1, kRetryDoublingsMax);
+    return std::min(kRetryMsMin * (std::uint32_t{1} << doublings), kRetryMsMax);
+}
+
+}  // namespace
+
+/// Runs the work on that pool, or here when there is none any more. A full pool cannot be: seats
+/// bound what there is to do; if it is nevertheless, the work is done here rather than not at all.
+void Plane::Core::post(const std::unique_ptr<os::WorkerPool>& pool,
+                       std::function<void()> work) const {
+    const auto shared = std::make_shared<std::function<void()>>(std::move(work));
+    {
+        const std::scoped_lock lock(mutex_);
+        if (pool != nullptr && pool->post([shared] { (*shared)(); })) {
+            return;
+        }
+    }
+    (*shared)();
+}
+
+void Plane::Core::set_state(Seat& seat, lane::State state) const {
+    if (seat.state != state) {
+        seat.state = state;
+        seat.since_unix_ms = unix_ms();
+    }
+}
+
+/// Once the room it was promised is free. Called with the mutex.
+void Plane::Core::begin_load(const std::shared_ptr<Seat>& seat, Actions& actions) {
+    if (!seat->awaits.empty() || stopping_) {
+        return;
+    }
+    seat->load_began = Clock::now();
+    actions.emplace_back([self = shared_from_this(), seat] {
+        self->post(self->loaders_, [self, seat] { self->run_load(seat); });
+    });
+}
+
+void Plane::Core::run_load(const std::shared_ptr<Seat>& seat) {
+    lane::LoadRequest request;
+    std::shared_ptr<lane::Lane> lane;
+    {
+        const std::scoped_lock lock(mutex_);
+        request.entry = seat->entry;
+        request.entry.id = seat->model;
+        request.wishes = seat->policy.wishes;
+        request.need = seat->need;
+        request.cancel = seat->load_cancel;
+        lane = lanes_[seat->lane].lane;
+    }
+    request.on_phase = [this, seat](lane::LoadPhase phase) {
+        const std::scoped_lock lock(mutex_);
+        if (seat->active() && !seat->leaving()) {
+            set_state(*seat, phase == lane::LoadPhase::warming ? lane::State::warming
+                                                               : lane::State::starting);
+        }
+    };
+    request.on_lost = [weak = weak_from_this(), seat](const Error& error) {
+        if (const auto self = weak.lock()) {
+            self->on_lost(seat, error);
+        }
+    };
+    log(fmt::format("{}: loading {} ({} tokens of context, {:.2f} GB planned)", lane->name(),
+                    seat->model, request.need.context_tokens,
+                    static_cast<double>(request.need.bytes()) * 1e-9));
+    const Time began = Clock::now();
+    auto result = lane->load(std::move(request));
+    const std::chrono::duration<double, std::milli> took = Clock::now() - began;
+    finish_load(seat, std::move(result), took.count());
+}
+
+void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
+                              Result<std::shared_ptr<lane::Resident>> result, double ms) {
+    Actions actions;
+    std::string line;
+    {
+        const std::scoped_lock lock(mutex_);
+        LaneState& lane = lanes_[seat->lane];
+        seat->load_ms = ms;
+        if (!result) {
+            lane.load_failures_total += 1;
+            line = fmt::format("{}: {} could not be loaded: {}", lane.lane->name(), seat->model,
+                               result.error().message);
+            if (seat->leaving()) {
+                room_was_made(seat, actions);  // nobody wanted it any more
+            } else {
+                fail_seat(seat, std::move(result).error(), actions);
+            }
+        } else {
+            lane.loads_total += 1;
+            seat->resident = *std::move(result);
+            seat->last_used = Clock::now();
+            line =
+                fmt::format("{}: {} is ready after {:.0f} ms", lane.lane->name(), seat->model, ms);
+            if (seat->leaving()) {
+                begin_unload(seat, actions);
+            } else if (seat->error) {  // lost before this line was reached
+                fail_seat(seat, *seat->error, actions);
+            } else {
+                set_state(*seat, lane::State::ready);
+                for (auto& callback : std::exchange(seat->callbacks, {})) {
+                    actions.emplace_back([callback = std::move(callback)] { callback({}); });
+                }
+                dispatch_waiting(seat->lane, actions);
+            }
+        }
+    }
+    log(line);
+    for (const auto& action : actions) {
+        action();
+    }
+    wake();
+}
+
+/// The seat can serve nobody. Its resident, if it has one, is cleared away; who waits for a load
+/// that failed is told why. Called with the mutex.
+void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Actions& actions) {
+    const bool was_ready = seat->state == lane::State::ready;
+    seat->failures += 1;
+    seat->retry_at = Clock::now() + pause_after(seat->failures);
+    seat->error = std::move(error);
+    set_state(*seat, lane::State::failed);
+    for (auto& callback : std::exchange(seat->callbacks, {})) {
+        actions.emplace_back([callback = std::move(callback), error = *seat->error] {
+            callback(tl::unexpected(error));
+        });
+    }
+    if (!was_ready) {
+        for (Waiting& waiting : lanes_[seat->lane].line.take_model(seat->model)) {
+            Error told = *seat->error;
+            told.message = fmt::format("'{}' cannot be loaded: {}", seat->model, told.message);
+            if (told.fault != Fault::invalid) {
+                told.fault = Fault::unavailable;
+            }
+            actions.emplace_back([sink = std::move(waiting.sink), told = std::move(told)] {
+                sink(job::Failed{told});
+            });
+        }
+    }
+    if (seat->resident != nullptr) {
+        actions.emplace_back([self = shared_from_this(), seat] {
+            self->post(self->unloaders_, [self, seat] { self->run_unload(seat, 0); });
+        });
+    } else {
+        seat->claim.clear();
+        room_was_made(seat, actions);
+    }
+}
+
+void Plane::Core::on_lost(const std::shared_ptr<Seat>& seat, const Error& error) {
+    Actions actions;
+    std::string line;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (stopping_ || seat->leaving() || seat->state == lane::State::failed) {
+            return;
+        }
+        LaneState& lane = lanes_[seat->lane];
+        lane.lost_total += 1;
+        line = fmt::format("{}: {} was lost: {}", lane.lane->name(), seat->model, error.message);
+        if (seat->resident == nullptr) {
+            seat->error = error;  // its load is just coming to an end: see finish_load
+        } else {
+            // One that served for a while is worth an immediate try.
+            constexpr std::chrono::seconds kServedWell{60};
+            if (Clock::now() - seat->load_began > kServedWell) {
+                seat->failures = 0;
+            }
+            fail_seat(seat, error, actions);
+        }
+    }
+    log(line);
+    for (const auto& action : actions) {
+        action();
+    }
+    wake();
+}
+
+/// Nothing new reaches the seat from now on. Called with the mutex.
+void Plane::Core::begin_unload(const std::shared_ptr<Seat>& seat, Actions& actions) {
+    if (seat->resident == nullptr) {
+        set_state(*seat, lane::State::unloading);
+        seat->load_cancel.cancel();  // finish_load() sees the state
+        return;
+    }
+    if (seat->running > 0) {
+        set_state(*seat, lane::State::draining);  // the decider comes back when nothing runs
+        return;
+    }
+    if (std::exchange(seat->unloading_begun, true)) {
+        return;
+    }
+    set_state(*seat, lane::State::unloading);
+    actions.emplace_back([self = shared_from_this(), seat] {
+        self->post(self->unloaders_, [self, seat] { self->run_unload(seat, kUnloadPatienceMs); });
+    });
+}
+
+void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms) {
+    std::shared_ptr<lane::Resident> resident;
+    {
+        const std::scoped_lock lock(mutex_);
+        resident = seat->resident;
+    }
+    if (resident != nullptr) {
+        resident->stop(patience_ms);
+    }
+    Actions actions;
+    std::string line;
+    {
+        const std::scoped_lock lock(mutex_);
+        retire_totals(*seat);
+        seat->resident.reset();
+        seat->claim.clear();
+        line = fmt::format("{}: {} is unloaded", lanes_[seat->lane].lane->name(), seat->model);
+        room_was_made(seat, actions);
+    }
+    resident.reset();
+    log(line);
+    for (const auto& action : actions) {
+        action();
+    }
+    wake();
+}
+
+/// The seat holds nothing any more: whoever waits for its room goes on. Called with the mutex.
+void Plane::Core::room_was_made(const std::shared_ptr<Seat>& seat, Actions& actions) {
+    if (seat->state != lane::State::failed) {
+        set_state(*seat, lane::State::offline);
+        const auto at = seats_.find({seat->lane, seat->model});
+        if (at != seats_.end() && at->second == seat) {
+            seats_.erase(at);
+        }
+        for (auto& callback : std::exchange(seat->callbacks, {})) {
+            actions.emplace_back([callback = std::move(callback)] {
+                callback(fail(Fault::cancelled, "it was unloaded before it was ready"));
+            });
+        }
+    }
+    for (auto& [key, other] : seats_) {
+        if (std::erase(other->awaits, seat) > 0) {
+            begin_load(other, actions);
+        }
+    }
+}
+
+void Plane::Core::retire_totals(Seat& seat) {
+    if (seat.resident == nullptr || std::exchange(seat.retired, true)) {
+        return;
+    }
+    const lane::ResidentSnapshot last = seat.resident->snapshot();
+    lane::ResidentSnapshot& sum = lanes_[seat.lane].retired;
+    sum.requests_total += last.requests_total;
+    sum.prompt_tokens_total += last.prompt_tokens_total;
+    sum.cached_tokens_total += last.cached_tokens_total;
+    sum.predicted_tokens_total += last.predicted_tokens_total;
+    sum.cancelled_total += last.cancelled_total;
+    sum.failed_total += last.failed_total;
+}
+
+void Plane::Core::load(LoadAsk ask, std::function<void(Status)> done) {
+    Status bad;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto meaning = table_->find(ask.model);
+        Want want;
+        want.since = Clock::now();
+        if (!meaning) {
+            bad = tl::unexpected(meaning.error());
+        } else {
+            want.model = meaning->model->id;
+            std::optional<std::size_t> lane = meaning->lane;
+            for (std::size_t i = 0; i < lanes_.size() && !ask.lane.empty(); ++i) {
+                lane = lanes_[i].lane->name() == ask.lane ? i : lane;
+            }
+            const auto chosen = choose_lane({meaning->model, lane});
+            if (!chosen) {
+                bad = fail(Fault::unavailable, "no lane here can serve '{}'", want.model);
+            } else {
+                want.lane = *chosen;
+                const auto seat = seat_of(want.lane, want.model);
+                if (ask.pin && seat != nullptr) {
+                    seat->pinned = *ask.pin;
+                }
+                if (ask.pin || ask.context_tokens) {
+                    ModelPolicy& policy = options_.policies[want.model];
+                    policy = meaning->model->policy;
+                    policy.pin = ask.pin.value_or(policy.pin);
+                    policy.wishes.context_tokens =
+                        ask.context_tokens.value_or(policy.wishes.context_tokens);
+                }
+                asks_.emplace_back(std::move(want), done);
+            }
+        }
+    }
+    if (!bad) {
+        done(std::move(bad));
+        return;
+    }
+    if (ask.pin || ask.context_tokens) {
+        catalogue_changed();
+    }
+    wake();
+}
+
+Status Plane::Core::unload(std::string_view model) {
+    Actions actions;
+    bool found = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto meaning = table_->find(model);
+        if (!meaning) {
+            return tl::unexpected(meaning.error());
+        }
+        for (auto at = seats_.begin(); at != seats_.end();) {
+            const auto seat = (at++)->second;
+            if (seat->model != meaning->model->id ||
+                (meaning->lane && *meaning->lane != seat->lane)) {
+                continue;
+            }
+            found = true;
+            seat->pinned = false;
+            if (seat->state == lane::State::failed) {
+                seats_.erase({seat->lane, seat->model});
+            } else {
+                begin_unload(seat, actions);
+            }
+        }
+    }
+    for (const auto& action : actions) {
+        action();
+    }
+    if (!found) {
+        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", model);
+    }
+    return {};
+}
+
+void Plane::Core::stop(std::uint32_t patience_ms) {
+    std::vector<Waiting> waiting;
+    std::vector<std::shared_ptr<Seat>> seats;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (std::exchange(stopping_, true)) {
+            return;
+        }
+        for (LaneState& lane : lanes_) {
+            std::ranges::move(lane.line.take_all(), std::back_inserter(waiting));
+        }
+        for (const auto& [key, seat] : seats_) {
+            seat->load_cancel.cancel();
+            seats.push_back(seat);
+        }
+        awake_ = true;
+        wake_.notify_all();
+    }
+    for (const Waiting& one : waiting) {
+        one.sink(
+            job::Failed{{Fault::unavailable, "the daemon is stopping; try again in a moment"}});
+    }
+    if (decider_.joinable()) {
+        decider_.join();
+    }
+    // All at the same time: the slowest decides.
+    std::vector<std::thread> stoppers;
+    for (const auto& seat : seats) {
+        std::shared_ptr<lane::Resident> resident;
+        {
+            const std::scoped_lock lock(mutex_);
+            resident = seat->resident;
+        }
+        if (resident != nullptr) {
+            stoppers.emplace_back([resident, patience_ms] { resident->stop(patience_ms); });
+        }
+    }
+    for (std::thread& stopper : stoppers) {
+        stopper.join();
+    }
+    std::vector<std::unique_ptr<os::WorkerPool>> pools;
+    // Loads that were under way see their token; what they may still have brought goes with them.
+    for (auto* pool : {&loaders_, &dispatchers_, &unloaders_}) {
+        const std::scoped_lock lock(mutex_);
+        pools.push_back(std::move(*pool));
+    }
+    pools.clear();
+    std::map<SeatKey, std::shared_ptr<Seat>> gone;
+    {
+        const std::scoped_lock lock(mutex_);
+        gone.swap(seats_);
+        for (const auto& [key, seat] : gone) {
+            retire_totals(*seat);
+        }
+    }
+    for (const auto& [key, seat] : gone) {
+        if (seat->resident != nullptr) {
+            seat->resident->stop(0);
+            seat->resident.reset();
+        }
+    }
+}
+
+}  // namespace trilane::plane

@@ -1,0 +1,134 @@
+#include "plane/models.h"
+
+#include <algorithm>
+
+#include "base/utf8.h"
+
+namespace trilane::plane {
+namespace {
+
+constexpr std::size_t kNamesShownMax = 20;
+constexpr std::size_t kShownBytesMax = 100;
+
+job::ModelCard card_of(const catalog::Entry& entry) {
+    job::ModelCard card;
+    card.id = entry.id;
+    card.name = entry.id;
+    card.architecture = entry.architecture;
+    card.parameters = entry.parameters;
+    card.bytes = entry.bytes;
+    card.context_tokens = entry.context_tokens;
+    card.created_unix_s = entry.added_unix_s;
+    card.licence = entry.licence;
+    return card;
+}
+
+const ModelPolicy& policy_of(const Policies& policies, std::string_view id) {
+    static const ModelPolicy kPlain;
+    auto found = policies.find(id);
+    if (found == policies.end()) {
+        found = policies.find("*");
+    }
+    return found == policies.end() ? kPlain : found->second;
+}
+
+}  // namespace
+
+ModelTable::ModelTable(std::span<const catalog::Entry> entries,
+                       std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
+                       std::string default_model)
+    : default_model_(std::move(default_model)) {
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        lanes_.emplace(lanes[i]->name(), i);
+    }
+    for (const catalog::Entry& entry : entries) {
+        add(entry, lanes, std::nullopt, policies);
+    }
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        for (const catalog::Entry& entry : lanes[i]->offers()) {
+            add(entry, lanes, i, policies);
+        }
+    }
+    for (Model& model : models_) {
+        order_candidates(model, lanes);
+    }
+    for (std::size_t i = 0; i < models_.size(); ++i) {
+        for (const std::string& alias : models_[i].policy.aliases) {
+            names_.emplace(alias, i);
+        }
+    }
+}
+
+void ModelTable::add(const catalog::Entry& entry,
+                     std::span<const std::shared_ptr<lane::Lane>> lanes,
+                     std::optional<std::size_t> only_lane, const Policies& policies) {
+    const auto [place, fresh] = names_.emplace(entry.id, models_.size());
+    if (fresh) {
+        Model& model = models_.emplace_back();
+        model.id = entry.id;
+        model.policy = policy_of(policies, entry.id);
+        model.card = card_of(entry);
+    }
+    Model& model = models_[place->second];
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        const bool known =
+            std::ranges::find(model.candidates, i, &Candidate::lane) != model.candidates.end();
+        if ((!only_lane || *only_lane == i) && !known && lanes[i]->can_serve(entry)) {
+            model.candidates.push_back({i, entry});
+        }
+    }
+}
+
+/// Lanes that the policy names, in its order, and no others; else the lanes' own order.
+void ModelTable::order_candidates(Model& model,
+                                  std::span<const std::shared_ptr<lane::Lane>> lanes) const {
+    const std::vector<std::string>& wanted = model.policy.lanes;
+    const auto rank = [&](const Candidate& candidate) {
+        return std::ranges::find(wanted, lanes[candidate.lane]->name()) - wanted.begin();
+    };
+    if (!wanted.empty()) {
+        const auto absent = static_cast<std::ptrdiff_t>(wanted.size());
+        std::erase_if(model.candidates, [&](const Candidate& c) { return rank(c) == absent; });
+        std::ranges::stable_sort(model.candidates, {}, rank);
+        return;
+    }
+    std::ranges::sort(model.candidates, {}, &Candidate::lane);
+}
+
+Result<Meaning> ModelTable::find(std::string_view name) const {
+    if (const auto at = names_.find(name); at != names_.end()) {
+        return Meaning{&models_[at->second], std::nullopt};
+    }
+    if (name == "default" && !models_.empty()) {
+        const Model* chosen = by_id(default_model_);
+        return Meaning{chosen != nullptr ? chosen : &models_.front(), std::nullopt};
+    }
+    const std::size_t slash = name.find('/');
+    if (slash != std::string_view::npos) {
+        const auto lane = lanes_.find(name.substr(0, slash));
+        const auto at = names_.find(name.substr(slash + 1));
+        if (lane != lanes_.end() && at != names_.end()) {
+            return Meaning{&models_[at->second], lane->second};
+        }
+    }
+    if (models_.empty()) {
+        return fail(Fault::not_found,
+                    "model: there is none called '{}' here, nor any other; get one with `trilane "
+                    "pull`, or start with --model FILE",
+                    utf8_clipped(name, kShownBytesMax));
+    }
+    std::string known;
+    for (std::size_t i = 0; i < std::min(models_.size(), kNamesShownMax); ++i) {
+        known += (i == 0 ? "" : ", ") + models_[i].id;
+    }
+    return fail(Fault::not_found, "model: there is none called '{}' here; use one of: {}{}",
+                utf8_clipped(name, kShownBytesMax), known,
+                models_.size() > kNamesShownMax ? " … (GET /v1/models lists all)" : "");
+}
+
+const Model* ModelTable::by_id(std::string_view id) const {
+    const auto at = names_.find(id);
+    return at == names_.end() || models_[at->second].id != id ? nullptr : &models_[at->second];
+}
+
+}  // namespace trilane::plane

@@ -1,0 +1,76 @@
+// ModelTable: every model that can be asked for, the names it goes by, and the lanes that could
+// serve it. Immutable once made; pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "job/job.h"
+#include "lane/lane.h"
+
+namespace trilane::plane {
+
+/// What is done with a model.
+struct ModelPolicy {
+    std::vector<std::string> lanes;  ///< where it may be loaded, best first; empty = wherever
+    lane::LoadWishes wishes;
+    bool pin = false;  ///< never evicted; loaded at start and again after a crash
+    bool preload = false;
+    std::uint32_t keep_warm_s = 900;  ///< idle for so long: unloaded; 0 = kept until room is needed
+    std::int32_t priority = 0;        ///< larger stays longer
+    std::vector<std::string> aliases;
+};
+using Policies = std::map<std::string, ModelPolicy, std::less<>>;  ///< by model; "*" = all others
+
+/// A lane that could serve a model, and what the model is to it.
+struct Candidate {
+    std::size_t lane = 0;
+    catalog::Entry entry;
+};
+
+struct Model {
+    std::string id;
+    ModelPolicy policy;
+    std::vector<Candidate> candidates;  ///< best first
+    job::ModelCard card;                ///< as far as it is known without loading
+};
+
+/// What a name means: a model, and the lane if the name says one.
+struct Meaning {
+    const Model* model = nullptr;
+    std::optional<std::size_t> lane;
+};
+
+class ModelTable {
+public:
+    /// `entries` are the catalogue's; the lanes' own offers come after them.
+    ModelTable(std::span<const catalog::Entry> entries,
+               std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
+               std::string default_model);
+
+    /// An id, an alias, "lane/name" or "default". **Errors:** not_found, with what there is.
+    [[nodiscard]] Result<Meaning> find(std::string_view name) const;
+    [[nodiscard]] const Model* by_id(std::string_view id) const;
+    [[nodiscard]] const std::vector<Model>& models() const { return models_; }
+
+private:
+    void add(const catalog::Entry& entry, std::span<const std::shared_ptr<lane::Lane>> lanes,
+             std::optional<std::size_t> only_lane, const Policies& policies);
+    void order_candidates(Model& model, std::span<const std::shared_ptr<lane::Lane>> lanes) const;
+
+    std::vector<Model> models_;
+    std::map<std::string, std::size_t, std::less<>> names_;  // ids and aliases
+    std::map<std::string, std::size_t, std::less<>> lanes_;
+    std::string default_model_;
+};
+
+}  // namespace trilane::plane

@@ -1,0 +1,74 @@
+#include "plane/models.h"
+
+#include <gtest/gtest.h>
+
+#include "plane/fake_lane.h"
+
+namespace trilane::plane {
+namespace {
+
+catalog::Entry entry(std::string id, catalog::Store store = catalog::Store::gguf) {
+    catalog::Entry out;
+    out.id = std::move(id);
+    out.store = store;
+    out.context_tokens = 2048;
+    return out;
+}
+
+struct Lanes {
+    std::vector<std::shared_ptr<lane::Lane>> lanes{std::make_shared<FakeLane>("gpu"),
+                                                   std::make_shared<FakeLane>("cpu")};
+};
+
+TEST(ModelTable, FindsIdsAliasesLanesAndTheDefault) {
+    const Lanes l;
+    Policies policies;
+    policies["story"].aliases = {"fast", "gpt-4"};
+    const ModelTable table(std::vector{entry("coder"), entry("story")}, l.lanes, policies, "story");
+    EXPECT_EQ(table.find("coder")->model->id, "coder");
+    EXPECT_EQ(table.find("gpt-4")->model->id, "story");
+    EXPECT_EQ(table.find("default")->model->id, "story");
+    const auto there = table.find("cpu/fast");
+    ASSERT_TRUE(there);
+    EXPECT_EQ(there->model->id, "story");
+    EXPECT_EQ(there->lane, 1U);
+    const auto absent = table.find("cpu/nothing");
+    EXPECT_EQ(absent.error().fault, Fault::not_found);
+    EXPECT_NE(absent.error().message.find("coder, story"), std::string::npos);
+    EXPECT_EQ(table.by_id("fast"), nullptr);
+    EXPECT_EQ(table.find("story")->model->card.context_tokens, 2048U);
+}
+
+TEST(ModelTable, LanesComeInTheirOwnOrderOrThePolicys) {
+    const Lanes l;
+    Policies policies;
+    policies["b"].lanes = {"cpu"};
+    policies["c"].lanes = {"cpu", "gpu"};
+    const ModelTable table(
+        std::vector{entry("a"), entry("b"), entry("c"), entry("qwen:4b", catalog::Store::flm)},
+        l.lanes, policies, "");
+    const auto lanes_of = [&](std::string_view id) {
+        std::vector<std::size_t> out;
+        for (const Candidate& candidate : table.by_id(id)->candidates) {
+            out.push_back(candidate.lane);
+        }
+        return out;
+    };
+    EXPECT_EQ(lanes_of("a"), (std::vector<std::size_t>{0, 1}));
+    EXPECT_EQ(lanes_of("b"), (std::vector<std::size_t>{1}));
+    EXPECT_EQ(lanes_of("c"), (std::vector<std::size_t>{1, 0}));
+    EXPECT_TRUE(lanes_of("qwen:4b").empty());
+}
+
+TEST(ModelTable, ThePolicyOfTheOthers) {
+    const Lanes l;
+    Policies policies;
+    policies["*"].keep_warm_s = 5;
+    policies["a"].keep_warm_s = 7;
+    const ModelTable table(std::vector{entry("a"), entry("b")}, l.lanes, policies, "");
+    EXPECT_EQ(table.by_id("a")->policy.keep_warm_s, 7U);
+    EXPECT_EQ(table.by_id("b")->policy.keep_warm_s, 5U);
+}
+
+}  // namespace
+}  // namespace trilane::plane

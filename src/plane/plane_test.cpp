@@ -1,0 +1,475 @@
+#include "plane/plane.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "plane/fake_lane.h"
+
+namespace trilane::plane {
+namespace {
+
+/// Collects one answer.
+class Ear {
+public:
+    job::EventSink sink() {
+        return [state = state_](job::Event event) {
+            const std::scoped_lock lock(state->mutex);
+            if (const auto* text = std::get_if<job::Text>(&event)) {
+                state->text += text->text;
+            }
+            if (std::holds_alternative<job::Done>(event)) {
+                state->ends += 1;
+            }
+            if (auto* failed = std::get_if<job::Failed>(&event)) {
+                state->ends += 1;
+                state->error = std::move(failed->error);
+            }
+            state->heard.notify_all();
+        };
+    }
+    bool wait() const {
+        std::unique_lock lock(state_->mutex);
+        return state_->heard.wait_for(lock, kTestPatience, [&] { return state_->ends > 0; });
+    }
+    [[nodiscard]] int ends() const {
+        const std::scoped_lock lock(state_->mutex);
+        return state_->ends;
+    }
+    [[nodiscard]] std::string text() const {
+        const std::scoped_lock lock(state_->mutex);
+        return state_->text;
+    }
+    [[nodiscard]] std::optional<Error> error() const {
+        const std::scoped_lock lock(state_->mutex);
+        return state_->error;
+    }
+
+private:
+    struct State {
+        std::mutex mutex;
+        std::condition_variable heard;
+        int ends = 0;
+        std::string text;
+        std::optional<Error> error;
+    };
+    std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+catalog::Entry entry(std::string id, std::uint64_t bytes = 10) {
+    catalog::Entry out;
+    out.id = std::move(id);
+    out.bytes = bytes;
+    return out;
+}
+
+struct Box {
+    std::shared_ptr<FakeLane> gpu = std::make_shared<FakeLane>("gpu", "gpu0");
+    std::shared_ptr<FakeLane> cpu = std::make_shared<FakeLane>("cpu", "cpu");
+    PlaneOptions options;
+    std::unique_ptr<Plane> plane;
+
+    /// One pool of `bytes` for both devices.
+    explicit Box(std::uint64_t bytes = 100) {
+        options.memory = [bytes](std::uint64_t) {
+            plan::Memory memory;
+            memory.pools = {{"system", bytes, 0, 0}};
+            memory.devices = {{"gpu0", {{0, bytes}}}, {"cpu", {{0, bytes}}}};
+            return memory;
+        };
+    }
+    void start(std::vector<catalog::Entry> entries) {
+        options.catalogue = [entries = std::move(entries)] { return entries; };
+        plane =
+            std::make_unique<Plane>(options, std::vector<std::shared_ptr<lane::Lane>>{gpu, cpu});
+    }
+    Ear ask(std::string model, std::string client = "", const CancelToken& cancel = {}) const {
+        Ear ear;
+        job::Request request;
+        request.model = std::move(model);
+        request.client = std::move(client);
+        plane->submit(std::move(request), ear.sink(), cancel);
+        return ear;
+    }
+    [[nodiscard]] const Residency* find(const View& view, std::string_view model) const {
+        for (const LaneView& lane : view.lanes) {
+            for (const Residency& one : lane.residents) {
+                if (one.model == model) {
+                    return &one;
+                }
+            }
+        }
+        return nullptr;
+    }
+    [[nodiscard]] bool holds(std::string_view model) const {
+        const View view = plane->view();
+        const Residency* one = find(view, model);
+        return one != nullptr && lane::takes_requests(one->state);
+    }
+};
+
+Status load_and_wait(Plane& plane, std::string model, std::optional<bool> pin = std::nullopt) {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::optional<Status> result;
+    plane.load({.model = std::move(model), .lane = "", .context_tokens = {}, .pin = pin},
+               [&](Status status) {
+                   const std::scoped_lock lock(mutex);
+                   result = std::move(status);
+                   done.notify_all();
+               });
+    std::unique_lock lock(mutex);
+    done.wait_for(lock, kTestPatience, [&] { return result.has_value(); });
+    return result ? *result : fail(Fault::timeout, "no news");
+}
+
+TEST(Plane, LoadsWhatIsAskedFor) {
+    Box box;
+    box.start({entry("a")});
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error());
+    EXPECT_EQ(ear.text(), "a");
+    EXPECT_EQ(box.gpu->loads("a"), 1);
+    EXPECT_EQ(box.plane->find("a")->context_tokens, 4711U) << "what the resident says of itself";
+}
+
+TEST(Plane, OneLoadForAllWhoWait) {
+    Box box;
+    box.gpu->loads_wait = true;
+    box.start({entry("a")});
+    std::vector<Ear> ears;
+    for (int i = 0; i < 5; ++i) {
+        ears.push_back(box.ask("a"));
+    }
+    ASSERT_TRUE(box.gpu->wait_for_loading("a"));
+    const View view = box.plane->view();
+    EXPECT_EQ(box.find(view, "a")->state, lane::State::starting);
+    EXPECT_EQ(box.find(view, "a")->waiting, 5U);
+    box.gpu->let_load("a");
+    for (const Ear& ear : ears) {
+        ASSERT_TRUE(ear.wait());
+        EXPECT_EQ(ear.text(), "a");
+    }
+    EXPECT_EQ(box.gpu->loads("a"), 1);
+}
+
+TEST(Plane, AWarmModelAnswersWhileAnotherLoads) {
+    Box box;
+    box.gpu->loads_wait = true;
+    box.gpu->let_load("warm");
+    box.start({entry("warm"), entry("cold")});
+    ASSERT_TRUE(box.ask("warm").wait());
+    const Ear cold = box.ask("cold");
+    ASSERT_TRUE(box.gpu->wait_for_loading("cold"));
+    for (int i = 0; i < 100; ++i) {
+        const Ear ear = box.ask("warm");
+        EXPECT_EQ(ear.ends(), 1) << "at once, on the asking thread";
+    }
+    EXPECT_EQ(cold.ends(), 0);
+    box.gpu->let_load("cold");
+    EXPECT_TRUE(cold.wait());
+}
+
+TEST(Plane, NeverMoreThanTheSlots) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 3;
+    box.start({entry("a")});
+    std::vector<Ear> ears;
+    for (int i = 0; i < 20; ++i) {
+        ears.push_back(box.ask("a"));
+    }
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(3));
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(resident->wait_for_running(1));
+        resident->answer_next();
+    }
+    for (const Ear& ear : ears) {
+        ASSERT_TRUE(ear.wait());
+        EXPECT_FALSE(ear.error());
+    }
+    EXPECT_EQ(resident->most_at_once(), 3U);
+}
+
+TEST(Plane, EvictsOnlyAsMuchAsIsNeeded) {
+    Box box(100);
+    box.start({entry("a", 40), entry("b", 40), entry("c", 30)});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "b"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "c"));
+    EXPECT_FALSE(box.holds("a")) << "used longest ago";
+    EXPECT_TRUE(box.holds("b"));
+    EXPECT_TRUE(box.holds("c"));
+    EXPECT_EQ(box.plane->view().lanes[0].evictions_total, 1U);
+}
+
+TEST(Plane, AFailingLoadLeavesThePinnedOnes) {
+    Box box(100);
+    box.gpu->bad["c"] = {Fault::corrupt, "it is no model"};
+    box.start({entry("a", 40), entry("b", 40), entry("c", 10), entry("huge", 1000)});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
+    ASSERT_TRUE(load_and_wait(*box.plane, "b", true));
+    const Ear bad = box.ask("c");
+    ASSERT_TRUE(bad.wait());
+    EXPECT_EQ(bad.error()->fault, Fault::unavailable);
+    EXPECT_NE(bad.error()->message.find("it is no model"), std::string::npos);
+    const Ear huge = box.ask("huge");
+    ASSERT_TRUE(huge.wait());
+    EXPECT_EQ(huge.error()->fault, Fault::invalid) << "waiting would not help";
+    EXPECT_TRUE(box.holds("a"));
+    EXPECT_TRUE(box.holds("b"));
+}
+
+TEST(Plane, WhatIsPinnedKeepsOthersOut) {
+    Box box(100);
+    box.start({entry("a", 80), entry("b", 40)});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
+    const Ear ear = box.ask("b");
+    ASSERT_TRUE(ear.wait());
+    EXPECT_EQ(ear.error()->fault, Fault::unavailable);
+    EXPECT_NE(ear.error()->message.find("pinned"), std::string::npos);
+    EXPECT_TRUE(box.holds("a"));
+}
+
+TEST(Plane, ALeaseCannotBeEvicted) {
+    Box box(100);
+    box.gpu->answers_at_once = false;
+    box.start({entry("a", 80), entry("b", 80)});
+    const Ear first = box.ask("a");
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    const Ear second = box.ask("b");
+    EXPECT_FALSE(resident->stopped());
+    EXPECT_EQ(first.ends(), 0);
+    resident->answer_next();
+    ASSERT_TRUE(first.wait());
+    EXPECT_FALSE(first.error());
+    const auto other = box.gpu->resident("b");
+    ASSERT_TRUE(other->wait_for_running(1));
+    EXPECT_TRUE(resident->stopped());
+    other->answer_next();
+    ASSERT_TRUE(second.wait());
+    EXPECT_EQ(second.text(), "b");
+}
+
+TEST(Plane, TwoClientsOnTwoModelsWithRoomForOne) {
+    Box box(100);
+    box.start({entry("a", 80), entry("b", 80)});
+    std::atomic<int> good = 0;
+    const auto client = [&](const std::string& model) {
+        for (int i = 0; i < 10; ++i) {
+            const Ear ear = box.ask(model, model);
+            good += ear.wait() && !ear.error() && ear.text() == model ? 1 : 0;
+        }
+    };
+    std::thread one(client, "a");
+    std::thread two(client, "b");
+    one.join();
+    two.join();
+    EXPECT_EQ(good, 20);
+    EXPECT_LE(box.gpu->loads("a") + box.gpu->loads("b"), 4) << "they take turns in batches";
+}
+
+TEST(Plane, ALineHasAnEnd) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 1;
+    box.options.line.length_max = 2;
+    box.start({entry("a")});
+    std::vector<Ear> ears;
+    ears.push_back(box.ask("a"));
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    ears.push_back(box.ask("a"));
+    ears.push_back(box.ask("a"));
+    const Ear refused = box.ask("a");
+    ASSERT_TRUE(refused.wait());
+    EXPECT_EQ(refused.error()->fault, Fault::exhausted);
+    EXPECT_EQ(box.plane->line_of("a").queued, 2U);
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(resident->wait_for_running(1));
+        resident->answer_next();
+    }
+    for (const Ear& ear : ears) {
+        EXPECT_TRUE(ear.wait());
+    }
+}
+
+TEST(Plane, TheCancelledLeaveTheLineAndTheSlot) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 1;
+    box.start({entry("a")});
+    const CancelToken cancel_running;
+    const CancelToken cancel_waiting;
+    const Ear running = box.ask("a", "", cancel_running);
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    const Ear waiting = box.ask("a", "", cancel_waiting);
+    cancel_waiting.cancel();
+    box.plane->notice_cancel();
+    EXPECT_EQ(waiting.error()->fault, Fault::cancelled);
+    EXPECT_EQ(running.ends(), 0);
+    cancel_running.cancel();
+    box.plane->notice_cancel();
+    EXPECT_EQ(running.error()->fault, Fault::cancelled);
+    const Ear next = box.ask("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    resident->answer_next();
+    EXPECT_TRUE(next.wait());
+}
+
+TEST(Plane, WaitsEndAtTheirDeadline) {
+    Box box;
+    box.gpu->loads_wait = true;
+    box.options.wait_max = std::chrono::milliseconds(30);
+    box.start({entry("a")});
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(ear.wait());
+    EXPECT_EQ(ear.error()->fault, Fault::unavailable);
+    box.gpu->let_load("a");
+}
+
+TEST(Plane, ALostModelIsLoadedAgainForWhoHadNotBegun) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.start({entry("a")});
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(box.gpu->resident("a")->wait_for_running(1));
+    box.gpu->lose("a", {Fault::unavailable, "it was killed by signal 9 (SIGKILL)"});
+    const auto again = box.gpu->resident("a");
+    ASSERT_TRUE(again->wait_for_running(1));
+    again->answer_next();
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error());
+    EXPECT_EQ(ear.ends(), 1);
+    EXPECT_EQ(box.plane->view().lanes[0].lost_total, 1U);
+}
+
+TEST(Plane, WhatFailsBeforeItBeginsRunsOnceMore) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.start({entry("a")});
+    const Ear ear = box.ask("a");
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    resident->fail_all({Fault::unavailable, "the connection was closed"});
+    ASSERT_TRUE(resident->wait_for_running(1)) << "the model is well: it has it again";
+    resident->fail_all({Fault::unavailable, "and again"});
+    ASSERT_TRUE(ear.wait());
+    EXPECT_EQ(ear.error()->message, "and again");
+    EXPECT_EQ(ear.ends(), 1);
+}
+
+TEST(Plane, AFailedLoadWaitsBeforeTheNextTry) {
+    Box box;
+    box.gpu->bad["a"] = {Fault::unavailable, "the port is taken"};
+    box.start({entry("a")});
+    ASSERT_TRUE(box.ask("a").wait());
+    box.gpu->repair("a");
+    const Ear early = box.ask("gpu/a");
+    ASSERT_TRUE(early.wait());
+    ASSERT_TRUE(early.error());
+    EXPECT_NE(early.error()->message.find("the port is taken (next try in"), std::string::npos);
+    const View view = box.plane->view();
+    EXPECT_EQ(box.find(view, "a")->state, lane::State::failed);
+    EXPECT_EQ(box.find(view, "a")->failures, 1U);
+    const Ear elsewhere = box.ask("a");
+    ASSERT_TRUE(elsewhere.wait());
+    EXPECT_FALSE(elsewhere.error()) << "the other lane can";
+}
+
+TEST(Plane, UnloadsAndForgets) {
+    Box box;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(box.plane->unload("a"));
+    EXPECT_EQ(box.plane->unload("nothing").error().fault, Fault::not_found);
+    ASSERT_TRUE(box.ask("a").wait()) << "asked for again, it is loaded again";
+    EXPECT_TRUE(resident->stopped());
+    EXPECT_EQ(box.gpu->loads("a"), 2);
+}
+
+TEST(Plane, LanesHaveAMostOfResidents) {
+    Box box;
+    box.gpu->most_residents = 1;
+    box.start({entry("a"), entry("b")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "b"));
+    EXPECT_FALSE(box.holds("a"));
+    EXPECT_TRUE(load_and_wait(*box.plane, "cpu/a")) << "the other lane has room";
+    EXPECT_TRUE(box.holds("b"));
+    EXPECT_TRUE(box.holds("a"));
+}
+
+TEST(Plane, PreloadsAndPinsAtTheStart) {
+    Box box;
+    box.options.policies["a"].preload = true;
+    box.options.policies["b"].pin = true;
+    box.start({entry("a"), entry("b")});
+    EXPECT_NE(box.gpu->resident("a"), nullptr);
+    EXPECT_NE(box.gpu->resident("b"), nullptr);
+}
+
+TEST(Plane, StopEndsEverything) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 1;
+    box.start({entry("a"), entry("b")});
+    const Ear running = box.ask("a");
+    ASSERT_TRUE(box.gpu->resident("a")->wait_for_running(1));
+    const Ear waiting = box.ask("a");
+    box.plane->stop(0);
+    EXPECT_EQ(running.error()->fault, Fault::unavailable);
+    EXPECT_EQ(waiting.error()->fault, Fault::unavailable);
+    const Ear late = box.ask("a");
+    EXPECT_EQ(late.error()->fault, Fault::unavailable);
+    EXPECT_TRUE(box.plane->view().lanes[0].residents.empty());
+}
+
+/// Random clients, losses, unloads and cancels: every request ends exactly once.
+TEST(Plane, EveryRequestEndsOnce) {
+    Box box(100);
+    box.options.wait_max = std::chrono::seconds(10);
+    box.options.batch_wait_max = std::chrono::milliseconds(20);
+    box.start({entry("a", 40), entry("b", 40), entry("c", 40), entry("d", 90)});
+    std::vector<std::thread> clients;
+    std::atomic<int> twice = 0;
+    std::atomic<int> never = 0;
+    for (unsigned seed = 0; seed < 4; ++seed) {
+        clients.emplace_back([&, seed] {
+            std::mt19937 random(seed);
+            for (int i = 0; i < 60; ++i) {
+                const CancelToken cancel;
+                const std::string model(1, static_cast<char>('a' + random() % 4));
+                const Ear ear = box.ask(model, std::to_string(seed), cancel);
+                switch (random() % 8) {
+                    case 0:
+                        cancel.cancel();
+                        box.plane->notice_cancel();
+                        break;
+                    case 1:
+                        (void)box.plane->unload(model);
+                        break;
+                    default:
+                        break;
+                }
+                never += ear.wait() ? 0 : 1;
+                twice += ear.ends() > 1 ? 1 : 0;
+            }
+        });
+    }
+    for (std::thread& client : clients) {
+        client.join();
+    }
+    EXPECT_EQ(never, 0);
+    EXPECT_EQ(twice, 0);
+}
+
+}  // namespace
+}  // namespace trilane::plane

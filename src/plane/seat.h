@@ -1,0 +1,71 @@
+// Seat: one model on one lane from the decision to load it until it is gone. Inside of Plane.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "catalog/catalog.h"
+#include "lane/lane.h"
+#include "lane/state.h"
+#include "plan/plan.h"
+#include "plane/line.h"
+#include "plane/models.h"
+#include "plane/service.h"
+
+namespace trilane::plane {
+
+/// Guarded by the plane's mutex. One seat per load: a model that is loaded again has a new one, so
+/// that leases on the old one cannot be mistaken.
+struct Seat {
+    std::size_t lane = 0;
+    std::string model;
+    catalog::Entry entry;
+    ModelPolicy policy;
+    bool pinned = false;
+
+    lane::State state = lane::State::starting;  // ready stands for serving and idle, too
+    std::int64_t since_unix_ms = 0;
+    std::shared_ptr<lane::Resident> resident;
+    plan::Need need;
+    std::vector<std::uint64_t> claim;           // bytes of each pool
+    std::vector<std::shared_ptr<Seat>> awaits;  // their room is needed first
+    CancelToken load_cancel;
+    std::vector<std::function<void(Status)>> callbacks;
+    bool unloading_begun = false;
+    bool retired = false;  // its resident's totals are in the lane's
+
+    std::uint32_t running = 0;  // weights under lease
+    bool has_served = false;
+    Time last_used{};
+    Time load_began{};
+    double load_ms = 0;
+
+    std::uint32_t failures = 0;  // in a row
+    Time retry_at{};
+    std::optional<Error> error;
+
+    [[nodiscard]] bool active() const {
+        return state != lane::State::failed && state != lane::State::offline;
+    }
+    [[nodiscard]] bool leaving() const {
+        return state == lane::State::draining || state == lane::State::unloading;
+    }
+    /// How long it is kept after its last request although somebody waits for its room: clients
+    /// that talk to it turn by turn come back soon, and coming back would cost two loads.
+    [[nodiscard]] std::chrono::milliseconds linger() const {
+        constexpr double kLingerShare = 0.25;  // of what loading it again would cost
+        constexpr double kLingerMsMin = 25;
+        constexpr double kLingerMsMax = 500;
+        const double ms = std::clamp(load_ms * kLingerShare, kLingerMsMin, kLingerMsMax);
+        return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+    }
+};
+
+}  // namespace trilane::plane
