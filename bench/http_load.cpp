@@ -29,12 +29,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kUsage =
-    "usage: http_load URL [--connections N] [--seconds S]\n"
+    "usage: http_load URL [--connections N] [--seconds S] [--post FILE]\n"
     "                     [--streams N --stream-url URL --body FILE]\n"
     "\n"
     "Asks GET URL (http://127.0.0.1:PORT/path) over N connections for S seconds, as fast as "
     "answers\n"
-    "come, and prints requests/s and latencies as one line of JSON. With --streams it first opens "
+    "come, and prints requests/s and latencies as one line of JSON. --post sends FILE as the JSON\n"
+    "body of a POST instead. With --streams it first opens "
     "N\n"
     "POSTs of FILE to the stream URL, re-opens those that end, and measures beside them.\n";
 
@@ -50,6 +51,7 @@ struct Options {
     unsigned streams = 0;
     double seconds = 5;
     std::string stream_body;
+    std::string post_body;  // empty = GET
 };
 
 [[noreturn]] void give_up(std::string_view message) {
@@ -111,6 +113,8 @@ Options options_of(int argc, char** argv) {
             options.streams = static_cast<unsigned>(number_of(value));
         } else if (name == "--stream-url") {
             options.stream_url = url_of(value);
+        } else if (name == "--post") {
+            options.post_body = file_text(value);
         } else if (name == "--body") {
             options.stream_body = file_text(value);
         } else {
@@ -171,6 +175,13 @@ std::size_t answer_bytes(std::string_view text) {
     return text.size() >= bytes ? bytes : 0;
 }
 
+std::string post_text(const std::string& path, const std::string& body) {
+    return fmt::format(
+        "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "Content-Length: {}\r\n\r\n{}",
+        path, body.size(), body);
+}
+
 class Load {
 public:
     explicit Load(const Options& options)
@@ -178,14 +189,13 @@ public:
         tally_.latencies_ns.reserve(1U << 20U);
         for (unsigned i = 0; i < options.streams; ++i) {
             add({true, options.stream_url.port,
-                 fmt::format("POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
-                             "application/json\r\nContent-Length: {}\r\n\r\n{}",
-                             options.stream_url.path, options.stream_body.size(),
-                             options.stream_body)});
+                 post_text(options.stream_url.path, options.stream_body)});
         }
         for (unsigned i = 0; i < options.connections; ++i) {
             add({false, options.url.port,
-                 fmt::format("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", options.url.path)});
+                 options.post_body.empty()
+                     ? fmt::format("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", options.url.path)
+                     : post_text(options.url.path, options.post_body)});
         }
     }
 

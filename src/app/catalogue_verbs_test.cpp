@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "app/loadout_listing.h"
 #include "app/pull_listing.h"
+#include "app/verbs.h"
 #include "json/json.h"
 
 namespace trilane::app {
@@ -124,6 +128,79 @@ TEST(LoadoutListing, SaysWhatThereIs) {
     const auto missing = place_loadouts("gaming", machine(30));
     ASSERT_FALSE(missing.has_value());
     EXPECT_THAT(missing.error().message, HasSubstr("coder"));
+}
+
+/// A models folder of its own that goes with the test, and one of somebody else's.
+class StoreVerbs : public ::testing::Test {
+protected:
+    StoreVerbs() {
+        std::filesystem::remove_all(dir_);
+        std::filesystem::create_directories(own_);
+    }
+    ~StoreVerbs() override { std::filesystem::remove_all(dir_); }
+
+    /// What the verb printed, or its error.
+    template <class Options>
+    static std::string run(const Options& options) {
+        ::testing::internal::CaptureStdout();
+        const auto done = perform(options);
+        const std::string printed = ::testing::internal::GetCapturedStdout();
+        return done ? printed : done.error().message;
+    }
+    std::string remove(const std::string& model) const {
+        return run(RemoveOptions{
+            .model = model, .yes = true, .models_dir = own_, .model_dirs = {kModels, own_}});
+    }
+    std::string import(const std::string& path, const std::string& id, bool link) const {
+        return run(ImportOptions{.path = path, .id = id, .link = link, .models_dir = own_});
+    }
+
+    const std::string kModels = TRILANE_SOURCE_DIR "/models";
+    const std::string kNano = kModels + "/trilane-nano/trilane-nano-tq2_0.gguf";
+    const std::string dir_ = ::testing::TempDir() + "trilane_store_verbs";
+    const std::string own_ = dir_ + "/own";
+};
+
+TEST_F(StoreVerbs, WhatIsImportedCanBeRemoved) {
+    EXPECT_THAT(import(kNano, "mine", false), HasSubstr("mine is stored in " + own_ + "/mine"));
+    EXPECT_THAT(import(kNano, "linked", true), HasSubstr("linked is linked in"));
+    EXPECT_THAT(import(kNano, "mine", false), HasSubstr("--id"));
+    EXPECT_EQ(remove("mine"), "deleted mine, 32.5 MB are free again\n");
+    EXPECT_EQ(remove("linked"), "deleted linked, 0 B are free again\n");
+    EXPECT_TRUE(std::filesystem::is_empty(own_));
+    EXPECT_TRUE(std::filesystem::exists(kNano));
+}
+
+TEST_F(StoreVerbs, WhatIsBrokenCanBeRemovedToo) {
+    std::ofstream(own_ + "/bad-00002-of-00002.gguf") << "no model";
+    EXPECT_EQ(remove("bad"), "deleted bad, 8 B are free again\n");
+}
+
+TEST_F(StoreVerbs, AnUnfinishedDownloadCanBeRemoved) {
+    std::filesystem::create_directories(own_ + "/.pull-half");
+    std::ofstream(own_ + "/.pull-half/half.gguf.part") << "x";
+    EXPECT_EQ(remove("half"), "deleted what had arrived of half\n");
+    EXPECT_TRUE(std::filesystem::is_empty(own_));
+}
+
+TEST_F(StoreVerbs, NothingElseIsRemoved) {
+    EXPECT_THAT(remove("trilane-nano"), HasSubstr("not in Trilane's own folder"));
+    EXPECT_TRUE(std::filesystem::exists(kNano));
+    EXPECT_THAT(remove("nothing"), HasSubstr("there are: none"));
+    EXPECT_THAT(remove("../own"), HasSubstr("is called '../own'"));
+    EXPECT_TRUE(std::filesystem::exists(own_));
+}
+
+TEST_F(StoreVerbs, PullSaysWhoseModelsItDoesNotPull) {
+    PullVerbOptions options;
+    options.models_dir = own_;
+    options.reference = "flm:qwen3:4b";
+    EXPECT_EQ(run(options), "FLM keeps models of its own; run: flm pull qwen3:4b");
+    options.reference = "engine:kokoro";
+    EXPECT_THAT(run(options), HasSubstr("brings its own model"));
+    options.reference = "owner/name";
+    options.models_dir.clear();
+    EXPECT_THAT(run(options), HasSubstr("XDG_DATA_HOME"));
 }
 
 }  // namespace

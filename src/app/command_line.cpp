@@ -388,6 +388,8 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
     }
     if (*p.models_verb) {
         // What was asked for comes first, so that it wins over an equal name elsewhere.
+        p.models.path = environment.path;
+        p.models.environment = environment.child_environment;
         p.models.model_dirs.insert(p.models.model_dirs.end(), dirs.begin(), dirs.end());
         return p.models;
     }

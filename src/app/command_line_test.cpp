@@ -6,7 +6,9 @@
 namespace trilane::app {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 using Parsed = std::variant<Command, Stop>;
 
@@ -230,6 +232,79 @@ TEST(CommandLine, NamedFoldersComeBeforeTheInstalledOnes) {
     environment.model_dirs = {"installed"};
     EXPECT_THAT(options_of<ModelsOptions>(parse({"models", "mine"}, environment)).model_dirs,
                 ::testing::ElementsAre("mine", "installed"));
+}
+
+TEST(CommandLine, TheMachineVerbs) {
+    Environment environment;
+    environment.path = {"/bin"};
+    environment.config_file = "c.toml";
+    EXPECT_TRUE(options_of<ProbeOptions>(parse({"probe", "--json"}, environment)).json);
+    EXPECT_EQ(options_of<ProbeOptions>(parse({"probe", "--root", "box"})).root, "box");
+    const auto doctor = options_of<DoctorOptions>(parse({"doctor", "--all"}, environment));
+    EXPECT_TRUE(doctor.all);
+    EXPECT_EQ(doctor.config_file, "c.toml");
+    EXPECT_THAT(doctor.path, ElementsAre("/bin"));
+    const auto plan = options_of<PlanOptions>(parse(
+        {"plan", "a", "b", "--ctx", "4096", "--parallel", "2", "--kv", "q8", "--device", "npu"}));
+    EXPECT_THAT(plan.models, ElementsAre("a", "b"));
+    EXPECT_EQ(plan.context_tokens, 4096U);
+    EXPECT_EQ(plan.kv, "q8");
+    EXPECT_EQ(stop_of(parse({"plan"})).exit_code, kExitUsage);
+    EXPECT_EQ(stop_of(parse({"plan", "a", "--kv", "q7"})).exit_code, kExitUsage);
+}
+
+TEST(CommandLine, TheCatalogueVerbs) {
+    Environment environment;
+    environment.models_dir = "kept";
+    environment.hub_token = "t";
+    const auto pull =
+        options_of<PullVerbOptions>(parse({"pull", "o/n:Q4", "--dry-run"}, environment));
+    EXPECT_EQ(pull.reference, "o/n:Q4");
+    EXPECT_TRUE(pull.dry_run);
+    EXPECT_EQ(pull.models_dir, "kept");
+    EXPECT_EQ(pull.hub_token, "t");
+    EXPECT_TRUE(options_of<RemoveOptions>(parse({"rm", "m", "-y"})).yes);
+    EXPECT_TRUE(options_of<ImportOptions>(parse({"import", "f.gguf", "--link"})).link);
+    EXPECT_EQ(options_of<LoadoutsOptions>(parse({"loadouts", "coder"})).name, "coder");
+    EXPECT_TRUE(options_of<ModelsOptions>(parse({"list", "--json"})).json);
+}
+
+TEST(CommandLine, TheDaemonsVerbs) {
+    Environment environment;
+    environment.url = "http://there:1";
+    environment.api_key = "key";
+    EXPECT_EQ(options_of<PsOptions>(parse({"ps"}, environment)).connection.url, "http://there:1");
+    EXPECT_EQ(
+        options_of<PsOptions>(parse({"ps", "--url", "http://x:2"}, environment)).connection.url,
+        "http://x:2");
+    const auto load = options_of<LoadOptions>(
+        parse({"load", "m", "--lane", "gpu", "--ctx", "1024", "--pin"}, environment));
+    EXPECT_EQ(load.connection.api_key, "key");
+    EXPECT_EQ(load.context_tokens, 1024U);
+    EXPECT_TRUE(load.pin);
+    EXPECT_EQ(options_of<UnloadOptions>(parse({"unload", "m"})).model, "m");
+    const auto logs = options_of<LogsOptions>(parse({"logs", "npu", "-f", "-n", "5"}));
+    EXPECT_EQ(logs.lane, "npu");
+    EXPECT_TRUE(logs.follow);
+    EXPECT_EQ(logs.lines, 5U);
+}
+
+TEST(CommandLine, TheConfigurationsVerbs) {
+    Environment environment;
+    environment.config_file = "found.toml";
+    const auto check = options_of<ConfigOptions>(parse({"config", "check"}, environment));
+    EXPECT_EQ(check.what, ConfigOptions::What::check);
+    EXPECT_EQ(check.file, "found.toml");
+    EXPECT_EQ(options_of<ConfigOptions>(parse({"config", "show", "mine.toml"}, environment)).file,
+              "mine.toml");
+    EXPECT_EQ(options_of<ConfigOptions>(parse({"config", "default"})).what,
+              ConfigOptions::What::defaults);
+    EXPECT_EQ(stop_of(parse({"config"})).exit_code, kExitUsage);
+    const auto serve = options_of<ServeOptions>(
+        parse({"serve", "--port", "8080", "--config", "c.toml"}, environment));
+    EXPECT_EQ(serve.config_file, "c.toml");
+    EXPECT_THAT(serve.given, UnorderedElementsAre("--port", "--config"));
+    EXPECT_EQ(options_of<ServeOptions>(parse({"serve"}, environment)).config_file, "found.toml");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -262,18 +263,23 @@ Status Daemon::Parts::open_gateway() {
     return {};
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options) {
+Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options, config::Config config) {
     auto parts = std::make_unique<Parts>();
     parts->options = options;
-    TRILANE_TRY(parts->config, effective_config(options));
+    parts->config = std::move(config);
     if (!options.config_file.empty()) {
         std::error_code ignored;
         parts->config_time = fs::last_write_time(options.config_file, ignored);
         log_info("configuration: " + options.config_file);
     }
     TRILANE_TRY_STATUS(parts->read_key());
-    parts->loops = std::make_unique<net::Loops>(kLoopThreads);
-    parts->children = std::make_unique<os::ChildWatch>();
+    try {
+        parts->loops = std::make_unique<net::Loops>(kLoopThreads);
+        parts->children = std::make_unique<os::ChildWatch>();
+    } catch (const std::exception& error) {
+        return fail(Fault::unavailable, "cannot start threads: {}; see `ulimit -u` and `ulimit -n`",
+                    error.what());
+    }
     auto daemon = std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
     TRILANE_TRY_STATUS(daemon->parts_->open_plane());
     TRILANE_TRY_STATUS(daemon->parts_->open_gateway());

@@ -8,14 +8,16 @@
 
 #include "app/options.h"
 #include "base/result.h"
+#include "config/config.h"
 
 namespace trilane::app {
 
 class Daemon {
 public:
     /// Listens, and begins to load what is to be loaded at the start.
-    /// **Errors:** of the configuration, the lanes, the model that was named, the address.
-    static Result<std::unique_ptr<Daemon>> start(const ServeOptions& options);
+    /// **Errors:** of the lanes, the model that was named, the address.
+    static Result<std::unique_ptr<Daemon>> start(const ServeOptions& options,
+                                                 config::Config config);
     ~Daemon();
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;

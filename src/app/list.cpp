@@ -158,7 +158,7 @@ json::Value listing_json(const ModelListing& listing) {
 }
 
 Result<int> perform(const ModelsOptions& options) {
-    const ModelListing listing = list_all(options.model_dirs, {});
+    const ModelListing listing = list_all(options.model_dirs, {options.path, options.environment});
     TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(listing_json(listing)) + '\n'
                                           : listing_text(listing)));
     return 0;

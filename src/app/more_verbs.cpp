@@ -57,6 +57,7 @@ void add_doctor(CLI::App& root, Finishers& finishers) {
         o->path = environment.path;
         o->environment = environment.child_environment;
         o->own_environment = environment.own_environment;
+        o->config_file = environment.config_file;
         return *o;
     });
 }

@@ -77,6 +77,8 @@ struct RunOptions {
 struct ModelsOptions {
     bool json = false;
     std::vector<std::string> model_dirs;
+    std::vector<std::string> path;         ///< where FLM is looked for
+    std::vector<std::string> environment;  ///< that it gets
 };
 
 struct GgufShowOptions {
@@ -127,6 +129,7 @@ struct DoctorOptions {
     std::vector<std::string> path;
     std::vector<std::string> environment;
     std::vector<std::string> own_environment;  ///< of this process, to be looked at
+    std::string config_file;                   ///< whose lanes count; "" = none
 };
 
 struct PlanOptions {

@@ -166,7 +166,9 @@ Result<PlannedModel> plan_model(const probe::Machine& machine, const plan::Memor
             if (const Status native = add(device, kNative); !native) {
                 model.not_native = native.error().message;
             } else if (question.kv != plan::KvType::f16) {
-                model.places.back().note = "the native engine's KV cache is f16";
+                std::string& note = model.places.back().note;
+                note += note.empty() ? "" : "; ";
+                note += "the native engine's KV cache is f16";
             }
         }
         TRILANE_TRY_STATUS(add(device, kLlamaServer));
@@ -191,23 +193,25 @@ void add_part_rows(const PlannedModel& model, std::vector<std::vector<std::strin
         }
     }
     for (const std::string& name : names) {
-        std::vector<std::string>& row = rows.emplace_back(1, "  " + name);
+        std::vector<std::string> row{"  " + name};
         for (const PlannedPlace& place : model.places) {
             const auto& parts = place.need.parts;
             const auto at = std::find_if(parts.begin(), parts.end(),
                                          [&](const plan::Part& part) { return part.what == name; });
             row.push_back(at == parts.end() ? "-" : human_bytes(at->bytes));
         }
+        rows.push_back(std::move(row));
     }
 }
 
 std::string places_table(const PlannedModel& model) {
     std::vector<std::vector<std::string>> rows(1, {"  "});
     const auto row = [&](std::string_view name, const auto& cell) {
-        std::vector<std::string>& cells = rows.emplace_back(1, "  " + std::string(name));
+        std::vector<std::string> cells{"  " + std::string(name)};
         for (const PlannedPlace& place : model.places) {
             cells.push_back(cell(place));
         }
+        rows.push_back(std::move(cells));
     };
     for (const PlannedPlace& place : model.places) {
         rows.front().push_back(fmt::format(">{} {}", place.device, place.lane));
@@ -245,8 +249,9 @@ std::string model_text(const PlannedModel& model, const plan::Memory& memory) {
     text += "\n\n" + places_table(model) + '\n';
     if (model.chosen) {
         const PlannedPlace& place = model.places[*model.chosen];
-        text += fmt::format("  On {} by {} it {}: {}.\n  It would lie there: {}.\n", place.device,
-                            place.lane, fit_name(place.verdict.fit), place.verdict.text,
+        const bool tight = place.verdict.fit == plan::Fit::tight;
+        text += fmt::format("  On {} by {} it fits{}: {}.\n  It would lie there: {}.\n",
+                            place.device, place.lane, tight ? " tightly" : "", place.verdict.text,
                             where_text(place, memory));
     } else {
         const PlannedPlace& place = model.places.front();
@@ -323,6 +328,13 @@ std::string plan_text(const PlannedLoads& loads) {
         rows.push_back(memory_row(pool));
     }
     std::string text = table(rows);
+    for (const plan::Device& device : loads.memory.devices) {
+        if (device.shares.empty()) {
+            text +=
+                fmt::format("How much memory {} has could not be read; nothing is planned on it.\n",
+                            device.name);
+        }
+    }
     for (const PlannedModel& model : loads.models) {
         text += '\n' + model_text(model, loads.memory);
     }

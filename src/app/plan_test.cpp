@@ -101,7 +101,7 @@ TEST(Plan, CutsTheContextToWhatFits) {
 }
 
 TEST(Plan, NeverPlansMoreContextThanTheModelWasMadeFor) {
-    const PlannedLoads loads = planned(apu(), {kNano}, {.context_tokens = 8192});
+    const PlannedLoads loads = planned(apu(), {kNano}, {.context_tokens = 8192, .device = ""});
     for (const PlannedPlace& place : loads.models[0].places) {
         EXPECT_EQ(place.need.context_tokens, 1024U) << place.lane;
         EXPECT_THAT(place.note, HasSubstr("made for no more"));

@@ -14,6 +14,7 @@
 #include "app/daemon.h"
 #include "app/daemon_log.h"
 #include "app/output.h"
+#include "app/serve_setup.h"
 #include "app/verbs.h"
 #include "app/version.h"
 
@@ -84,9 +85,10 @@ Result<int> perform(const ServeOptions& options) {
     // Bodies of many megabytes go back to the system when they are done with, not into the heap.
     ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
     const StopSignals signals;
-    const DaemonLog log(options.log_level);
+    TRILANE_TRY(config::Config config, effective_config(options));
+    const DaemonLog log(log_level_of(config, options));
     log_line(LogLevel::info, fmt::format("trilane {} ({})", version_number(), source_revision()));
-    TRILANE_TRY(const auto daemon, Daemon::start(options));
+    TRILANE_TRY(const auto daemon, Daemon::start(options, std::move(config)));
     TRILANE_TRY_STATUS(daemon->wait_for_model());
     if (!print(daemon->announcement())) {
         log_line(LogLevel::warn, "standard output is closed");

@@ -136,6 +136,18 @@ Result<config::Config> effective_config(const ServeOptions& options) {
     return config;
 }
 
+LogLevel log_level_of(const config::Config& config, const ServeOptions& options) {
+    if (config.source.empty() || was_given(options, "--log-level")) {
+        return options.log_level;
+    }
+    const std::string& name = config.server.log_level;
+    return name == "debug"   ? LogLevel::debug
+           : name == "warn"  ? LogLevel::warn
+           : name == "error" ? LogLevel::error
+           : name == "off"   ? LogLevel::off
+                             : LogLevel::info;
+}
+
 std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
                                           const probe::Machine& machine) {
     if (config.lanes.empty()) {

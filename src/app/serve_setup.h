@@ -18,6 +18,9 @@ namespace trilane::app {
 /// **Errors:** not_found; invalid, with every error of the file and its place.
 Result<config::Config> effective_config(const ServeOptions& options);
 
+/// How much is logged: the command line's word, or the file's.
+LogLevel log_level_of(const config::Config& config, const ServeOptions& options);
+
 /// The lanes to open: the file's, or by what is installed and seen: GPU and NPU first, the CPU
 /// always. `engine` holds what the command line says of our own engine.
 std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,

@@ -32,10 +32,10 @@ struct HubFault {
     unsigned status = 0;  ///< answer this instead
     std::vector<net::Header> headers{};
     std::optional<std::size_t> bytes{};  ///< send so many, then
-    bool hold = false;                 ///< keep the connection and send nothing more, else break it
-    bool damage = false;               ///< send other bytes than the file's
-    bool ignore_range = false;         ///< send the whole file with 200
-    bool shift = false;                ///< send another range than was asked for
+    bool hold = false;          ///< keep the connection and send nothing more, else break it
+    bool damage = false;        ///< send other bytes than the file's
+    bool ignore_range = false;  ///< send the whole file with 200
+    bool shift = false;         ///< send another range than was asked for
 };
 
 class LocalHub {

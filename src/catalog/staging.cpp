@@ -67,8 +67,8 @@ Status check_room(const std::string& folder, std::uint64_t need_bytes, std::uint
     return fail(
         Fault::exhausted,
         "{} more are needed in {}, where {} are free and {} shall stay so; free space, or choose "
-                "a smaller variant",
-                gigabytes(need_bytes), folder, gigabytes(free), gigabytes(spare_bytes));
+        "a smaller variant",
+        gigabytes(need_bytes), folder, gigabytes(free), gigabytes(spare_bytes));
 }
 
 Status remove_folder(const std::string& folder) {

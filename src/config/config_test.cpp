@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "config/reading.h"
 
 namespace trilane::config {
@@ -136,6 +139,17 @@ TEST(Config, ComparesByWhatCanBeTakenOver) {
     const Difference difference = compare(before, after);
     EXPECT_EQ(difference.restart, std::vector<std::string>{"server.port"});
     EXPECT_EQ(difference.hot, (std::vector<std::string>{"queue.length_max", "model.y", "model.x"}));
+}
+
+TEST(Config, TheDocsShowWhatTheProgramPrints) {
+    std::ifstream file(TRILANE_SOURCE_DIR "/docs/CONFIGURATION.md");
+    const std::string docs{std::istreambuf_iterator<char>(file), {}};
+    std::string wanted = default_text();
+    while (wanted.ends_with('\n')) {
+        wanted.pop_back();
+    }
+    EXPECT_NE(docs.find("```toml\n" + wanted + "\n```"), std::string::npos)
+        << "copy the output of `trilane config default` into docs/CONFIGURATION.md";
 }
 
 TEST(Config, AmountsAndTimes) {

@@ -8,6 +8,7 @@
 
 #include "probe/engines.h"
 #include "probe/machine.h"
+#include "probe/vulkan.h"
 
 namespace trilane::doctor {
 
@@ -26,9 +27,11 @@ struct Finding {
 /// What the checks look at besides the machine.
 struct Surroundings {
     std::vector<probe::Engine> engines;
-    std::vector<std::string> environment;  ///< "NAME=value" of the process that starts lanes
-    bool npu_wanted = false;               ///< a lane is configured on the NPU
-    bool rocm_lane = false;                ///< a llama-server lane is configured on a ROCm device
+    std::vector<std::string> environment;     ///< "NAME=value" of the process that starts lanes
+    std::vector<probe::VulkanDevice> vulkan;  ///< what Vulkan's loader lists
+    bool vulkan_asked = false;                ///< false: it was not asked, `vulkan` says nothing
+    bool npu_wanted = false;                  ///< a lane is configured on the NPU
+    bool rocm_lane = false;  ///< a llama-server lane is configured on a ROCm device
 };
 
 std::vector<Finding> examine(const probe::Machine& machine, const Surroundings& surroundings);

@@ -417,6 +417,19 @@ TEST_F(DoctorGpu, VulkanNeedsALoaderAndADriver) {
     EXPECT_THAT(look("gpu.vulkan").fix, HasSubstr("vulkan-loader"));
 }
 
+TEST_F(DoctorGpu, VulkanShouldListTheGpu) {
+    EXPECT_EQ(look("gpu.vulkan").state, State::ok);
+    around_.vulkan_asked = true;
+    around_.vulkan.resize(1);
+    EXPECT_EQ(look("gpu.vulkan").state, State::warning) << "another device only";
+    around_.vulkan[0].pci_vendor = 0x1002;
+    around_.vulkan[0].pci_device = 0x1586;
+    EXPECT_EQ(look("gpu.vulkan").state, State::ok);
+    around_.vulkan.clear();
+    machine_.gpus[0].render_node_usable = false;
+    EXPECT_EQ(look("gpu.vulkan").state, State::ok) << "gpu.access says why it is not listed";
+}
+
 TEST_F(DoctorGpu, AnOldWayToSetItsReach) {
     machine_.system.kernel_command_line.value = "quiet amdgpu.gttsize=119808";
     const Finding old = look("gpu.gttsize");

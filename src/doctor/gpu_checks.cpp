@@ -141,8 +141,17 @@ std::vector<std::string_view> driver_names(Vendor vendor) {
     return {};
 }
 
+/// Vulkan was asked and does not list this GPU.
+bool is_missed_by_vulkan(const View& view, const GpuFacts& gpu) {
+    const auto& devices = view.around.vulkan;
+    return view.around.vulkan_asked &&
+           std::none_of(devices.begin(), devices.end(), [&](const probe::VulkanDevice& device) {
+               return device.pci_vendor == gpu.pci_vendor && device.pci_device == gpu.pci_device;
+           });
+}
+
 Finding vulkan(const View& view, const GpuFacts& gpu) {
-    Check check("gpu.vulkan", "Vulkan has a driver for " + called(gpu));
+    Check check("gpu.vulkan", "Vulkan knows " + called(gpu));
     const probe::SystemFacts& system = view.machine.system;
     if (!has_working_driver(gpu)) {
         return check.skipped("it has no driver; see gpu.driver");
@@ -154,9 +163,18 @@ Finding vulkan(const View& view, const GpuFacts& gpu) {
     for (const std::string& description : system.vulkan_drivers) {
         const std::string file = description.substr(description.rfind('/') + 1);
         for (const std::string_view name : driver_names(gpu.vendor)) {
-            if (file.find(name) != std::string::npos) {
-                return check.ok(fmt::format("{}, {}", system.vulkan_loader.value, description));
+            if (file.find(name) == std::string::npos) {
+                continue;
             }
+            std::string evidence = fmt::format("{}, {}", system.vulkan_loader.value, description);
+            if (gpu.render_node_usable && is_missed_by_vulkan(view, gpu)) {
+                return check.warning(
+                    evidence + ": both are there, yet Vulkan does not list this GPU",
+                    "The driver's libraries do not load. See why:\nVK_LOADER_DEBUG=error,warn "
+                    "vulkaninfo --summary\nOften a library that it needs is not installed (X11, "
+                    "EGL).");
+            }
+            return check.ok(std::move(evidence));
         }
     }
     return check.warning(

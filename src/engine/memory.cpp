@@ -36,7 +36,7 @@ constexpr std::uint64_t kCodeBytes = 1'400'000;
 
 /// What a thread of the team keeps resident: its stack as deep as the kernels go, its control block
 /// and the first pages of its allocator arena.
-constexpr std::uint64_t kThreadBytes = 32 * 1024;
+constexpr std::uint64_t kThreadBytes = std::uint64_t{32} << 10U;
 
 /// Ternary scales that are looked at to tell which layout a tensor will get: its first page.
 constexpr std::size_t kScalesLookedAt = 48;

@@ -287,13 +287,10 @@ TEST(Gateway, CountsWhatItDid) {
     EXPECT_TRUE(has("trilane_lane_requests_total{lane=\"fake\"} 7"));
 }
 
-TEST(Gateway, ServesWithoutAnyLane) {
-    GatewayOptions options;
-    options.port = 0;
-    const auto gateway = Gateway::start(options, {});
-    ASSERT_TRUE(gateway);
-    EXPECT_EQ(ask(**gateway, "GET /health").status, 200U);
-    const TestReply reply = post(**gateway, "/v1/chat/completions", kChat);
+TEST(Gateway, ServesWithoutAnyModel) {
+    const auto gateway = started({}, {});
+    EXPECT_EQ(ask(*gateway, "GET /health").status, 200U);
+    const TestReply reply = post(*gateway, "/v1/chat/completions", kChat);
     EXPECT_EQ(reply.status, 404U);
     EXPECT_NE(error_of(reply)["message"].get<std::string>().find("no model is loaded"),
               std::string::npos);

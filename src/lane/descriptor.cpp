@@ -43,11 +43,11 @@ std::string_view silicon_name(Silicon silicon) {
 
 std::span<const Descriptor> descriptors() {
     // Copied when first asked for: each kind's row lies in a source of its own.
-    static const std::array kKinds{
+    static const std::array kinds{
         kNativeDescriptor,   kLlamaServerDescriptor,  kFlmDescriptor,    kWhisperServerDescriptor,
         kSdServerDescriptor, kSpeechServerDescriptor, kRemoteDescriptor,
     };
-    return kKinds;
+    return kinds;
 }
 
 Result<const Descriptor*> descriptor_of(std::string_view kind) {

@@ -14,6 +14,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

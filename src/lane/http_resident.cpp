@@ -199,8 +199,9 @@ private:
     [[nodiscard]] Courses take_ready();
     [[nodiscard]] Courses take_ready_locking();
     [[nodiscard]] bool is_idle() const {
-        return courses_.empty() && waiting_.empty() && calls_being_made_ == 0;
+        return courses_.empty() && waiting_.empty() && inside_ == 0;
     }
+    void leave();
     void fail_all(const Error& error);
     bool tick();
     void watch(Clock::time_point now, bool busy);
@@ -219,9 +220,9 @@ private:
     std::shared_ptr<net::Ticker> ticker_;
     Courses courses_;                              // with the server
     std::deque<std::shared_ptr<Course>> waiting_;  // for one of those to end
-    std::size_t calls_being_made_ = 0;             // client_ must stay
-    std::optional<Error> closed_;                  // why nothing is accepted any more
-    std::size_t lingering_ = 0;  // broken off, and perhaps still at work in the server
+    std::size_t inside_ = 0;       // threads that need client_, or are telling of a loss
+    std::optional<Error> closed_;  // why nothing is accepted any more
+    std::size_t lingering_ = 0;    // broken off, and perhaps still at work in the server
     Clock::time_point lingering_since_;
     bool asks_at_work_ = false;
 
@@ -306,14 +307,18 @@ std::shared_ptr<net::Call> HttpResident::State::call(
         if (client == nullptr) {
             return nullptr;
         }
-        ++calls_being_made_;
+        ++inside_;
     }
     auto made = client->send(std::move(request), std::move(listener));
+    leave();
+    return made;
+}
+
+void HttpResident::State::leave() {
     const std::scoped_lock lock(mutex_);
-    if (--calls_being_made_ == 0) {
+    if (--inside_ == 0) {
         changed_.notify_all();
     }
-    return made;
 }
 
 std::shared_ptr<net::Call> HttpResident::State::send(
@@ -411,10 +416,11 @@ void HttpResident::State::look_after_all(Clock::time_point now) {
         running = courses_;
         std::erase_if(waiting_, [&](const std::shared_ptr<Course>& course) {
             auto reason = course->reason_to_end(now);
-            if (reason) {
-                leaving.emplace_back(course, *std::move(reason));
+            if (!reason) {
+                return false;
             }
-            return reason.has_value();
+            leaving.emplace_back(course, *std::move(reason));
+            return true;
         });
     }
     for (const auto& course : running) {
@@ -561,11 +567,13 @@ void HttpResident::State::lose(const Error& error) {
             return;
         }
         closed_ = error;
+        ++inside_;
     }
     fail_all(error);
     if (options_.on_lost) {
         options_.on_lost(error);
     }
+    leave();
 }
 
 void HttpResident::State::give_up(const Error& error) {

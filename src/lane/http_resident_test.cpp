@@ -9,8 +9,7 @@
 #include <thread>
 
 #include "json/json.h"
-#include "lane/scripted_server.h"
-#include "net/loops.h"
+#include "lane/http_resident_rig.h"
 
 namespace trilane::lane {
 namespace {
@@ -18,48 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
-class HttpResidentTest : public testing::Test {
-protected:
-    HttpResidentTest() {
-        options_.card.id = "m";
-        options_.card.context_tokens = 4096;
-        options_.upstream_model = "qwen3-4b";
-        options_.target = server_.target();
-        options_.slots = 4;
-    }
-
-    HttpResident& resident() {
-        if (!resident_) {
-            resident_ = std::make_unique<HttpResident>(loops_, options_);
-        }
-        return *resident_;
-    }
-    CancelToken ask(Heard& heard, job::Request request = upstream::chat_request()) {
-        CancelToken cancel;
-        resident().submit(std::move(request), heard.sink(), cancel);
-        return cancel;
-    }
-    /// Waits until nothing is left of a request on our side: its slot is free.
-    bool wait_until_free() {
-        const auto until = std::chrono::steady_clock::now() + kScriptPatience;
-        while (std::chrono::steady_clock::now() < until) {
-            const ResidentSnapshot snapshot = resident().snapshot();
-            if (snapshot.slots_busy == 0 && snapshot.queued == 0) {
-                return true;
-            }
-            std::this_thread::yield();
-        }
-        return false;
-    }
-
-    ScriptedServer server_;
-    net::Loops loops_{2};
-    HttpResidentOptions options_;
-    std::unique_ptr<HttpResident> resident_;
-};
+using HttpResidentTest = HttpResidentRig;
 
 TEST_F(HttpResidentTest, PassesAnAnswerOn) {
     server_.on(kChatPath, streams(std::string(upstream::kLlamaChat)));
@@ -354,12 +314,12 @@ TEST_F(HttpResidentTest, TriesNothingTwiceThatWouldNotHelp) {
 TEST_F(HttpResidentTest, AsksForChoicesOneByOne) {
     options_.rules.single_choice = true;
     options_.slots = 1;
-    std::atomic<int> at_once = 0;
-    server_.on(kChatPath, [&](const net::Request&, const auto& exchange, std::size_t number) {
-        EXPECT_EQ(++at_once, 1);
+    const auto at_once = std::make_shared<std::atomic<int>>(0);
+    server_.on(kChatPath, [=](const net::Request&, const auto& exchange, std::size_t number) {
+        EXPECT_EQ(++*at_once, 1);
         exchange->start_stream({});
         exchange->send(stream_of({std::to_string(number)}));
-        --at_once;
+        --*at_once;
         exchange->finish();
     });
     job::Request request = upstream::chat_request();
@@ -423,12 +383,13 @@ TEST_F(HttpResidentTest, WaitsForTheSlotOfACancelledRequest) {
             stream(exchange, stream_of({"a"}));
         }
     });
-    std::atomic<bool> at_work = true;
-    server_.on("/slots", [&](const net::Request&, const auto& exchange, std::size_t) {
+    // Scripts may still be called when the test is over: what they use must live longer.
+    const auto at_work = std::make_shared<std::atomic<bool>>(true);
+    server_.on("/slots", [=](const net::Request&, const auto& exchange, std::size_t) {
         exchange->respond({200,
                            "application/json",
                            {},
-                           fmt::format(R"([{{"id":0,"is_processing":{}}}])", at_work.load())});
+                           fmt::format(R"([{{"id":0,"is_processing":{}}}])", at_work->load())});
     });
     Heard first;
     const CancelToken cancel = ask(first, upstream::chat_request("first"));
@@ -441,7 +402,7 @@ TEST_F(HttpResidentTest, WaitsForTheSlotOfACancelledRequest) {
     ASSERT_TRUE(server_.wait_for_requests("/slots", 4));
     EXPECT_EQ(server_.seen(kChatPath).size(), 1U);
     EXPECT_EQ(resident().snapshot().queued, 1U);
-    at_work = false;
+    *at_work = false;
     EXPECT_EQ(second.text(), "a");
 }
 
@@ -475,15 +436,15 @@ TEST_F(HttpResidentTest, AsksTheNextChoiceOnlyWhenTheServerIsFree) {
     options_.rules.cancel_may_linger = options_.rules.single_choice = true;
     options_.rules.stops_ignored = true;
     options_.slots = 1;
-    std::atomic<int> at_work = 3;
-    server_.on("/slots", [&](const net::Request&, const auto& exchange, std::size_t) {
+    const auto at_work = std::make_shared<std::atomic<int>>(3);
+    server_.on("/slots", [=](const net::Request&, const auto& exchange, std::size_t) {
         exchange->respond({200,
                            "application/json",
                            {},
-                           fmt::format(R"([{{"is_processing":{}}}])", --at_work > 0)});
+                           fmt::format(R"([{{"is_processing":{}}}])", --*at_work > 0)});
     });
-    server_.on(kChatPath, [&](const net::Request&, auto exchange, std::size_t number) {
-        EXPECT_TRUE(number == 1 || at_work <= 0);
+    server_.on(kChatPath, [=, this](const net::Request&, auto exchange, std::size_t number) {
+        EXPECT_TRUE(number == 1 || *at_work <= 0);
         exchange->start_stream({});
         exchange->send("data: {\"choices\":[{\"delta\":{\"content\":\"a.b\"}}]}\n\n");
         server_.hold(exchange);
@@ -496,260 +457,6 @@ TEST_F(HttpResidentTest, AsksTheNextChoiceOnlyWhenTheServerIsFree) {
     ASSERT_TRUE(heard.wait_for_last());
     EXPECT_THAT(heard.events(), ElementsAre("started 0", "text 0 'a'", "end 0 stop", "text 1 'a'",
                                             "end 1 stop", StartsWith("done")));
-}
-
-/// Short times for what is long in service.
-void hurry(HttpResidentOptions& options) {
-    options.hang_timeout = 200ms;
-    options.health_interval = 50ms;
-    options.health_timeout = 100ms;
-    options.silence_timeout = 60s;
-}
-
-TEST_F(HttpResidentTest, LosesAServerThatHangs) {
-    hurry(options_);
-    std::atomic<int> lost = 0;
-    std::string reason;
-    options_.on_lost = [&](const Error& error) {
-        reason = error.message;
-        ++lost;
-    };
-    const auto hold = [&](const net::Request&, auto exchange, std::size_t) {
-        server_.hold(exchange);
-    };
-    server_.on(kChatPath, hold);
-    server_.on("/health", hold);
-    options_.slots = 1;
-    Heard heard;
-    ask(heard);
-    Heard waiting;
-    ask(waiting);
-    EXPECT_EQ(heard.error().fault, Fault::unavailable);
-    EXPECT_THAT(heard.error().message, HasSubstr("no sign of life"));
-    EXPECT_THAT(waiting.error().message, HasSubstr("no sign of life"));
-    Heard late;
-    ask(late);
-    EXPECT_THAT(late.error().message, HasSubstr("no sign of life"));
-    resident().stop(0);
-    EXPECT_EQ(lost, 1);
-    EXPECT_THAT(reason, HasSubstr("no sign of life"));
-    EXPECT_GE(server_.seen("/health").size(), 1U);
-}
-
-TEST_F(HttpResidentTest, LosesAServerThatHangsWhileClientsComeAndGo) {
-    hurry(options_);
-    std::atomic<int> lost = 0;
-    options_.on_lost = [&](const Error&) { ++lost; };
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    server_.on("/health",
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    const auto until = std::chrono::steady_clock::now() + kScriptPatience;
-    while (lost == 0 && std::chrono::steady_clock::now() < until) {
-        job::Request request = upstream::chat_request();
-        request.deadline = std::chrono::steady_clock::now() + 60ms;
-        Heard heard;
-        ask(heard, request);
-        heard.error();
-    }
-    EXPECT_EQ(lost, 1);
-}
-
-TEST_F(HttpResidentTest, WaitsForAServerThatIsBusyButWell) {
-    hurry(options_);
-    options_.hang_timeout = 800ms;
-    options_.health_timeout = 700ms;
-    std::atomic<int> lost = 0;
-    options_.on_lost = [&](const Error&) { ++lost; };
-    server_.on("/health", responds(200, R"({"status":"ok"})"));
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    Heard heard;
-    ask(heard);
-    // Longer than the hang timeout.
-    ASSERT_TRUE(server_.wait_for_requests("/health", 20));
-    EXPECT_FALSE(heard.over());
-    EXPECT_EQ(lost, 0);
-    for (const auto& exchange : server_.take_held()) {
-        stream(exchange, stream_of({"a"}));
-    }
-    EXPECT_EQ(heard.text(), "a");
-}
-
-TEST_F(HttpResidentTest, LosesAServerThatStaysSilentWhateverItsHealth) {
-    hurry(options_);
-    options_.silence_timeout = 400ms;
-    std::atomic<int> lost = 0;
-    options_.on_lost = [&](const Error&) { ++lost; };
-    server_.on("/health", responds(200, "{}"));
-    server_.on(kChatPath, [&](const net::Request&, auto exchange, std::size_t) {
-        net::StreamHead head;
-        head.heartbeat = ": ping\n\n";  // as a llama-server sends beside a GPU that hangs
-        head.heartbeat_interval = 20ms;
-        exchange->start_stream(head);
-        server_.hold(exchange);
-    });
-    Heard heard;
-    ask(heard);
-    EXPECT_THAT(heard.error().message, HasSubstr("no piece of an answer"));
-    resident().stop(0);
-    EXPECT_EQ(lost, 1);
-}
-
-TEST_F(HttpResidentTest, GivesUpAtOnceWhenItIsTold) {
-    std::atomic<int> lost = 0;
-    options_.on_lost = [&](const Error&) { ++lost; };
-    options_.slots = 1;
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    Heard running;
-    ask(running);
-    Heard waiting;
-    ask(waiting);
-    ASSERT_TRUE(server_.wait_for_held(1));
-    resident().give_up({Fault::unavailable, "process 7 was killed"});
-    resident().give_up({Fault::unavailable, "again"});
-    Heard late;
-    ask(late);
-    for (Heard* heard : {&running, &waiting, &late}) {
-        EXPECT_EQ(heard->error().message, "process 7 was killed");
-    }
-    EXPECT_EQ(lost, 0);
-}
-
-TEST_F(HttpResidentTest, StopsWithAndWithoutPatience) {
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    Heard patient;
-    ask(patient);
-    ASSERT_TRUE(server_.wait_for_held(1));
-    std::thread stopping([&] { resident().stop(20'000); });
-    // Nothing new while it waits; what runs may end.
-    while (true) {
-        Heard probe;
-        const CancelToken cancel = ask(probe);
-        cancel.cancel();
-        resident().notice_cancel();
-        if (probe.error().fault == Fault::unavailable) {
-            break;
-        }
-    }
-    EXPECT_FALSE(patient.over());
-    for (const auto& exchange : server_.take_held()) {
-        stream(exchange, stream_of({"a"}));
-    }
-    stopping.join();
-    EXPECT_EQ(patient.text(), "a");
-
-    resident_.reset();
-    Heard impatient;
-    ask(impatient);
-    ASSERT_TRUE(server_.wait_for_held(1));
-    resident().stop(0);
-    EXPECT_TRUE(impatient.over());
-    EXPECT_EQ(impatient.error().fault, Fault::unavailable);
-    EXPECT_EQ(resident().check_health(1s).error().fault, Fault::unavailable);
-    resident().stop(0);
-}
-
-TEST_F(HttpResidentTest, EndsWhatRunsWhenItGoes) {
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    Heard heard;
-    ask(heard);
-    resident_.reset();
-    EXPECT_TRUE(heard.over());
-    EXPECT_EQ(heard.error().fault, Fault::unavailable);
-}
-
-TEST_F(HttpResidentTest, ClosesCallsThatAreKeptOpenForNothing) {
-    server_.on(kChatPath, [&](const net::Request&, auto exchange, std::size_t number) {
-        exchange->start_stream({});
-        exchange->send(number == 1 ? stream_of({"a"})
-                                   : "data: {\"choices\":[{\"delta\":{\"content\":\"b\"},"
-                                     "\"finish_reason\":\"stop\"}]}\n\n");
-        server_.hold(exchange);
-    });
-    options_.slots = 1;
-    options_.rules.end_may_be_missing = true;
-    Heard done;
-    ask(done);
-    EXPECT_EQ(done.text(), "a");  // at once, though the server goes on
-    Heard unmarked;
-    ask(unmarked);
-    EXPECT_EQ(unmarked.text(), "b");
-    EXPECT_TRUE(server_.wait_for_gone(2));
-}
-
-TEST_F(HttpResidentTest, ChecksHealth) {
-    using Row = std::pair<UpstreamRules, std::string>;
-    UpstreamRules tags;
-    tags.health_at_tags = true;
-    UpstreamRules models;
-    models.no_health = true;
-    for (const auto& [rules, path] :
-         {Row{UpstreamRules(), "/health"}, Row{tags, "/api/tags"}, Row{models, "/v1/models"}}) {
-        SCOPED_TRACE(path);
-        options_.rules = rules;
-        resident_.reset();
-        server_.on(path, responds(200, "{}"));
-        EXPECT_TRUE(resident().check_health(10s));
-        server_.on(path, responds(503, R"({"error":{"message":"Loading model"}})"));
-        EXPECT_EQ(resident().check_health(10s).error().fault, Fault::exhausted);
-        server_.on(path, responds(401, "{}"));
-        EXPECT_EQ(resident().check_health(10s).error().fault, Fault::unavailable);
-        server_.on(
-            path, [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-        EXPECT_EQ(resident().check_health(30ms).error().fault, Fault::timeout);
-        const CancelToken cancel;
-        cancel.cancel();
-        EXPECT_EQ(resident().check_health(10s, cancel).error().fault, Fault::cancelled);
-        server_.on(path, nullptr);
-    }
-}
-
-TEST_F(HttpResidentTest, ChecksSanity) {
-    server_.on(kChatPath, streams(stream_of({"re", "ady"})));
-    EXPECT_TRUE(resident().check_sanity(10s));
-    const auto body = json::parse(server_.seen(kChatPath)[0].body);
-    EXPECT_EQ((*body)["max_tokens"], 8);
-    EXPECT_EQ((*body)["temperature"], 0);
-    server_.on(kChatPath, streams(stream_of({"GG", "GGGG"})));
-    EXPECT_EQ(resident().check_sanity(10s).error().fault, Fault::corrupt);
-    server_.on(kChatPath, streams(stream_of({" ", "\\n"})));
-    EXPECT_EQ(resident().check_sanity(10s).error().fault, Fault::corrupt);
-    server_.on(kChatPath, responds(500, "{}"));
-    EXPECT_EQ(resident().check_sanity(10s).error().fault, Fault::unavailable);
-    server_.on(kChatPath,
-               [&](const net::Request&, auto exchange, std::size_t) { server_.hold(exchange); });
-    EXPECT_EQ(resident().check_sanity(50ms).error().fault, Fault::timeout);
-    EXPECT_TRUE(server_.wait_for_gone(1));
-    EXPECT_EQ(resident().snapshot().requests_total, 0U);
-
-    options_.rules.check_model = true;
-    resident_.reset();
-    server_.on(kChatPath, streams(std::string(upstream::kFlmChat)));
-    EXPECT_EQ(resident().check_sanity(10s).error().fault, Fault::corrupt);
-}
-
-TEST_F(HttpResidentTest, ListsModels) {
-    net::Client client(loops_, server_.target());
-    const auto list = [&] { return list_upstream_models(client, "sk-secret", 10s); };
-    server_.on("/v1/models",
-               responds(200, R"({"object":"list","data":[{"id":"a"},{"id":"b/c"}]})"));
-    EXPECT_THAT(*list(), ElementsAre("a", "b/c"));
-    EXPECT_EQ(*server_.seen("/v1/models")[0].header("authorization"), "Bearer sk-secret");
-    server_.on("/v1/models", responds(401, R"({"error":"bad key sk-secret"})"));
-    EXPECT_EQ(list().error().fault, Fault::invalid);
-    EXPECT_THAT(list().error().message, Not(HasSubstr("sk-secret")));
-    for (const char* body : {"", "[]", "{}", R"({"data":{}})", R"({"data":[{"id":7}]})",
-                             R"({"data":["a"],"key":"sk-secret"})"}) {
-        server_.on("/v1/models", responds(200, body));
-        EXPECT_EQ(list().error().fault, Fault::corrupt) << body;
-        EXPECT_THAT(list().error().message, Not(HasSubstr("sk-secret")));
-    }
-    server_.on("/v1/models", responds(502, "no"));
-    EXPECT_EQ(list().error().fault, Fault::unavailable);
 }
 
 /// Answers of every kind, clients that leave, and a resident that is stopped in the middle of it.

@@ -8,6 +8,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 using ::testing::HasSubstr;
 
 class OtherServersTest : public ChildRig {

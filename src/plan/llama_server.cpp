@@ -37,7 +37,7 @@ constexpr double kProjectorFactor = 1.2;
 
 /// Keys and values of one position in the deepest family that FLM lists (36 layers of 8 KV heads of
 /// 128 values, F16). An upper estimate: its list tells no shapes.
-constexpr std::uint64_t kFlmKvBytesPerToken = 144 * 1024;
+constexpr std::uint64_t kFlmKvBytesPerToken = std::uint64_t{144} << 10U;
 
 std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
     return a > kAll - b ? kAll : a + b;

@@ -186,6 +186,7 @@ private:
     /// "system", "carve-out:card0 and system"
     [[nodiscard]] std::string pool_names() const {
         std::vector<std::string> names;
+        names.reserve(device_.shares.size());
         for (const Share& share : device_.shares) {
             names.push_back(memory_.pools[share.pool].name);
         }
@@ -211,6 +212,7 @@ private:
                                        device_.name, shown(verdict_.room_bytes), pool_names());
         if (!gone.empty()) {
             std::vector<std::string> names;
+            names.reserve(gone.size());
             for (const std::size_t i : gone) {
                 names.push_back(holdings_[i].model);
             }

@@ -159,6 +159,24 @@ void Plane::Core::submit(job::Request request, job::EventSink sink, const Cancel
     }
 }
 
+namespace {
+
+/// Whether a request may wait for a failed seat's next try. One that crashed in service comes back
+/// soon; one that does not load is not waited for.
+Status worth_waiting_for(const Seat& seat, Time now) {
+    constexpr std::chrono::seconds kSoon{5};
+    if (seat.retry_at <= now || (seat.lost && seat.retry_at - now <= kSoon)) {
+        return {};
+    }
+    const auto left = std::chrono::ceil<std::chrono::seconds>(seat.retry_at - now);
+    return fail(seat.error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
+                "'{}' {}: {} (next try in {} s)", seat.model,
+                seat.lost ? "fails again and again" : "cannot be loaded", seat.error->message,
+                left.count());
+}
+
+}  // namespace
+
 Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& actions) {
     if (stopping_) {
         return fail(Fault::unavailable, "the daemon is stopping; try again in a moment");
@@ -171,11 +189,8 @@ Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& acti
     }
     LaneState& state = lanes_[*lane];
     const auto seat = seat_of(*lane, meaning.model->id);
-    if (seat != nullptr && seat->state == lane::State::failed && waiting.since < seat->retry_at) {
-        const auto left = std::chrono::ceil<std::chrono::seconds>(seat->retry_at - waiting.since);
-        return fail(seat->error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
-                    "'{}' cannot be loaded: {} (next try in {} s)", meaning.model->id,
-                    seat->error->message, left.count());
+    if (seat != nullptr && seat->state == lane::State::failed) {
+        TRILANE_TRY_STATUS(worth_waiting_for(*seat, waiting.since));
     }
     const bool ready = seat != nullptr && seat->state == lane::State::ready;
     const std::uint32_t slots = ready ? seat->resident->slots() : 0;

@@ -24,7 +24,10 @@ std::int64_t unix_ms() {
 }
 
 std::chrono::milliseconds pause_after(std::uint32_t failures) {
-    const std::uint32_t doublings = std::min(failures == 0 ? 0 : failures - 1, kRetryDoublingsMax);
+    if (failures == 0) {
+        return std::chrono::milliseconds(0);
+    }
+    const std::uint32_t doublings = std::min(failures - 1, kRetryDoublingsMax);
     return std::min(kRetryMsMin * (std::uint32_t{1} << doublings), kRetryMsMax);
 }
 
@@ -143,7 +146,9 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
 void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Actions& actions) {
     const bool was_ready = seat->state == lane::State::ready;
     seat->failures += 1;
-    seat->retry_at = Clock::now() + pause_after(seat->failures);
+    seat->lost = was_ready;
+    // What crashed once is loaded again at once; what does not load will not in the next moment.
+    seat->retry_at = Clock::now() + pause_after(was_ready ? seat->failures - 1 : seat->failures);
     seat->error = std::move(error);
     set_state(*seat, lane::State::failed);
     for (auto& callback : std::exchange(seat->callbacks, {})) {
@@ -332,11 +337,20 @@ void Plane::Core::load(LoadAsk ask, std::function<void(Status)> done) {
 Status Plane::Core::unload(std::string_view model) {
     Actions actions;
     bool found = false;
+    bool was_pinned = false;
     {
         const std::scoped_lock lock(mutex_);
         const auto meaning = table_->find(model);
         if (!meaning) {
             return tl::unexpected(meaning.error());
+        }
+        const ModelPolicy& policy = meaning->model->policy;
+        if (policy.pin) {
+            // Or it would be loaded again at once. Until the configuration is read anew.
+            was_pinned = true;
+            ModelPolicy& changed = options_.policies[meaning->model->id];
+            changed = policy;
+            changed.pin = false;
         }
         for (auto at = seats_.begin(); at != seats_.end();) {
             const auto seat = (at++)->second;
@@ -352,6 +366,9 @@ Status Plane::Core::unload(std::string_view model) {
                 begin_unload(seat, actions);
             }
         }
+    }
+    if (was_pinned) {
+        catalogue_changed();
     }
     for (const auto& action : actions) {
         action();

@@ -395,6 +395,15 @@ TEST(Plane, UnloadsAndForgets) {
     EXPECT_EQ(box.gpu->loads("a"), 2);
 }
 
+TEST(Plane, UnloadingUnpins) {
+    Box box;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a")) << "gives the plane time to think";
+    EXPECT_EQ(box.gpu->loads("a"), 1) << "it does not come back by itself";
+}
+
 TEST(Plane, LanesHaveAMostOfResidents) {
     Box box;
     box.gpu->most_residents = 1;

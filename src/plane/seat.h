@@ -48,6 +48,7 @@ struct Seat {
     double load_ms = 0;
 
     std::uint32_t failures = 0;  // in a row
+    bool lost = false;           // it failed in service rather than while loading
     Time retry_at{};
     std::optional<Error> error;
 

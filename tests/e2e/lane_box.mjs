@@ -88,7 +88,7 @@ export class LaneBox {
       fs.writeFileSync(box.scripts[name], JSON.stringify(lane.script ?? {}));
       toml += `[lane.${name}]\nkind = "${lane.engine}"\nprogram = "${program}"\n${lane.config ?? ''}\n`;
     }
-    const configFile = path.join(box.folder, 'config.toml');
+    const configFile = (box.configFile = path.join(box.folder, 'config.toml'));
     fs.writeFileSync(configFile, toml);
     const home = folder('home');
     box.child = spawn(BINARY,
@@ -120,6 +120,17 @@ export class LaneBox {
 
   script(lane, script) {
     fs.writeFileSync(this.scripts[lane], JSON.stringify(script));
+  }
+
+  /** Runs another verb of the command line against this daemon: {code, out, err}. */
+  async verb(...words) {
+    const child = spawn(BINARY, [...words, '--url', this.url], { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (bytes) => (out += bytes));
+    child.stderr.on('data', (bytes) => (err += bytes));
+    const [code] = await once(child, 'close');
+    return { code, out, err };
   }
 
   chat(model, content = '[[id:x]]', fields = {}) {

@@ -219,11 +219,65 @@ describe('room for one model', () => {
   });
 });
 
+describe('the command line against a daemon', () => {
+  let box;
+  before(async () => {
+    box = await LaneBox.start({ lanes: { gpu: { engine: 'llama-server', script: { print: ['hello from the engine'], by_model: { 'c.gguf': { fail_load: true } } } } } });
+  });
+  after(() => box.stop());
+
+  test('load, ps, logs, unload', async () => {
+    assert.match((await box.verb('ps')).out, /Nothing is loaded/);
+    const loaded = await box.verb('load', 'a', '--ctx', '2048', '--pin');
+    assert.equal(loaded.code, 0, loaded.err);
+    assert.match(loaded.out, /a is ready/);
+    const ps = await box.verb('ps');
+    assert.match(ps.out, /gpu +a +ready, pinned .* 2048 /);
+    assert.match(ps.out, /Memory system:/);
+    const [one] = JSON.parse((await box.verb('ps', '--json')).out).lanes[0].models;
+    assert.equal(one.context_tokens, 2048);
+    assert.ok(one.planned_bytes > 0 && one.observed_bytes > 0, 'predicted and observed');
+    assert.match((await box.verb('logs', 'gpu')).out, /hello from the engine/);
+    assert.equal((await box.verb('logs', 'nowhere')).code, 1);
+    const failed = await box.verb('load', 'c');
+    assert.equal(failed.code, 1);
+    assert.match(failed.err, /exited with status 1/);
+    assert.equal((await box.verb('unload', 'a')).code, 0);
+    await box.until(() => box.residents(), (all) => all.a === undefined);
+    assert.match((await box.verb('unload', 'a')).err, /not loaded/);
+  });
+
+  test('nobody there is said plainly', async () => {
+    const url = box.url;
+    box.url = 'http://127.0.0.1:9';
+    const { code, err } = await box.verb('ps');
+    box.url = url;
+    assert.equal(code, 1);
+    assert.match(err, /no daemon answers at/);
+  });
+
+  test('the configuration is read again when it changes', async () => {
+    assert.equal((await box.chat('nickname')).status, 404);
+    fs.appendFileSync(box.configFile, '[model."a"]\naliases = ["nickname"]\n');
+    await box.until(async () => (await box.chat('nickname')).status, (status) => status === 200);
+    fs.appendFileSync(box.configFile, '[server]\nport = "x"\n');
+    await box.until(async () => box.log, (log) => log.includes('server.port must be a whole number'));
+    assert.equal((await box.chat('nickname')).status, 200, 'what was read before stays in force');
+  });
+
+  test('a new file in a folder is a new model', async () => {
+    fs.copyFileSync(fs.realpathSync(`${box.folder}/models/a.gguf`), `${box.folder}/models/fresh.gguf`);
+    await box.until(async () => (await box.chat('fresh')).status, (status) => status === 200);
+    fs.rmSync(`${box.folder}/models/fresh.gguf`);
+    await box.until(async () => (await box.keeper.ask('GET', '/v1/models')).body.data.map((m) => m.id), (ids) => !ids.includes('fresh'));
+  });
+});
+
 describe('the NPU lane', () => {
   let box;
   const MODEL = 'qwen3:0.6b';
   before(async () => {
-    box = await LaneBox.start({ lanes: { npu: { engine: 'flm', config: 'device = "npu"' } }, models: [] });
+    box = await LaneBox.start({ lanes: { npu: { engine: 'flm', config: 'device = "cpu"' } }, models: [] });
   });
   after(() => box.stop());
 

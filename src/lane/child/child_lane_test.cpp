@@ -11,6 +11,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 using std::chrono::steady_clock;
 using ::testing::AllOf;
 using ::testing::Contains;

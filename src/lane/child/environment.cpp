@@ -1,5 +1,7 @@
 #include "lane/child/environment.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -67,7 +69,7 @@ std::vector<std::string> child_environment(std::span<const std::string> inherite
     std::vector<std::string> environment;
     environment.reserve(all.size());
     for (const auto& [name, value] : all) {
-        environment.push_back(name + "=" + value);
+        environment.push_back(fmt::format("{}={}", name, value));
     }
     return environment;
 }

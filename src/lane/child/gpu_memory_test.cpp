@@ -11,6 +11,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 constexpr std::string_view kOlder =
     "pos:\t0\nflags:\t02100002\ndrm-driver:\tamdgpu\ndrm-client-id:\t42\n"
     "drm-pdev:\t0000:c5:00.0\ndrm-memory-vram:\t1024 KiB\ndrm-memory-gtt: \t2048 KiB\n"

@@ -91,7 +91,10 @@ void ChildProcess::on_end(std::function<void()> hear) {
 
 std::string ChildProcess::tail() const {
     std::string joined;
-    for (const os::LogLine& line : child_->log()->lines(first_line_, kTailLines)) {
+    std::vector<os::LogLine> lines = child_->log()->lines(first_line_, kTailLines + 1);
+    // Our own line about the start may come late and says nothing of the end.
+    std::erase_if(lines, [](const os::LogLine& line) { return line.text.starts_with("started "); });
+    for (const os::LogLine& line : lines) {
         joined += (joined.empty() ? "" : " | ") + line.text;
     }
     return joined;

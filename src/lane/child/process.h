@@ -25,7 +25,7 @@ inline constexpr std::chrono::milliseconds kTerminateGrace{1'500};
 /// From SIGKILL to giving up on it: a driver may hold a process beyond that.
 inline constexpr std::chrono::milliseconds kReapPatience{3'000};
 /// Lines of a child's output in an error message.
-inline constexpr std::size_t kTailLines = 3;
+inline constexpr std::size_t kTailLines = 6;
 
 /// Names for messages.
 struct ChildNames {

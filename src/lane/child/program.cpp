@@ -61,7 +61,8 @@ Printed printed_by(const os::LogRing& log, const os::ChildExit& exit) {
     Printed printed;
     printed.exit = exit;
     for (const os::LogLine& line : log.lines()) {
-        printed.text += line.text + "\n";
+        printed.text += line.text;
+        printed.text += '\n';
         if (!line.error_stream) {
             printed.json += line.text;
         }

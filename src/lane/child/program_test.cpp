@@ -12,6 +12,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 using ::testing::HasSubstr;
 using Names = std::vector<std::string>;
 

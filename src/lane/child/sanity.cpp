@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -47,8 +48,8 @@ const json::Value* array_in(const json::Value& object, const char* name) {
 }
 
 bool is_vector_of_sense(const json::Value& numbers) {
-    double least = INFINITY;
-    double greatest = -INFINITY;
+    double least = std::numeric_limits<double>::infinity();
+    double greatest = -least;
     for (const json::Value& each : numbers) {
         if (!each.is_number() || !std::isfinite(each.get<double>())) {
             return false;

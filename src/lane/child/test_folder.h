@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace trilane::lane {
+namespace trilane::lane::rig {
 
 class TestFolder {
 public:
@@ -44,4 +44,4 @@ private:
     std::string path_;
 };
 
-}  // namespace trilane::lane
+}  // namespace trilane::lane::rig

@@ -26,7 +26,7 @@
 #include "net/loops.h"
 #include "os/child.h"
 
-namespace trilane::lane {
+namespace trilane::lane::rig {
 
 /// Longer than anything takes, sanitizers included.
 inline constexpr std::chrono::seconds kTestPatience{60};
@@ -265,4 +265,4 @@ protected:
     std::shared_ptr<LossRecorder> losses_ = std::make_shared<LossRecorder>();
 };
 
-}  // namespace trilane::lane
+}  // namespace trilane::lane::rig

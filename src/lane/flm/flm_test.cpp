@@ -10,6 +10,8 @@
 namespace trilane::lane {
 namespace {
 
+using namespace rig;
+
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

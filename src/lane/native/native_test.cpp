@@ -103,7 +103,7 @@ job::Request completion(const std::string& text, std::uint32_t max_tokens) {
     return request;
 }
 
-Answer ask(Lane& lane, job::Request request) {
+Answer ask(Resident& lane, job::Request request) {
     Collector collector;
     lane.submit(std::move(request), collector.sink(), {});
     return collector.answer();

@@ -150,7 +150,9 @@ private:
         HttpResidentOptions options;
         options.card.id = request.entry.id;
         options.card.name = request.entry.id;
-        options.card.context_tokens = context_tokens(request.entry, request.wishes);
+        options.card.context_tokens = request.need.context_tokens != 0
+                                          ? request.need.context_tokens
+                                          : context_tokens(request.entry, request.wishes);
         options.upstream_model = request.entry.path;
         options.slots = slots(request.wishes);
         options.target = target_;

@@ -196,12 +196,17 @@ void AnswerReader::send_text(ChoiceDelta& delta, Choice& choice) {
     for (job::LogprobEntry& entry : delta.logprobs) {
         entry.top.resize(std::min<std::size_t>(entry.top.size(), *top_logprobs_));
     }
-    const bool both = !delta.content.empty() && !delta.reasoning.empty();
-    if (!delta.reasoning.empty()) {
-        send_piece(choice, {delta.index, std::move(delta.reasoning), true,
-                            both ? std::vector<job::LogprobEntry>() : std::move(delta.logprobs)});
+    // Log-probabilities belong to the answer, or to the thoughts where there are only these.
+    const bool thinks = !delta.reasoning.empty();
+    const bool answers = !delta.content.empty() || (!thinks && !delta.logprobs.empty());
+    if (thinks) {
+        job::Text piece{delta.index, std::move(delta.reasoning), true, {}};
+        if (!answers) {
+            piece.logprobs.swap(delta.logprobs);
+        }
+        send_piece(choice, std::move(piece));
     }
-    if (both || !delta.content.empty() || !delta.logprobs.empty()) {
+    if (answers) {
         send_piece(choice,
                    {delta.index, std::move(delta.content), false, std::move(delta.logprobs)});
     }

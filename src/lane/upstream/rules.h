@@ -8,10 +8,10 @@
 namespace trilane::lane {
 
 struct UpstreamRules {
-    std::uint32_t max_tokens_min =
-        0;  ///< never ask for fewer (and cut the answer to what was asked)
+    /// Never ask for fewer, and cut the answer to what was asked.
+    std::uint32_t max_tokens_min = 0;
     bool retry_once_on_error = false;  ///< FLM: "basic_string::substr" of single tokens
-    bool errors_in_200 = false;        ///< look for a top-level "error" in every body
+    bool errors_in_200 = false;        ///< says that it does; every body is looked at anyway
     bool renumber_tool_calls = false;  ///< indices are not per choice
     bool never_says_length = false;    ///< finish_reason "stop" at max_tokens means "length"
     bool stops_ignored = false;        ///< cut at stop texts ourselves
