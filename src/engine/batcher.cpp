@@ -170,6 +170,8 @@ void Batcher::drop_cancelled() {
                 ++at;
             }
         }
+        // Before the listeners hear of it: who does may look.
+        queued_.store(static_cast<std::uint32_t>(queue_.size()), std::memory_order_relaxed);
     }
     const Error error{Fault::cancelled, "the request was cancelled"};
     for (Queued& queued : dropped) {

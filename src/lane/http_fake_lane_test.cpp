@@ -38,6 +38,7 @@ public:
         options.target.port = port();
         resident_ = std::make_unique<HttpResident>(loops, options);
         client_ = std::make_unique<net::Client>(loops, options.target);
+        await_ready();
     }
 
     HttpResident& resident() { return *resident_; }
@@ -73,6 +74,15 @@ public:
     }
 
 private:
+    void await_ready() {
+        const auto until = std::chrono::steady_clock::now() + kScriptPatience;
+        Status ready = resident_->check_health(kScriptPatience);
+        while (!ready && std::chrono::steady_clock::now() < until) {
+            ready = resident_->check_health(kScriptPatience);
+        }
+        EXPECT_TRUE(ready) << ready.error().message;
+    }
+
     std::uint16_t port() {
         constexpr std::string_view kWord = "port ";
         const auto until = std::chrono::steady_clock::now() + kScriptPatience;
