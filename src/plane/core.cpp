@@ -409,7 +409,7 @@ lane::State shown_state(const Seat& seat, Time now) {
 
 }  // namespace
 
-LaneView Plane::Core::lane_view(std::size_t lane) const {
+LaneView Plane::Core::lane_view(std::size_t lane, std::vector<Asked>& asked) const {
     const LaneState& state = lanes_[lane];
     const lane::Descriptor& kind = state.lane->descriptor();
     LaneView view;
@@ -440,31 +440,39 @@ LaneView Plane::Core::lane_view(std::size_t lane) const {
         one.failures = seat->failures;
         one.error = seat->error ? seat->error->message : "";
         if (seat->resident != nullptr && !seat->retired) {
-            one.load = seat->resident->snapshot();
-            view.slots += one.load.slots;
-            view.slots_busy += one.load.slots_busy;
-            add_totals(view, one.load);
+            asked.push_back({lane, view.residents.size() - 1, seat->resident});
         }
     }
     return view;
 }
 
 View Plane::Core::view() const {
-    const std::scoped_lock lock(mutex_);
     View view;
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-        view.lanes.push_back(lane_view(i));
-    }
-    for (std::size_t i = 0; i < memory_.pools.size(); ++i) {
-        const plan::Pool& pool = memory_.pools[i];
-        PoolView& out = view.pools.emplace_back();
-        out.name = pool.name;
-        out.total_bytes = pool.total_bytes;
-        out.reserve_bytes = pool.reserve_bytes;
-        out.foreign_bytes = pool.foreign_bytes;
-        for (const auto& [key, seat] : seats_) {
-            out.planned_bytes += i < seat->claim.size() ? seat->claim[i] : 0;
+    std::vector<Asked> asked;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (std::size_t i = 0; i < lanes_.size(); ++i) {
+            view.lanes.push_back(lane_view(i, asked));
         }
+        for (std::size_t i = 0; i < memory_.pools.size(); ++i) {
+            const plan::Pool& pool = memory_.pools[i];
+            PoolView& out = view.pools.emplace_back();
+            out.name = pool.name;
+            out.total_bytes = pool.total_bytes;
+            out.reserve_bytes = pool.reserve_bytes;
+            out.foreign_bytes = pool.foreign_bytes;
+            for (const auto& [key, seat] : seats_) {
+                out.planned_bytes += i < seat->claim.size() ? seat->claim[i] : 0;
+            }
+        }
+    }
+    for (const Asked& one : asked) {
+        LaneView& lane = view.lanes[one.lane];
+        lane::ResidentSnapshot& load = lane.residents[one.index].load;
+        load = one.resident->snapshot();
+        lane.slots += load.slots;
+        lane.slots_busy += load.slots_busy;
+        add_totals(lane, load);
     }
     return view;
 }

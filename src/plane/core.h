@@ -82,7 +82,13 @@ private:
     void on_event(const std::shared_ptr<Lease>& lease, job::Event event);
     void release(const std::shared_ptr<Lease>& lease);
     bool take_back(const std::shared_ptr<Lease>& lease);
-    LaneView lane_view(std::size_t lane) const;
+    /// A resident whose figures are asked for once the mutex is free: that may read files.
+    struct Asked {
+        std::size_t lane = 0;
+        std::size_t index = 0;  ///< among LaneView::residents
+        std::shared_ptr<lane::Resident> resident;
+    };
+    LaneView lane_view(std::size_t lane, std::vector<Asked>& asked) const;
 
     // loading.cpp
     void begin_load(const std::shared_ptr<Seat>& seat, Actions& actions);

@@ -187,6 +187,7 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
     };
     std::vector<Question> questions;
     std::uint64_t resident_bytes = 0;
+    std::vector<std::shared_ptr<lane::Resident>> residents;
     {
         const std::scoped_lock lock(mutex_);
         for (const Want& want : wants) {
@@ -205,10 +206,14 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
         }
         for (const auto& [key, seat] : seats_) {
             if (seat->resident != nullptr) {
-                resident_bytes += seat->resident->snapshot().observed_bytes;
+                residents.push_back(seat->resident);
             }
         }
     }
+    for (const auto& resident : residents) {
+        resident_bytes += resident->snapshot().observed_bytes;
+    }
+    residents.clear();
     plan::Memory memory = options_.memory ? options_.memory(resident_bytes) : plan::Memory();
     std::vector<std::pair<SeatKey, Result<plan::Need>>> answers;
     for (const Question& question : questions) {

@@ -211,8 +211,12 @@ public:
     /// The resident of the latest load, waited for.
     std::shared_ptr<FakeResident> resident(const std::string& model) {
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, kTestPatience, [&] { return residents_.contains(model); });
-        return residents_[model];
+        std::shared_ptr<FakeResident> found;
+        changed_.wait_for(lock, kTestPatience, [&] {
+            found = residents_[model].lock();
+            return found != nullptr;
+        });
+        return found;
     }
     int loads(const std::string& model) {
         const std::scoped_lock lock(mutex_);
@@ -229,7 +233,7 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             told = lost_[model];
-            resident = std::move(residents_[model]);
+            resident = residents_[model].lock();
             residents_.erase(model);
         }
         told(error);
@@ -254,7 +258,7 @@ private:
     std::condition_variable changed_;
     std::vector<std::string> loading_;
     std::map<std::string, bool> let_;
-    std::map<std::string, std::shared_ptr<FakeResident>> residents_;
+    std::map<std::string, std::weak_ptr<FakeResident>> residents_;  // the plane owns them
     std::map<std::string, std::function<void(const Error&)>> lost_;
     std::map<std::string, int> loads_;
 };

@@ -31,6 +31,17 @@ std::chrono::milliseconds pause_after(std::uint32_t failures) {
     return std::min(kRetryMsMin * (std::uint32_t{1} << doublings), kRetryMsMax);
 }
 
+/// Drops a resident here, on a thread that may wait, after those who still look at it for a moment:
+/// the last one to leave ends it, and threads of the loops must not.
+void let_go(std::shared_ptr<lane::Resident> resident) {
+    constexpr std::chrono::seconds kUsersPatience{2};
+    const Time end = Clock::now() + kUsersPatience;
+    // Nobody can come: whoever looks takes it from its seat, which has let it go.
+    while (resident.use_count() > 1 && Clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
 }  // namespace
 
 /// Runs the work on that pool, or here when there is none any more. A full pool cannot be: seats
@@ -246,12 +257,14 @@ void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t pa
         line = fmt::format("{}: {} is unloaded", lanes_[seat->lane].lane->name(), seat->model);
         room_was_made(seat, actions);
     }
-    resident.reset();
     log(line);
     for (const auto& action : actions) {
         action();
     }
     wake();
+    if (resident != nullptr) {
+        let_go(std::move(resident));
+    }
 }
 
 /// The seat holds nothing any more: whoever waits for its room goes on. Called with the mutex.
@@ -435,9 +448,14 @@ void Plane::Core::stop(std::uint32_t patience_ms) {
         }
     }
     for (const auto& [key, seat] : gone) {
-        if (seat->resident != nullptr) {
-            seat->resident->stop(0);
-            seat->resident.reset();
+        std::shared_ptr<lane::Resident> resident;
+        {
+            const std::scoped_lock lock(mutex_);
+            resident = std::move(seat->resident);
+        }
+        if (resident != nullptr) {
+            resident->stop(0);
+            let_go(std::move(resident));
         }
     }
 }
