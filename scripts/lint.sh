@@ -52,11 +52,14 @@ tidy() {
     return "$rc"
 }
 
+# passedByValue does not see members that are moved out of a parameter; returnStdMoveLocal takes an
+# expected's value for the local itself; 1ms is a number that this cppcheck cannot read.
 check() {
     cppcheck --project=build/dev/compile_commands.json --file-filter='src/*' \
         --enable=warning,performance,portability --std=c++20 --inline-suppr --quiet -j "$jobs" \
         --suppress='*:*/build/*' --suppress=internalAstError --suppress=unknownMacro \
-        --suppress=incorrectStringBooleanError \
+        --suppress=incorrectStringBooleanError --suppress=passedByValue \
+        --suppress=returnStdMoveLocal --suppress=cppcheckError:src/net/ticker_test.cpp \
         --library=googletest --error-exitcode=1
 }
 

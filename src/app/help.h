@@ -143,7 +143,8 @@ Examples:
   trilane pull OWNER/NAME:Q4_K_M --id coder
   trilane pull OWNER/NAME --dry-run)";
 
-inline constexpr std::string_view kRemove = R"(Deletes only what lies in Trilane's own models folder.
+inline constexpr std::string_view kRemove =
+    R"(Deletes only what lies in Trilane's own models folder.
 
 Example:
   trilane rm coder)";
@@ -160,7 +161,8 @@ Examples:
   trilane loadouts
   trilane loadouts coder --json)";
 
-inline constexpr std::string_view kPs = R"(States: starting, warming, ready, serving, idle, draining, unloading, failed.
+inline constexpr std::string_view kPs =
+    R"(States: starting, warming, ready, serving, idle, draining, unloading, failed.
 
 Examples:
   trilane ps

@@ -80,8 +80,8 @@ struct LoadRequest {
     CancelToken cancel;
     std::function<void(LoadPhase)> on_phase;
     /// Called at most once after load() has succeeded, when the resident can serve no more (its
-    /// child died or hangs). Its running requests have failed or will. **Threads:** any; it must not
-    /// wait there, nor stop or drop the resident.
+    /// child died or hangs). Its running requests have failed or will. **Threads:** any; it must
+    /// not wait there, nor stop or drop the resident.
     std::function<void(const Error&)> on_lost;
 };
 

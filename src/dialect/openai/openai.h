@@ -80,7 +80,7 @@ public:
 
 private:
     struct Choice {
-        bool opened = false;  // the chunk with the role went out
+        bool opened = false;           // the chunk with the role went out
         std::uint32_t characters = 0;  // Unicode characters in its tokens so far
     };
 

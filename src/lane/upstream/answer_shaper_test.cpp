@@ -26,7 +26,7 @@ job::Done figures(std::uint32_t prompt, std::uint32_t completion) {
 
 class AnswerShaperTest : public testing::Test {
 protected:
-    AnswerShaperTest() { request_ = chat_request(); }
+    AnswerShaperTest() : request_(chat_request()) {}
 
     /// Builds the shaper of request_ and rules_.
     void begin() {
