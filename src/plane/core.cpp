@@ -279,7 +279,7 @@ void Plane::Core::on_event(const std::shared_ptr<Lease>& lease, job::Event event
     if (last) {
         // First the slot, then the news: who has the answer may ask again at once.
         lease->ended = true;
-        release(lease);
+        release(lease, done != nullptr);
     }
     lease->sink(std::move(event));
 }
@@ -308,18 +308,19 @@ bool Plane::Core::take_back(const std::shared_ptr<Lease>& lease) {
         lease->ended = true;
         lanes_[lease->seat->lane].line.push_front(std::move(again));
     }
-    release(lease);
+    release(lease, false);
     wake();
     return true;
 }
 
-void Plane::Core::release(const std::shared_ptr<Lease>& lease) {
+void Plane::Core::release(const std::shared_ptr<Lease>& lease, bool answered) {
     Actions actions;
     bool decide = false;
     {
         const std::scoped_lock lock(mutex_);
         Seat& seat = *lease->seat;
         seat.running -= lease->weight;
+        seat.answered += answered ? 1 : 0;
         seat.last_used = Clock::now();
         dispatch_waiting(seat.lane, actions);
         // Somebody may wait for this one to be idle: to take its room, or to unload it.

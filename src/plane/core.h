@@ -80,7 +80,7 @@ private:
     void dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, bool here, Actions& actions);
     void dispatch_waiting(std::size_t lane, Actions& actions);
     void on_event(const std::shared_ptr<Lease>& lease, job::Event event);
-    void release(const std::shared_ptr<Lease>& lease);
+    void release(const std::shared_ptr<Lease>& lease, bool answered);
     bool take_back(const std::shared_ptr<Lease>& lease);
     /// A resident whose figures are asked for once the mutex is free: that may read files.
     struct Asked {

@@ -203,9 +203,10 @@ void Plane::Core::on_lost(const std::shared_ptr<Seat>& seat, const Error& error)
         if (seat->resident == nullptr) {
             seat->error = error;  // its load is just coming to an end: see finish_load
         } else {
-            // One that served for a while is worth an immediate try.
+            // One that served for a while is no crash loop, and worth an immediate try.
             constexpr std::chrono::seconds kServedWell{60};
-            if (Clock::now() - seat->load_began > kServedWell) {
+            constexpr std::uint32_t kAnsweredWell = 8;
+            if (seat->answered >= kAnsweredWell || Clock::now() - seat->load_began > kServedWell) {
                 seat->failures = 0;
             }
             fail_seat(seat, error, actions);

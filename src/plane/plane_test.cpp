@@ -350,6 +350,35 @@ TEST(Plane, ALostModelIsLoadedAgainForWhoHadNotBegun) {
     EXPECT_EQ(box.plane->view().lanes[0].lost_total, 1U);
 }
 
+TEST(Plane, OneThatAnsweredWellIsNoCrashLoop) {
+    Box box;
+    box.start({entry("a")});
+    for (int crash = 0; crash < 4; ++crash) {
+        for (int i = 0; i < 10; ++i) {
+            const Ear ear = box.ask("gpu/a");
+            ASSERT_TRUE(ear.wait());
+            ASSERT_FALSE(ear.error()) << ear.error()->message;
+        }
+        box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+        const View view = box.plane->view();
+        const Residency* one = box.find(view, "a");
+        ASSERT_TRUE(one == nullptr || one->failures <= 1);
+    }
+}
+
+TEST(Plane, CrashesInARowAreCounted) {
+    Box box;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    ASSERT_TRUE(box.ask("gpu/a").wait()) << "the first time it is loaded again at once";
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    const View view = box.plane->view();
+    ASSERT_NE(box.find(view, "a"), nullptr);
+    EXPECT_EQ(box.find(view, "a")->state, lane::State::failed) << "then after a pause";
+    EXPECT_EQ(box.find(view, "a")->failures, 2U);
+}
+
 TEST(Plane, WhatFailsBeforeItBeginsRunsOnceMore) {
     Box box;
     box.gpu->answers_at_once = false;

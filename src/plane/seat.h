@@ -43,6 +43,7 @@ struct Seat {
 
     std::uint32_t running = 0;  // weights under lease
     bool has_served = false;
+    std::uint32_t answered = 0;  // requests that ended well
     Time last_used{};
     Time load_began{};
     double load_ms = 0;
