@@ -315,11 +315,20 @@ void Plane::Core::load(LoadAsk ask, std::function<void(Status)> done) {
         } else {
             want.model = meaning->model->id;
             std::optional<std::size_t> lane = meaning->lane;
+            std::string names;
+            bool known = ask.lane.empty();
             for (std::size_t i = 0; i < lanes_.size() && !ask.lane.empty(); ++i) {
-                lane = lanes_[i].lane->name() == ask.lane ? i : lane;
+                names += (names.empty() ? "" : ", ") + lanes_[i].lane->name();
+                if (lanes_[i].lane->name() == ask.lane) {
+                    lane = i;
+                    known = true;
+                }
             }
             const auto chosen = choose_lane({meaning->model, lane});
-            if (!chosen) {
+            if (!known) {
+                bad =
+                    fail(Fault::not_found, "there is no lane '{}'; there is: {}", ask.lane, names);
+            } else if (!chosen) {
                 bad = fail(Fault::unavailable, "no lane here can serve '{}'", want.model);
             } else {
                 want.lane = *chosen;

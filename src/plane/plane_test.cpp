@@ -424,6 +424,18 @@ TEST(Plane, UnloadsAndForgets) {
     EXPECT_EQ(box.gpu->loads("a"), 2);
 }
 
+TEST(Plane, ALaneThatIsNotThereLoadsNothing) {
+    Box box;
+    box.start({entry("a")});
+    std::optional<Status> told;
+    box.plane->load({.model = "a", .lane = "tpu", .context_tokens = {}, .pin = {}},
+                    [&](Status status) { told = std::move(status); });
+    ASSERT_TRUE(told) << "at once";
+    EXPECT_EQ(told->error().fault, Fault::not_found);
+    EXPECT_NE(told->error().message.find("gpu, cpu"), std::string::npos);
+    EXPECT_EQ(box.gpu->loads("a") + box.cpu->loads("a"), 0);
+}
+
 TEST(Plane, UnloadingUnpins) {
     Box box;
     box.start({entry("a")});
