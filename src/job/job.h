@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -18,6 +19,8 @@
 namespace trilane::job {
 
 enum class Role { system, user, assistant, tool };
+/// "system", "user", "assistant", "tool": as every API and template spells it.
+std::string_view role_name(Role role);
 
 /// One call of a tool, as an assistant message holds it. `arguments` is JSON text.
 struct ToolCall {

@@ -3,25 +3,13 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "lane/card.h"
 
 namespace trilane::plane {
 namespace {
 
 constexpr std::size_t kNamesShownMax = 20;
 constexpr std::size_t kShownBytesMax = 100;
-
-job::ModelCard card_of(const catalog::Entry& entry) {
-    job::ModelCard card;
-    card.id = entry.id;
-    card.name = entry.id;
-    card.architecture = entry.architecture;
-    card.parameters = entry.parameters;
-    card.bytes = entry.bytes;
-    card.context_tokens = entry.context_tokens;
-    card.created_unix_s = entry.added_unix_s;
-    card.licence = entry.licence;
-    return card;
-}
 
 const ModelPolicy& policy_of(const Policies& policies, std::string_view id) {
     static const ModelPolicy kPlain;
@@ -67,7 +55,7 @@ void ModelTable::add(const catalog::Entry& entry,
         Model& model = models_.emplace_back();
         model.id = entry.id;
         model.policy = policy_of(policies, entry.id);
-        model.card = card_of(entry);
+        model.card = lane::card_of(entry);
     }
     Model& model = models_[place->second];
     for (std::size_t i = 0; i < lanes.size(); ++i) {

@@ -242,19 +242,6 @@ Result<std::shared_ptr<Resident>> ChildLane::bring_up(const LoadRequest& request
     return std::shared_ptr<Resident>(std::move(resident));
 }
 
-job::ModelCard card_of(const catalog::Entry& entry) {
-    job::ModelCard card;
-    card.id = entry.id;
-    card.name = entry.id;
-    card.architecture = entry.architecture;
-    card.parameters = entry.parameters;
-    card.bytes = entry.bytes;
-    card.context_tokens = entry.context_tokens;
-    card.created_unix_s = entry.added_unix_s;
-    card.licence = entry.licence;
-    return card;
-}
-
 plan::Need need_of_files(const catalog::Entry& entry, std::uint64_t extra_bytes) {
     plan::Need need;
     need.parts = {{"weights", entry.bytes}, {"engine", extra_bytes}};

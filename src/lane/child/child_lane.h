@@ -110,9 +110,6 @@ private:
     OncePerVersion<HelpText> help_;
 };
 
-/// A card with what the catalogue knows of a model.
-job::ModelCard card_of(const catalog::Entry& entry);
-
 /// What a server takes whose buffers nobody has written a formula for: its files, and `extra_bytes`
 /// for the program and its buffers. Observation corrects it.
 plan::Need need_of_files(const catalog::Entry& entry, std::uint64_t extra_bytes);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
 #include "plan/shape.h"

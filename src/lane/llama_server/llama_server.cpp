@@ -10,6 +10,7 @@
 
 #include "gguf/gguf.h"
 #include "json/json.h"
+#include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
 #include "lane/llama_server/command.h"

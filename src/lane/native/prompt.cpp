@@ -12,20 +12,6 @@ namespace {
 /// Cuts the names of control tokens in foreign text; a control character that no text needs.
 constexpr char kShield = '\x01';
 
-std::string_view role_name(job::Role role) {
-    switch (role) {
-        case job::Role::system:
-            return "system";
-        case job::Role::user:
-            return "user";
-        case job::Role::assistant:
-            return "assistant";
-        case job::Role::tool:
-            break;
-    }
-    return "tool";
-}
-
 /// JSON text of a tool call or schema as a value; text that is no JSON stays a string.
 json::Value value_of(const std::string& text) {
     auto value = json::parse(text);
@@ -34,7 +20,7 @@ json::Value value_of(const std::string& text) {
 
 json::Value message_value(const job::Message& message, std::string content) {
     json::Value value;
-    value["role"] = role_name(message.role);
+    value["role"] = job::role_name(message.role);
     value["content"] = std::move(content);
     if (!message.reasoning.empty()) {
         value["reasoning_content"] = message.reasoning;

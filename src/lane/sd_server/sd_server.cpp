@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "lane/card.h"
 #include "lane/child/child_lane.h"
 
 namespace trilane::lane {

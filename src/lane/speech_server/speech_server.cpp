@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
 

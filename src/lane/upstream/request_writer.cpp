@@ -48,20 +48,6 @@ constexpr std::uint64_t kSeedMask = ~std::uint64_t{0} >> 1U;
 constexpr std::size_t kBodyBytes = 512;
 constexpr std::size_t kMessageBytes = 64;
 
-std::string_view role_name(job::Role role) {
-    switch (role) {
-        case job::Role::system:
-            return "system";
-        case job::Role::user:
-            return "user";
-        case job::Role::assistant:
-            return "assistant";
-        case job::Role::tool:
-            break;
-    }
-    return "tool";
-}
-
 class BodyWriter {
 public:
     BodyWriter(const job::Request& request, const Upstream& upstream, std::uint32_t choice)
@@ -155,7 +141,7 @@ private:
 
     void write_message(const job::Message& message) {
         out_ += R"({"role":")";
-        out_ += role_name(message.role);
+        out_ += job::role_name(message.role);
         out_ += R"(","content":)";
         text(message.content);
         if (!message.reasoning.empty()) {

@@ -1,0 +1,11 @@
+// What a catalogue's entry says of a model before anybody has loaded it.
+#pragma once
+
+#include "catalog/catalog.h"
+#include "job/job.h"
+
+namespace trilane::lane {
+
+job::ModelCard card_of(const catalog::Entry& entry);
+
+}  // namespace trilane::lane
