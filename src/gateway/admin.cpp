@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 
+#include "dialect/openai/openai.h"
 #include "gateway/http_error.h"
 #include "json/json.h"
 
@@ -96,7 +97,7 @@ net::Response logs(const plane::Service& service, const net::Request& request) {
     const std::string lane(query_value(request.target, "lane"));
     const auto ring = service.log_of(lane);
     if (!ring) {
-        return fault_response(ring.error());
+        return fault_response(dialect::openai::kErrorShape, ring.error());
     }
     const std::uint64_t after = number_or(query_value(request.target, "after"), 0);
     const std::uint64_t lines = number_or(query_value(request.target, "lines"), kLogLinesMax);
@@ -151,19 +152,19 @@ void answer_admin(plane::Service& service, const net::Request& request,
     }
     auto ask = read_ask(request.body);
     if (!ask) {
-        respond(fault_response(ask.error()));
+        respond(fault_response(dialect::openai::kErrorShape, ask.error()));
         return;
     }
     if (path == "/trilane/v1/unload") {
         const Status status = service.unload(ask->model);
         respond(status ? json_response({{"status", "unloading"}, {"model", ask->model}})
-                       : fault_response(status.error()));
+                       : fault_response(dialect::openai::kErrorShape, status.error()));
         return;
     }
     const std::string model = ask->model;
     service.load(*std::move(ask), [model, respond = std::move(respond)](const Status& status) {
         respond(status ? json_response({{"status", "ready"}, {"model", model}})
-                       : fault_response(status.error()));
+                       : fault_response(dialect::openai::kErrorShape, status.error()));
     });
 }
 

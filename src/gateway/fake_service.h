@@ -35,7 +35,9 @@ public:
     [[nodiscard]] std::vector<job::ModelCard> models() const override {
         std::vector<job::ModelCard> cards;
         for (const std::string& id : models_) {
-            cards.emplace_back().id = id;
+            job::ModelCard& card = cards.emplace_back();
+            card.id = id;
+            card.abilities.chat = card.abilities.complete = true;
         }
         return cards;
     }
@@ -141,7 +143,7 @@ inline void answer_with(const FakeService::Job& job, const std::vector<std::stri
         event.text = text;
         job.sink(std::move(event));
     }
-    job.sink(job::ChoiceEnd{0, job::FinishReason::stop});
+    job.sink(job::ChoiceEnd{0, job::FinishReason::stop, {}});
     job::Done done;
     done.usage = {5, 2, static_cast<std::uint32_t>(texts.size())};
     done.timings.queue_ms = 3;

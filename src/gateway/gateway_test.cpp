@@ -271,11 +271,15 @@ TEST(Gateway, CountsWhatItDid) {
     const auto has = [&](std::string_view line) {
         return reply.body.find("\n" + std::string(line) + "\n") != std::string::npos;
     };
-    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"/live\",status=\"200\"} 2"));
-    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"404\"} 1"));
-    EXPECT_TRUE(has("trilane_http_requests_total{endpoint=\"other\",status=\"400\"} 1"));
     EXPECT_TRUE(
-        has("trilane_http_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"} 1"));
+        has("trilane_http_requests_total{endpoint=\"/live\",method=\"GET\",status=\"200\"} 2"));
+    EXPECT_TRUE(
+        has("trilane_http_requests_total{endpoint=\"other\",method=\"\",status=\"404\"} 1"));
+    EXPECT_TRUE(
+        has("trilane_http_requests_total{endpoint=\"other\",method=\"\",status=\"400\"} 1"));
+    EXPECT_TRUE(
+        has("trilane_http_requests_total{endpoint=\"/v1/chat/"
+            "completions\",method=\"POST\",status=\"200\"} 1"));
     EXPECT_TRUE(has("trilane_prompt_tokens_total 5"));
     EXPECT_TRUE(has("trilane_cached_tokens_total 2"));
     EXPECT_TRUE(has("trilane_completion_tokens_total 2"));

@@ -10,20 +10,7 @@
 namespace trilane::gateway {
 namespace {
 
-using dialect::openai::BodyWriter;
-using dialect::openai::Parsed;
-using dialect::openai::StreamWriter;
-
-/// A comment line of server-sent events: clients skip it.
-constexpr std::string_view kHeartbeat = ": ping\n\n";
 constexpr unsigned kClientGone = 499;
-
-std::variant<BodyWriter, StreamWriter> writer_for(const Parsed& parsed) {
-    if (parsed.stream) {
-        return StreamWriter(parsed);
-    }
-    return BodyWriter(parsed);
-}
 
 double seconds_between(std::chrono::steady_clock::time_point from,
                        std::chrono::steady_clock::time_point to) {
@@ -33,15 +20,15 @@ double seconds_between(std::chrono::steady_clock::time_point from,
 }  // namespace
 
 Generation::Generation(GenerationParts parts)
-    : parts_(std::move(parts)), writer_(writer_for(parts_.parsed)) {
-    for (const job::Request& request : parts_.parsed.jobs) {
+    : parts_(std::move(parts)), writer_(std::move(parts_.asked.writer)) {
+    for (const job::Request& request : parts_.asked.jobs) {
         last_text_.emplace_back(request.choices);
     }
 }
 
 Generation::~Generation() {
     if (!ended_) {
-        parts_.metrics->count(parts_.route, 500);  // the exchange, dropped with this, says so
+        parts_.metrics->count(parts_.row, 500);  // the exchange, dropped with this, says so
     }
 }
 
@@ -60,7 +47,7 @@ void Generation::submit() {
                 generation->on_client_gone();
             }
         });
-    std::vector<job::Request> jobs = std::move(parts_.parsed.jobs);
+    std::vector<job::Request> jobs = std::move(parts_.asked.jobs);
     // The plane must not be kept alive by what it itself may be the last to drop.
     const std::shared_ptr<plane::Service> service = std::move(parts_.service);
     for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -77,48 +64,49 @@ void Generation::on_event(std::size_t job_index, const job::Event& event) {
     if (ended_) {
         return;
     }
-    if (auto* body = std::get_if<BodyWriter>(&writer_)) {
-        on_body_event(*body, job_index, event);
+    if (parts_.asked.stream) {
+        on_stream_event(job_index, event);
     } else {
-        on_stream_event(std::get<StreamWriter>(writer_), job_index, event);
+        on_body_event(job_index, event);
     }
 }
 
-void Generation::on_body_event(BodyWriter& writer, std::size_t job_index, const job::Event& event) {
-    writer.on_event(job_index, event);
-    if (!writer.finished()) {
+void Generation::on_body_event(std::size_t job_index, const job::Event& event) {
+    writer_->on_event(job_index, event);
+    if (!writer_->finished()) {
         return;
     }
-    if (const Error* error = writer.error()) {
-        respond(fault_response(*error));
+    if (const Error* error = writer_->error()) {
+        respond(fault_response(*parts_.errors, *error));
         return;
     }
     net::Response response;
-    response.body = writer.body();
+    response.body = writer_->body();
+    response.content_type = writer_->content_type();
     respond(std::move(response));
 }
 
-void Generation::on_stream_event(StreamWriter& writer, std::size_t job_index,
-                                 const job::Event& event) {
+void Generation::on_stream_event(std::size_t job_index, const job::Event& event) {
     if (!stream_begun_) {
         if (const auto* failed = std::get_if<job::Failed>(&event)) {
-            respond(fault_response(failed->error));
+            respond(fault_response(*parts_.errors, failed->error));
             return;
         }
         stream_begun_ = true;
         net::StreamHead head;
         head.headers = std::move(parts_.headers);
         head.headers.push_back({"Cache-Control", "no-cache"});
-        head.heartbeat = kHeartbeat;
+        head.content_type = writer_->content_type();
+        head.heartbeat = writer_->heartbeat();
         head.heartbeat_interval = parts_.heartbeat_interval;
         parts_.exchange->start_stream(std::move(head));
     }
-    const std::string bytes = writer.on_event(job_index, event);
+    const std::string bytes = writer_->on_event(job_index, event);
     if (!bytes.empty() && !parts_.exchange->send(bytes)) {
         end(kClientGone);
         return;
     }
-    if (writer.finished()) {
+    if (writer_->finished()) {
         end(200);
         parts_.exchange->finish();
     }
@@ -164,7 +152,7 @@ void Generation::end(unsigned status) {
         return;
     }
     cancel_.cancel();
-    parts_.metrics->count(parts_.route, status);
+    parts_.metrics->count(parts_.row, status);
     parts_.metrics->request_duration.observe(
         seconds_between(began_, std::chrono::steady_clock::now()));
 }

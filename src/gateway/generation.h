@@ -6,11 +6,10 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <variant>
 #include <vector>
 
 #include "base/cancel.h"
-#include "dialect/openai/openai.h"
+#include "dialect/dialect.h"
 #include "gateway/metrics.h"
 #include "job/job.h"
 #include "net/server.h"
@@ -23,12 +22,13 @@ inline constexpr std::chrono::milliseconds kHeartbeatInterval{10'000};
 
 /// What a generation needs from the gateway.
 struct GenerationParts {
-    dialect::openai::Parsed parsed;
+    dialect::Asked asked;
+    const dialect::ErrorShape* errors = nullptr;
     std::shared_ptr<plane::Service> service;
     std::shared_ptr<net::Exchange> exchange;
     std::vector<net::Header> headers;  ///< of its answer
     std::shared_ptr<Metrics> metrics;
-    Route route = Route::chat_completions;
+    std::size_t row = 0;  ///< of the endpoint table
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
 };
 
@@ -50,10 +50,8 @@ private:
 
     void submit();
     void on_event(std::size_t job_index, const job::Event& event);
-    void on_body_event(dialect::openai::BodyWriter& writer, std::size_t job_index,
-                       const job::Event& event);
-    void on_stream_event(dialect::openai::StreamWriter& writer, std::size_t job_index,
-                         const job::Event& event);
+    void on_body_event(std::size_t job_index, const job::Event& event);
+    void on_stream_event(std::size_t job_index, const job::Event& event);
     void measure(std::size_t job_index, const job::Event& event);
     void on_client_gone();
     void respond(net::Response response);
@@ -64,7 +62,7 @@ private:
     const Time began_ = std::chrono::steady_clock::now();
 
     std::mutex mutex_;  // several lane threads may report; held for one event at a time
-    std::variant<dialect::openai::BodyWriter, dialect::openai::StreamWriter> writer_;
+    std::unique_ptr<dialect::AnswerWriter> writer_;
     bool stream_begun_ = false;
     bool ended_ = false;
     std::vector<std::vector<Time>> last_text_;  // [job][choice]; the epoch = none yet

@@ -13,17 +13,6 @@ constexpr std::array<double, Histogram::kBuckets - 1> kBounds = {
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
     0.25,  0.5,    1,     2.5,  5,    10,   30,   60,    300};
 
-constexpr std::array<std::string_view, kRoutes> kRouteNames = {"/",
-                                                               "/live",
-                                                               "/health",
-                                                               "/metrics",
-                                                               "/v1/models",
-                                                               "/v1/models/{id}",
-                                                               "/v1/chat/completions",
-                                                               "/v1/completions",
-                                                               "/trilane/v1",
-                                                               "other"};
-
 constexpr double kNanosecondsPerSecond = 1e9;
 
 void write_kind(std::string& out, std::string_view name, std::string_view help,
@@ -137,10 +126,16 @@ void Histogram::write(std::string& out, std::string_view name, std::string_view 
         below);
 }
 
-void Metrics::count(Route route, unsigned status) {
+Metrics::Metrics(std::vector<std::string> endpoints)
+    : endpoints_(std::move(endpoints)), requests_(endpoints_.size() + 1) {
+    endpoints_.emplace_back(" other");
+}
+
+void Metrics::count(std::size_t row, unsigned status) {
     const auto known = std::find(kStatuses.begin(), kStatuses.end() - 1, status);
-    requests_[static_cast<std::size_t>(route)][static_cast<std::size_t>(known - kStatuses.begin())]
-        .fetch_add(1, std::memory_order_relaxed);
+    requests_[std::min(row, requests_.size() - 1)]
+             [static_cast<std::size_t>(known - kStatuses.begin())]
+                 .fetch_add(1, std::memory_order_relaxed);
 }
 
 void Metrics::count_tokens(const job::Usage& usage) {
@@ -152,15 +147,18 @@ void Metrics::count_tokens(const job::Usage& usage) {
 std::string Metrics::text(const plane::View& view, const net::ServerSnapshot& server) const {
     std::string out;
     write_kind(out, "trilane_http_requests_total", "Answered requests.", "counter");
-    for (std::size_t route = 0; route < kRoutes; ++route) {
+    for (std::size_t row = 0; row < requests_.size(); ++row) {
         for (std::size_t i = 0; i < kStatuses.size(); ++i) {
-            const auto count = requests_[route][i].load(std::memory_order_relaxed);
+            const auto count = requests_[row][i].load(std::memory_order_relaxed);
             if (count > 0) {
                 const std::string status =
                     kStatuses[i] == 0 ? "other" : fmt::format("{}", kStatuses[i]);
+                const std::string_view label = endpoints_[row];
+                const std::size_t space = label.find(' ');
                 fmt::format_to(std::back_inserter(out),
-                               "trilane_http_requests_total{{endpoint=\"{}\",status=\"{}\"}} {}\n",
-                               kRouteNames[route], status, count);
+                               "trilane_http_requests_total{{endpoint=\"{}\",method=\"{}\","
+                               "status=\"{}\"}} {}\n",
+                               label.substr(space + 1), label.substr(0, space), status, count);
             }
         }
     }

@@ -7,27 +7,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "job/job.h"
 #include "net/server.h"
 #include "plane/service.h"
 
 namespace trilane::gateway {
-
-/// The rows of the endpoint table; `other` is every path that is none of them.
-enum class Route {
-    root,
-    live,
-    health,
-    metrics,
-    models,
-    model,
-    chat_completions,
-    completions,
-    admin,
-    other
-};
-inline constexpr std::size_t kRoutes = 10;
 
 /// Counts of observations by size, in buckets that share one set of bounds.
 /// **Threads:** observe() from any; never waits.
@@ -47,8 +33,13 @@ private:
 
 class Metrics {
 public:
+    /// `endpoints` are the rows of the endpoint table, as "GET /path"; whatever is none of them is
+    /// counted under "other".
+    explicit Metrics(std::vector<std::string> endpoints);
+
     /// Counts one answered request; 499 = the client left before the answer was complete.
-    void count(Route route, unsigned status);
+    /// `row` is that of the endpoint table; one beyond it is "other".
+    void count(std::size_t row, unsigned status);
     void count_tokens(const job::Usage& usage);
 
     Histogram time_to_first_token;  ///< request read → first text of a job
@@ -61,9 +52,12 @@ public:
                                    const net::ServerSnapshot& server) const;
 
 private:
-    static constexpr std::array<unsigned, 16> kStatuses = {
-        200, 204, 400, 401, 404, 405, 408, 413, 429, 431, 499, 500, 501, 503, 504, 0};  // 0: others
-    std::array<std::array<std::atomic<std::uint64_t>, kStatuses.size()>, kRoutes> requests_{};
+    static constexpr std::array<unsigned, 18> kStatuses = {200, 201, 204, 400, 401, 403, 404,
+                                                           405, 408, 413, 429, 431, 499, 500,
+                                                           501, 503, 504, 0};  // 0: others
+    using Counts = std::array<std::atomic<std::uint64_t>, kStatuses.size()>;
+    std::vector<std::string> endpoints_;  // "other" last
+    std::vector<Counts> requests_;
     std::atomic<std::uint64_t> prompt_tokens_ = 0;
     std::atomic<std::uint64_t> cached_tokens_ = 0;
     std::atomic<std::uint64_t> completion_tokens_ = 0;

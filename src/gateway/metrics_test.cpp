@@ -54,25 +54,30 @@ TEST(Histogram, LosesNothingBetweenThreads) {
 }
 
 TEST(Metrics, CountsByEndpointAndStatus) {
-    Metrics metrics;
-    metrics.count(Route::health, 200);
-    metrics.count(Route::health, 200);
-    metrics.count(Route::completions, 499);
-    metrics.count(Route::model, 418);
+    Metrics metrics({"GET /live", "GET /health", "POST /v1/completions", "GET /v1/models/{id}"});
+    metrics.count(1, 200);
+    metrics.count(1, 200);
+    metrics.count(2, 499);
+    metrics.count(3, 418);
+    metrics.count(99, 404);
     const std::string text = metrics.text({}, {});
-    EXPECT_TRUE(
-        has_line(text, "trilane_http_requests_total{endpoint=\"/health\",status=\"200\"} 2"));
     EXPECT_TRUE(has_line(
-        text, "trilane_http_requests_total{endpoint=\"/v1/completions\",status=\"499\"} 1"));
+        text, "trilane_http_requests_total{endpoint=\"/health\",method=\"GET\",status=\"200\"} 2"));
+    EXPECT_TRUE(has_line(text,
+                         "trilane_http_requests_total{endpoint=\"/v1/"
+                         "completions\",method=\"POST\",status=\"499\"} 1"));
+    EXPECT_TRUE(has_line(text,
+                         "trilane_http_requests_total{endpoint=\"/v1/models/"
+                         "{id}\",method=\"GET\",status=\"other\"} 1"));
     EXPECT_TRUE(has_line(
-        text, "trilane_http_requests_total{endpoint=\"/v1/models/{id}\",status=\"other\"} 1"));
+        text, "trilane_http_requests_total{endpoint=\"other\",method=\"\",status=\"404\"} 1"));
     EXPECT_EQ(text.find("endpoint=\"/live\""), std::string::npos) << "only what happened";
 }
 
 TEST(Metrics, EscapesLabels) {
     plane::View view;
     view.lanes.emplace_back().name = "a\"b\\c\nd";
-    const std::string text = Metrics().text(view, {});
+    const std::string text = Metrics({}).text(view, {});
     EXPECT_TRUE(has_line(text, "trilane_lane_slots{lane=\"a\\\"b\\\\c d\"} 0"));
 }
 
@@ -84,7 +89,7 @@ TEST(Metrics, ShowsStatesAndPools) {
     lane.residents.emplace_back().model = "coder";
     lane.residents.back().state = lane::State::warming;
     view.pools.push_back({"system", 1000, 10, 20, 30});
-    const std::string text = Metrics().text(view, {});
+    const std::string text = Metrics({}).text(view, {});
     EXPECT_TRUE(
         has_line(text, "trilane_model_state{lane=\"gpu\",model=\"coder\",state=\"warming\"} 1"));
     EXPECT_TRUE(has_line(text, "trilane_lane_evictions_total{lane=\"gpu\"} 3"));

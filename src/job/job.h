@@ -15,62 +15,10 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "job/asks.h"
+#include "job/chat.h"
 
 namespace trilane::job {
-
-enum class Role { system, user, assistant, tool };
-/// "system", "user", "assistant", "tool": as every API and template spells it.
-std::string_view role_name(Role role);
-
-/// One call of a tool, as an assistant message holds it. `arguments` is JSON text.
-struct ToolCall {
-    std::string id;
-    std::string name;
-    std::string arguments;
-};
-
-/// One turn of a conversation. `tool_call_id` names the call that a tool message answers.
-struct Message {
-    Role role = Role::user;
-    std::string content;
-    std::string reasoning;
-    std::vector<ToolCall> tool_calls;
-    std::string tool_call_id;
-};
-
-/// A function the model may call. `parameters` is a JSON schema as text.
-struct Tool {
-    std::string name;
-    std::string description;
-    std::string parameters;
-};
-
-/// A conversation to continue with an assistant turn, rendered by the model's own chat template.
-struct Chat {
-    std::vector<Message> messages;
-    std::vector<Tool> tools;
-    /// Extra variables for the template (`enable_thinking` …): name → JSON text.
-    std::map<std::string, std::string> template_variables;
-};
-
-/// A text to continue as it stands. Special tokens in it are read as such.
-struct Completion {
-    std::variant<std::string, std::vector<std::int32_t>> prompt;  ///< text, or token ids
-    bool echo = false;                                            ///< answer starts with the prompt
-};
-
-/// How the next token is drawn. Every default leaves the distribution as the model gave it.
-struct Sampling {
-    float temperature = 1.0F;     ///< 0 = greedy; at most 2
-    std::int32_t top_k = 0;       ///< keep the k likeliest; 0 = all
-    float top_p = 1.0F;           ///< keep the smallest set with this probability; (0, 1]
-    float min_p = 0.0F;           ///< drop what is less likely than min_p × the likeliest; [0, 1]
-    float repeat_penalty = 1.0F;  ///< divides positive logits of recent tokens; 1 = off
-    float presence_penalty = 0.0F;             ///< subtracted once for each token already generated
-    float frequency_penalty = 0.0F;            ///< subtracted per occurrence already generated
-    std::map<std::int32_t, float> logit_bias;  ///< token id → added to its logit; −100 … 100
-    std::optional<std::uint64_t> seed;         ///< absent = a fresh one for each request
-};
 
 struct Request {
     std::string id;      ///< unique within the daemon; also what the client sees
@@ -78,8 +26,12 @@ struct Request {
     std::string client;  ///< who asks, for fair queues; "" = nobody in particular
     /// The answer must have begun by then; the epoch = whenever.
     std::chrono::steady_clock::time_point deadline{};
-    std::variant<Chat, Completion> ask;
+    std::variant<Chat, Completion, Embed, Rerank, Tokenize, Detokenize, CountTokens, Transcribe,
+                 Speak, Draw>
+        ask;
+    // Of a Chat or Completion; the other asks say all they need themselves.
     Sampling sampling;
+    Format format;
     std::uint32_t choices = 1;                ///< independent answers to the same ask
     std::optional<std::uint32_t> max_tokens;  ///< per choice; absent = what the context leaves
     std::vector<std::string> stop;            ///< generation ends before any of these texts
@@ -89,6 +41,9 @@ struct Request {
     /// What the client sent beside all this, for lanes that may know it: name → JSON text.
     std::map<std::string, std::string> extra;
 };
+
+/// What the request asks for, as a sentence names it: "chat", "embeddings", "speech" …
+std::string_view subject(const Request& request);
 
 /// A token and its log-probability (natural logarithm, before temperature and filters).
 struct TokenLogprob {
@@ -132,6 +87,7 @@ struct ToolCallPiece {
 struct ChoiceEnd {
     std::uint32_t choice = 0;
     FinishReason reason = FinishReason::stop;
+    std::string stop_text = {};  ///< which of Request::stop ended it; "" = none of them
 };
 
 struct Usage {
@@ -160,17 +116,41 @@ struct Failed {
     Error error;
 };
 
-using Event = std::variant<Started, Text, ToolCallPiece, ChoiceEnd, Done, Failed>;
+using Event = std::variant<Started, Text, ToolCallPiece, ChoiceEnd, Vectors, Scores, Tokens,
+                           Segment, Transcript, Sound, Picture, Done, Failed>;
 
 /// Receives the events of one request, in order, ending with exactly one Done or Failed.
 /// **Threads:** called from the lane's threads; must not block and must not throw.
 using EventSink = std::function<void(Event)>;
+
+/// What a model can be asked for.
+struct Abilities {
+    bool chat = false;
+    bool complete = false;  ///< texts as they stand
+    bool insert = false;    ///< fill in the middle
+    bool tools = false;
+    bool vision = false;
+    bool hearing = false;  ///< sounds inside messages
+    bool thinking = false;
+    bool embed = false;
+    bool rerank = false;
+    bool transcribe = false;
+    bool speak = false;
+    bool draw = false;
+};
+
+/// Whether tokens of text answer it: a Chat or a Completion.
+bool is_generation(const Request& request);
+/// Whether such a model can answer the request.
+bool able(const Abilities& abilities, const Request& request);
 
 /// What a lane says of a model it can serve.
 struct ModelCard {
     std::string id;
     std::string name;  ///< for people
     std::string architecture;
+    std::string quantization;  ///< "Q4_K_M" …; "" = not known
+    Abilities abilities;
     std::uint64_t parameters = 0;
     std::uint64_t bytes = 0;           ///< of the weights as stored
     std::uint32_t context_tokens = 0;  ///< the longest prompt + answer of one request

@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "base/utf8.h"
+
 namespace trilane::json {
 
 void append_escaped(std::string& out, std::string_view text) {
@@ -36,6 +38,16 @@ void append_escaped(std::string& out, std::string_view text) {
         }
     }
     out.append(text, run);
+}
+
+void append_string(std::string& out, std::string_view text) {
+    out += '"';
+    if (is_valid_utf8(text)) {
+        json::append_escaped(out, text);
+    } else {
+        json::append_escaped(out, utf8_repaired(text));
+    }
+    out += '"';
 }
 
 }  // namespace trilane::json

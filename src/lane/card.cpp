@@ -2,11 +2,28 @@
 
 namespace trilane::lane {
 
+job::Abilities abilities_of(catalog::Purpose purpose) {
+    using catalog::Purpose;
+    job::Abilities can;
+    // What nobody has said is left for the lane to refuse.
+    const bool unknown = purpose == Purpose::unknown;
+    can.chat = can.complete = can.insert = can.tools = unknown || purpose == Purpose::chat;
+    can.embed = unknown || purpose == Purpose::embed;
+    can.rerank = unknown || purpose == Purpose::rerank;
+    can.transcribe = unknown || purpose == Purpose::transcribe;
+    can.speak = unknown || purpose == Purpose::speak;
+    can.draw = unknown || purpose == Purpose::image;
+    return can;
+}
+
 job::ModelCard card_of(const catalog::Entry& entry) {
     job::ModelCard card;
     card.id = entry.id;
     card.name = entry.id;
     card.architecture = entry.architecture;
+    card.quantization = entry.quantization;
+    card.abilities = abilities_of(entry.purpose);
+    card.abilities.vision = !entry.projector_path.empty();
     card.parameters = entry.parameters;
     card.bytes = entry.bytes;
     card.context_tokens = entry.context_tokens;

@@ -7,5 +7,7 @@
 namespace trilane::lane {
 
 job::ModelCard card_of(const catalog::Entry& entry);
+/// What models for that purpose can be asked for, as far as their name and header tell.
+job::Abilities abilities_of(catalog::Purpose purpose);
 
 }  // namespace trilane::lane

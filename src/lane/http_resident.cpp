@@ -674,7 +674,9 @@ Status HttpResident::State::check_sanity(milliseconds timeout) {
     job.request.model = options_.card.id;
     job::Message question;
     question.content = upstream::kSanityPrompt;
-    job.request.ask = job::Chat{{std::move(question)}, {}, {}};
+    job::Chat chat;
+    chat.messages.push_back(std::move(question));
+    job.request.ask = std::move(chat);
     job.request.sampling.temperature = 0;
     job.request.max_tokens = upstream::kSanityTokens;
     job.counted = false;
@@ -718,6 +720,11 @@ std::uint32_t HttpResident::slots() const {
 }
 
 void HttpResident::submit(job::Request request, job::EventSink sink, CancelToken cancel) {
+    if (!job::is_generation(request)) {
+        sink(job::Failed{{Fault::invalid, fmt::format("model: '{}' is not made for {}", card().id,
+                                                      job::subject(request))}});
+        return;
+    }
     state_->submit({std::move(request), std::move(sink), std::move(cancel)});
 }
 

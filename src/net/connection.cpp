@@ -32,9 +32,10 @@ bool bodiless(unsigned status) {
 
 }  // namespace
 
-Response Shared::error_page(unsigned status, std::string_view message) const {
+Response Shared::error_page(unsigned status, std::string_view message,
+                            std::string_view target) const {
     if (options.error_page) {
-        return options.error_page(status, message);
+        return options.error_page(status, message, target);
     }
     return {status, "text/plain; charset=utf-8", {}, std::string(message) + "\n"};
 }
@@ -142,7 +143,8 @@ void Connection::advance() {
                 need_more(consumed);
                 return;
             case RequestParser::Step::refused:
-                answer_and_close(parser_.refusal().status, parser_.refusal().message);
+                answer_and_close(parser_.refusal().status, parser_.refusal().message,
+                                 parser_.target());
                 return;
             case RequestParser::Step::complete:
                 header_begun_ = false;
@@ -180,6 +182,7 @@ void Connection::dispatch(Request request) {
     keep_alive_ = request.keep_alive && !hall_->shared().stopping.load(std::memory_order_relaxed);
     without_body_ = request.method == "HEAD";
     minor_ = request.minor;
+    target_ = request.target;
     head_sent_ = false;
     chunked_ = false;
     answer_complete_ = false;
@@ -202,7 +205,7 @@ void Connection::flush() {
                     close();
                 } else {
                     answer_->detach();
-                    answer_and_close(500, "the server could not complete its answer");
+                    answer_and_close(500, "the server could not complete its answer", target_);
                 }
                 return;
             }
@@ -237,13 +240,14 @@ void Connection::end_exchange() {
     loop_.note_answer(now);
 }
 
-void Connection::answer_and_close(unsigned status, std::string_view message) {
+void Connection::answer_and_close(unsigned status, std::string_view message,
+                                  std::string_view target) {
     phase_ = Phase::answering;
     keep_alive_ = false;
     without_body_ = false;
     head_sent_ = false;
     answer_complete_ = true;
-    encode_whole(hall_->shared().error_page(status, message));
+    encode_whole(hall_->shared().error_page(status, message, target));
     if (write_in_flight_) {
         return;
     }
@@ -410,9 +414,10 @@ void Connection::check(Clock::time_point now) {
         return;
     }
     if (phase_ == Phase::reading && header_begun_) {
-        answer_and_close(408, parser_.header_done()
-                                  ? "the request body took too long to arrive"
-                                  : "the request headers took too long to arrive");
+        answer_and_close(408,
+                         parser_.header_done() ? "the request body took too long to arrive"
+                                               : "the request headers took too long to arrive",
+                         parser_.target());
         return;
     }
     close();

@@ -36,7 +36,8 @@ struct Shared {
     std::mutex drained_mutex;
     std::condition_variable drained;  ///< connections has become 0
 
-    [[nodiscard]] Response error_page(unsigned status, std::string_view message) const;
+    [[nodiscard]] Response error_page(unsigned status, std::string_view message,
+                                      std::string_view target) const;
 };
 
 class Connection;
@@ -94,7 +95,7 @@ private:
     void dispatch(Request request);
     void flush();
     void end_exchange();
-    void answer_and_close(unsigned status, std::string_view message);
+    void answer_and_close(unsigned status, std::string_view message, std::string_view target = {});
     void encode(const Output& output);
     void encode_head(unsigned status, std::string_view content_type,
                      const std::vector<Header>& headers);
@@ -128,6 +129,7 @@ private:
     bool keep_alive_ = true;
     bool without_body_ = false;  // HEAD
     std::uint8_t minor_ = 1;
+    std::string target_;
     bool head_sent_ = false;
     bool chunked_ = false;
     bool answer_complete_ = false;

@@ -61,8 +61,10 @@ struct Limits {
 };
 
 /// How an answer of the server's own looks (400, 408, 413, 431, 500, 503 …): status and a sentence
-/// for a person → the response. **Threads:** any, also several at once.
-using ErrorPage = std::function<Response(unsigned status, std::string_view message)>;
+/// for a person → the response. `target` is the request's, as far as it was understood; else "".
+/// **Threads:** any, also several at once.
+using ErrorPage =
+    std::function<Response(unsigned status, std::string_view message, std::string_view target)>;
 
 /// "Not Found" of 404; "Unknown" for a number without a name.
 std::string_view reason_phrase(unsigned status);

@@ -229,6 +229,10 @@ bool RequestParser::header_done() const {
     return machine_->collector->is_header_done();
 }
 
+std::string_view RequestParser::target() const {
+    return machine_->collector->request.target;
+}
+
 bool RequestParser::wants_continue() const {
     return machine_->collector->expects_continue;
 }

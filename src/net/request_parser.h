@@ -41,6 +41,9 @@ public:
     /// True once the blank line after the headers has been read.
     [[nodiscard]] bool header_done() const;
 
+    /// Of the request being read, once its first line is there; "" before.
+    [[nodiscard]] std::string_view target() const;
+
     /// True when the client waits for "100 Continue" before it sends the body.
     [[nodiscard]] bool wants_continue() const;
 

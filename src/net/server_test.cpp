@@ -255,23 +255,26 @@ TEST(Server, AnswersErrorsOfItsOwnByTheErrorPage) {
     ServerOptions options;
     options.limits.body_bytes_max = 100;
     options.limits.header_bytes_max = 1000;
-    options.error_page = [](unsigned status, std::string_view message) {
-        return Response{status, "application/json", {}, "{" + std::string(message) + "}"};
+    options.error_page = [](unsigned status, std::string_view message, std::string_view target) {
+        return Response{
+            status, "application/json", {}, "{" + std::string(message) + "}" + std::string(target)};
     };
     const auto server = started(echo, options);
-    const auto status_of = [&](std::string_view bytes) {
+    const auto status_of = [&](std::string_view bytes, std::string_view target) {
         TestClient client(server->port());
         EXPECT_TRUE(client.send(bytes));
         const TestReply reply = client.reply();
         EXPECT_TRUE(reply.body.starts_with("{")) << reply.head;
+        EXPECT_TRUE(reply.body.ends_with("}" + std::string(target))) << reply.body;
         EXPECT_TRUE(reply.has("Connection: close"));
         EXPECT_TRUE(client.wait_for_end());
         return reply.status;
     };
-    EXPECT_EQ(status_of("what is this\r\n\r\n"), 400U);
-    EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(2000, 'a')), 431U);
-    EXPECT_EQ(status_of("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n" +
-                        std::string(101, 'b')),
+    EXPECT_EQ(status_of("what is this\r\n\r\n", ""), 400U);
+    EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(2000, 'a'), ""), 431U);
+    EXPECT_EQ(status_of("POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n" +
+                            std::string(101, 'b'),
+                        "/a?b"),
               413U);
 }
 

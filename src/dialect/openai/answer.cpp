@@ -24,6 +24,18 @@ bool wants_logprobs(const Parsed& parsed) {
     return parsed.jobs.front().top_logprobs.has_value();
 }
 
+Parsed without_jobs(const Parsed& parsed) {
+    Parsed rest;
+    rest.endpoint = parsed.endpoint;
+    rest.response_id = parsed.response_id;
+    rest.created_unix_s = parsed.created_unix_s;
+    rest.model = parsed.model;
+    rest.system_fingerprint = parsed.system_fingerprint;
+    rest.stream = parsed.stream;
+    rest.include_usage = parsed.include_usage;
+    return rest;
+}
+
 /// The choice of the whole answer that `choice` of job `job_index` is.
 std::size_t choice_index(const std::vector<std::size_t>& first_choice, std::size_t job_index,
                          std::uint32_t choice) {
@@ -63,18 +75,35 @@ void append_tool_calls(std::string& out, const std::vector<job::ToolCall>& calls
 }  // namespace
 
 StreamWriter::StreamWriter(const Parsed& parsed)
-    : endpoint_(parsed.endpoint),
-      include_usage_(parsed.include_usage),
+    : asked_(without_jobs(parsed)),
       with_logprobs_(wants_logprobs(parsed)),
-      head_("data: "),
       tail_(parsed.include_usage ? "],\"usage\":null}\n\n" : "]}\n\n"),
       first_choice_(first_choices(parsed.jobs)),
       choices_(first_choice_.back()),
       choices_running_(choices_.size()),
       jobs_running_(parsed.jobs.size()) {
-    append_head(
-        head_, parsed,
-        endpoint_ == Endpoint::chat_completions ? "chat.completion.chunk" : "text_completion");
+    write_head();
+}
+
+void StreamWriter::write_head() {
+    head_ = "data: ";
+    append_head(head_, asked_,
+                asked_.endpoint == Endpoint::chat_completions ? "chat.completion.chunk"
+                                                              : "text_completion");
+}
+
+void StreamWriter::name_model(std::string_view id) {
+    asked_.model = id;
+    write_head();
+}
+
+std::string StreamWriter::content_type() const {
+    return std::string(kEventStreamType);
+}
+
+/// A comment line of server-sent events: clients skip it.
+std::string StreamWriter::heartbeat() const {
+    return ": ping\n\n";
 }
 
 std::string StreamWriter::on_event(std::size_t job_index, const job::Event& event) {
@@ -99,6 +128,7 @@ std::string StreamWriter::on_event(std::size_t job_index, const job::Event& even
                        out = "data: " + error_body(failed.error) + "\n\n";
                        finished_ = true;
                    },
+                   [](const auto&) {},  // events of asks that these endpoints do not make
                },
                event);
     return out;
@@ -111,7 +141,7 @@ void StreamWriter::begin_chunk(std::string& out, std::size_t index) const {
 
 /// A chat's choice begins with a chunk that says who speaks.
 void StreamWriter::open_choice(std::string& out, std::size_t index) {
-    if (choices_[index].opened || endpoint_ != Endpoint::chat_completions) {
+    if (choices_[index].opened || asked_.endpoint != Endpoint::chat_completions) {
         return;
     }
     choices_[index].opened = true;
@@ -132,7 +162,7 @@ void StreamWriter::text(std::string& out, std::size_t index, const job::Text& pi
     if (piece.text.empty() && !logprobs) {
         return;
     }
-    const bool chat = endpoint_ == Endpoint::chat_completions;
+    const bool chat = asked_.endpoint == Endpoint::chat_completions;
     open_choice(out, index);
     begin_chunk(out, index);
     if (chat) {
@@ -156,7 +186,7 @@ void StreamWriter::text(std::string& out, std::size_t index, const job::Text& pi
 }
 
 void StreamWriter::tool_call(std::string& out, std::size_t index, const job::ToolCallPiece& piece) {
-    if (endpoint_ != Endpoint::chat_completions) {
+    if (asked_.endpoint != Endpoint::chat_completions) {
         return;
     }
     open_choice(out, index);
@@ -184,11 +214,11 @@ void StreamWriter::end_choice(std::string& out, std::size_t index, job::FinishRe
     open_choice(out, index);
     std::string chunk;
     begin_chunk(chunk, index);
-    chunk += endpoint_ == Endpoint::chat_completions ? "\"delta\":{}" : "\"text\":\"\"";
+    chunk += asked_.endpoint == Endpoint::chat_completions ? "\"delta\":{}" : "\"text\":\"\"";
     fmt::format_to(std::back_inserter(chunk), R"(,"logprobs":null,"finish_reason":"{}"}})",
                    finish_reason(reason));
     TRILANE_CHECK(choices_running_ > 0);
-    if (--choices_running_ == 0 && !include_usage_) {
+    if (--choices_running_ == 0 && !asked_.include_usage) {
         held_ = std::move(chunk);
         return;
     }
@@ -201,7 +231,7 @@ void StreamWriter::done(std::string& out, const job::Done& last) {
     if (--jobs_running_ > 0) {
         return;
     }
-    if (include_usage_) {
+    if (asked_.include_usage) {
         out += head_;
         out += "],";
         append_usage(out, tally_.usage);
@@ -217,18 +247,15 @@ void StreamWriter::done(std::string& out, const job::Done& last) {
 }
 
 BodyWriter::BodyWriter(const Parsed& parsed)
-    : endpoint_(parsed.endpoint),
+    : asked_(without_jobs(parsed)),
       with_logprobs_(wants_logprobs(parsed)),
       first_choice_(first_choices(parsed.jobs)),
       choices_(first_choice_.back()),
-      jobs_running_(parsed.jobs.size()) {
-    append_head(head_, parsed,
-                endpoint_ == Endpoint::chat_completions ? "chat.completion" : "text_completion");
-}
+      jobs_running_(parsed.jobs.size()) {}
 
-void BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
+std::string BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
     if (finished()) {
-        return;
+        return {};
     }
     const auto choice = [&](std::uint32_t of_job) -> Choice& {
         return choices_[choice_index(first_choice_, job_index, of_job)];
@@ -238,7 +265,7 @@ void BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
                    [&](const job::Text& piece) {
                        Choice& into = choice(piece.choice);
                        const bool aside =
-                           piece.reasoning && endpoint_ == Endpoint::chat_completions;
+                           piece.reasoning && asked_.endpoint == Endpoint::chat_completions;
                        (aside ? into.reasoning : into.text) += piece.text;
                        if (with_logprobs_) {
                            into.logprobs.insert(into.logprobs.end(), piece.logprobs.begin(),
@@ -254,8 +281,10 @@ void BodyWriter::on_event(std::size_t job_index, const job::Event& event) {
                        --jobs_running_;
                    },
                    [&](const job::Failed& failed) { error_ = failed.error; },
+                   [](const auto&) {},  // events of asks that these endpoints do not make
                },
                event);
+    return {};
 }
 
 const Error* BodyWriter::error() const {
@@ -264,7 +293,7 @@ const Error* BodyWriter::error() const {
 
 void BodyWriter::append_choice(std::string& out, std::size_t index) const {
     const Choice& choice = choices_[index];
-    const bool chat = endpoint_ == Endpoint::chat_completions;
+    const bool chat = asked_.endpoint == Endpoint::chat_completions;
     fmt::format_to(std::back_inserter(out), "{{\"index\":{},", index);
     out += chat ? R"("message":{"role":"assistant","content":)" : "\"text\":";
     if (chat && choice.text.empty() && !choice.tool_calls.empty()) {
@@ -294,7 +323,10 @@ void BodyWriter::append_choice(std::string& out, std::size_t index) const {
 
 std::string BodyWriter::body() const {
     TRILANE_CHECK(finished() && !error_);
-    std::string out = head_;
+    std::string out;
+    append_head(
+        out, asked_,
+        asked_.endpoint == Endpoint::chat_completions ? "chat.completion" : "text_completion");
     for (std::size_t i = 0; i < choices_.size(); ++i) {
         out += i == 0 ? "" : ",";
         append_choice(out, i);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "dialect/openai/openai.h"
@@ -56,28 +58,33 @@ void append_nullable(std::string& out, std::string_view text) {
     }
 }
 
-}  // namespace
-
-unsigned http_status(Fault fault) {
-    switch (fault) {
-        case Fault::invalid:
-            return 400;
-        case Fault::not_found:
-            return 404;
-        case Fault::exhausted:
-            return 429;
-        case Fault::cancelled:
-            return 499;
-        case Fault::unavailable:
-            return 503;
-        case Fault::timeout:
-            return 504;
-        case Fault::corrupt:
-        case Fault::internal:
-            break;
+std::string_view code_of(unsigned status) {
+    switch (status) {
+        case 401:
+            return "invalid_api_key";
+        case 403:
+            return "origin_not_allowed";
+        case 404:
+            return "unknown_url";
+        case 405:
+            return "method_not_allowed";
+        case 408:
+            return "request_timeout";
+        case 413:
+            return "request_too_large";
+        case 431:
+            return "headers_too_large";
+        case 501:
+        case 505:
+            return "unsupported_protocol";
+        case 503:
+            return "unavailable";
+        default:
+            return status < 500 ? "bad_request" : "internal";
     }
-    return 500;
 }
+
+}  // namespace
 
 std::string error_body(const Error& error) {
     const std::string_view param = param_of(error.message);
@@ -91,6 +98,14 @@ std::string error_body(const Error& error) {
     out += ",\"code\":";
     append_nullable(out, kind.code);
     out += "}}";
+    return out;
+}
+
+std::string status_body(unsigned status, std::string_view message) {
+    std::string out = "{\"error\":{\"message\":";
+    append_string(out, message);
+    out += fmt::format(R"(,"type":"{}","param":null,"code":"{}"}}}})",
+                       status < 500 ? "invalid_request_error" : "server_error", code_of(status));
     return out;
 }
 

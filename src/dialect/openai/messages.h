@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "dialect/openai/fields.h"
+#include "dialect/fields.h"
 #include "job/job.h"
 
 namespace trilane::dialect::openai {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dialect/dialect.h"
 #include "job/job.h"
 
 namespace trilane::dialect::openai {
@@ -44,19 +45,14 @@ struct Parsed {
     bool include_usage = false;
 };
 
-/// What the gateway knows when a request comes in.
-struct Context {
-    std::string response_id_suffix;  ///< unique; without the prefix
-    std::int64_t now_unix_s = 0;
-    std::string system_fingerprint = "trilane";  ///< what would make answers differ: version, build
-};
-
 /// Reads the body of a POST to `endpoint`. Fields it does not know go into job::Request::extra, for
 /// lanes that may know them; null means absent wherever a field is optional; whole numbers may be
 /// written as 16.0.
 /// **Errors:** invalid, whose message names the field, what it was and what would be right, as in
 /// "messages[0].role: got \"bot\"; send …", see error_body(). Never another fault.
 Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& context);
+/// The same with the writer of its answer.
+Result<Asked> ask(Endpoint endpoint, std::string_view body, const Context& context);
 
 /// Usage and timings of an answer so far: sums over its jobs.
 struct Tally {
@@ -71,12 +67,15 @@ struct Tally {
 /// …}` and no [DONE]; it ends the answer, whatever other jobs of it still do. Events after the end
 /// give "".
 /// **Threads:** one at a time.
-class StreamWriter {
+class StreamWriter final : public AnswerWriter {
 public:
     /// Copies what it needs: `parsed.jobs` may be moved away afterwards, not before.
     explicit StreamWriter(const Parsed& parsed);
-    std::string on_event(std::size_t job_index, const job::Event& event);
-    [[nodiscard]] bool finished() const { return finished_; }  ///< nothing more will come
+    void name_model(std::string_view id) override;
+    std::string on_event(std::size_t job_index, const job::Event& event) override;
+    [[nodiscard]] bool finished() const override { return finished_; }
+    [[nodiscard]] std::string content_type() const override;
+    [[nodiscard]] std::string heartbeat() const override;
 
 private:
     struct Choice {
@@ -92,8 +91,9 @@ private:
     void done(std::string& out, const job::Done& done);
     void begin_chunk(std::string& out, std::size_t index) const;
 
-    Endpoint endpoint_;
-    bool include_usage_;
+    void write_head();
+
+    Parsed asked_;  // without its jobs
     bool with_logprobs_;
     std::string head_;                       // what every chunk begins with, up to its choice
     std::string tail_;                       // what every chunk ends with, from after its choice
@@ -108,14 +108,17 @@ private:
 
 /// Collects one answer that is sent whole.
 /// **Threads:** one at a time.
-class BodyWriter {
+class BodyWriter final : public AnswerWriter {
 public:
     /// Copies what it needs: `parsed.jobs` may be moved away afterwards, not before.
     explicit BodyWriter(const Parsed& parsed);
-    void on_event(std::size_t job_index, const job::Event& event);
-    [[nodiscard]] bool finished() const { return error_ || jobs_running_ == 0; }
-    [[nodiscard]] const Error* error() const;  ///< the first failure, or null
-    [[nodiscard]] std::string body() const;    ///< of a finished answer without error
+    void name_model(std::string_view id) override { asked_.model = id; }
+    /// Always "".
+    std::string on_event(std::size_t job_index, const job::Event& event) override;
+    [[nodiscard]] bool finished() const override { return error_ || jobs_running_ == 0; }
+    [[nodiscard]] const Error* error() const override;
+    [[nodiscard]] std::string body() const override;
+    [[nodiscard]] std::string content_type() const override { return std::string(kJsonType); }
 
 private:
     struct Choice {
@@ -128,9 +131,8 @@ private:
 
     void append_choice(std::string& out, std::size_t index) const;
 
-    Endpoint endpoint_;
+    Parsed asked_;  // without its jobs
     bool with_logprobs_;
-    std::string head_;                       // the body up to its choices
     std::vector<std::size_t> first_choice_;  // per job, and one past the last
     std::vector<Choice> choices_;
     std::size_t jobs_running_;
@@ -138,16 +140,15 @@ private:
     std::optional<Error> error_;
 };
 
-/// HTTP status of a fault: invalid 400, not_found 404, exhausted 429, cancelled 499 (the client is
-/// gone; for logs), unavailable 503, timeout 504, the rest 500.
-unsigned http_status(Fault fault);
-
 /// {"error": {"message", "type", "param", "code"}}. A message of the form "field: …", where the
 /// field is one of the API ("messages[0].content: got null; …"), sets `param`. So a lane or the
 /// gateway can name a field, too. An invalid that speaks of the "context" and of no field but
 /// messages or prompt gives code "context_length_exceeded".
 /// not_found gives "model_not_found"; with a message "path: …", "unknown_url".
 std::string error_body(const Error& error);
+/// The same for HTTP's own: "param" is null, and "code" follows from the status.
+std::string status_body(unsigned status, std::string_view message);
+inline constexpr ErrorShape kErrorShape{error_body, status_body};
 
 /// GET /v1/models and GET /v1/models/{id}
 std::string models_body(std::span<const job::ModelCard> cards);

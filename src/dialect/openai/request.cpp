@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "base/utf8.h"
-#include "dialect/openai/fields.h"
+#include "dialect/fields.h"
 #include "dialect/openai/messages.h"
 #include "dialect/openai/openai.h"
 #include "json/json.h"
@@ -347,7 +347,7 @@ Result<std::vector<job::Request>> read_completion_jobs(const Fields& body, job::
         if (prompts.size() > 1) {
             job.id += fmt::format("-{}", i);
         }
-        job.ask = job::Completion{std::move(prompts[i]), echo.value_or(false)};
+        job.ask = job::Completion{std::move(prompts[i]), echo.value_or(false), {}};
         jobs.push_back(std::move(job));
     }
     return jobs;
@@ -449,6 +449,20 @@ Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& co
         TRILANE_TRY(parsed.jobs, read_completion_jobs(fields, std::move(request)));
     }
     return parsed;
+}
+
+Result<Asked> ask(Endpoint endpoint, std::string_view body, const Context& context) {
+    TRILANE_TRY(Parsed parsed, parse(endpoint, body, context));
+    Asked asked;
+    asked.model = parsed.model;
+    asked.stream = parsed.stream;
+    if (parsed.stream) {
+        asked.writer = std::make_unique<StreamWriter>(parsed);
+    } else {
+        asked.writer = std::make_unique<BodyWriter>(parsed);
+    }
+    asked.jobs = std::move(parsed.jobs);
+    return asked;
 }
 
 }  // namespace trilane::dialect::openai

@@ -116,16 +116,6 @@ void Tally::add(const job::Done& done) {
     timings.predicted_ms += done.timings.predicted_ms;
 }
 
-void append_string(std::string& out, std::string_view text) {
-    out += '"';
-    if (is_valid_utf8(text)) {
-        json::append_escaped(out, text);
-    } else {
-        json::append_escaped(out, utf8_repaired(text));
-    }
-    out += '"';
-}
-
 void append_head(std::string& out, const Parsed& parsed, std::string_view object) {
     out += "{\"id\":";
     append_string(out, parsed.response_id);

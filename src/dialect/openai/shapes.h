@@ -9,11 +9,11 @@
 
 #include "dialect/openai/openai.h"
 #include "job/job.h"
+#include "json/text.h"
 
 namespace trilane::dialect::openai {
 
-/// `text` as a JSON string with its quotes. Ill-formed UTF-8 becomes U+FFFD.
-void append_string(std::string& out, std::string_view text);
+using json::append_string;
 
 /// `{"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…,"choices":[`
 void append_head(std::string& out, const Parsed& parsed, std::string_view object);

@@ -83,7 +83,7 @@ public:
         if (ending.error.has_value()) {
             failure_ = failure_.has_value() ? failure_ : ending.error;
         } else {
-            sink_(job::ChoiceEnd{choice, ending.reason});
+            sink_(job::ChoiceEnd{choice, ending.reason, {}});
         }
         if (--left_ == 0) {
             finish();
@@ -215,6 +215,8 @@ job::ModelCard make_card(const engine::Engine& engine, const NativeOptions& opti
                                        : options.model_id;
     card.name = file.string("general.name").value_or(card.id);
     card.architecture = engine.model().config().architecture;
+    card.abilities.chat = file.string("tokenizer.chat_template").has_value();
+    card.abilities.complete = true;
     card.parameters = parameters(file);
     card.bytes = weight_bytes(file);
     card.context_tokens = engine.options().context_tokens;
@@ -267,6 +269,10 @@ public:
 
 private:
     Status try_submit(job::Request request, const job::EventSink& sink, const CancelToken& cancel) {
+        if (!job::is_generation(request)) {
+            return fail(Fault::invalid, "model: '{}' is not made for {}", card_.id,
+                        job::subject(request));
+        }
         const std::uint32_t queue_max = engine_->options().queue_max;
         if (request.choices == 0 || request.choices > queue_max) {
             return fail(Fault::invalid,

@@ -336,7 +336,7 @@ void AnswerReader::send_end(Choice& choice, std::uint32_t index) {
             tail.clear();
         }
     }
-    sink_(job::ChoiceEnd{index, reason_of(choice)});
+    sink_(job::ChoiceEnd{index, reason_of(choice), {}});
 }
 
 void AnswerReader::done() {

@@ -157,7 +157,7 @@ AnswerShaper::Next AnswerShaper::end(std::uint32_t index, job::FinishReason reas
             sink_(std::move(rest));
         }
     }
-    sink_(job::ChoiceEnd{index, reason});
+    sink_(job::ChoiceEnd{index, reason, {}});
     ++choices_ended_;
     const bool last_here = one_by_one_ || choices_ended_ == choices_.size();
     if (!stopped || !last_here) {

@@ -1,4 +1,4 @@
-#include "dialect/openai/fields.h"
+#include "dialect/fields.h"
 
 #include <cmath>
 #include <limits>
@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "json/json.h"
 
-namespace trilane::dialect::openai {
+namespace trilane::dialect {
 namespace {
 
 constexpr std::size_t kShownBytesMax = 64;
@@ -151,4 +151,4 @@ Result<std::string> Fields::required_text(std::string_view name, std::string_vie
     return found->get_ref<const std::string&>();
 }
 
-}  // namespace trilane::dialect::openai
+}  // namespace trilane::dialect

@@ -1,5 +1,5 @@
 // Fields: one JSON object of a request body, read field by field; every refusal names the field,
-// what it was and what would be right. Knows no endpoint. Private to this dialect.
+// what it was and what would be right. Knows no endpoint..
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "json/fwd.h"
 
-namespace trilane::dialect::openai {
+namespace trilane::dialect {
 
 /// "temperature: got 3.5; send a number from 0 to 2". Long values are clipped.
 tl::unexpected<Error> refuse(std::string_view path, const json::Value& got, std::string_view send);
@@ -54,4 +54,4 @@ private:
     std::string path_;
 };
 
-}  // namespace trilane::dialect::openai
+}  // namespace trilane::dialect

@@ -1,0 +1,57 @@
+// Desk: what the gateway gives its endpoints to work with: the plane, and the ways to answer.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "dialect/dialect.h"
+#include "gateway/endpoint.h"
+#include "net/http.h"
+#include "plane/service.h"
+
+namespace trilane::gateway {
+
+/// **Threads:** any.
+class Desk {
+public:
+    virtual ~Desk() = default;
+
+    [[nodiscard]] virtual plane::Service& service() const = 0;
+    [[nodiscard]] virtual const std::string& version() const = 0;
+    [[nodiscard]] virtual const EndpointTable& endpoints() const = 0;
+    [[nodiscard]] virtual std::string metrics_text() const = 0;
+    /// For a new request: a fresh id, and the time.
+    virtual dialect::Context context() = 0;
+
+    /// Answers, counts and adds the call's own headers.
+    virtual void respond(Call& call, net::Response response) = 0;
+    void respond_json(Call& call, std::string body);
+    void respond_text(Call& call, std::string content_type, std::string body);
+    /// Answers with an error in the words of the endpoint's API.
+    void refuse(Call& call, const Error& error);
+    void refuse(Call& call, unsigned status, std::string_view message);
+
+    /// Runs `read` with the call, here for a short body and on another thread for a long one, whose
+    /// JSON, template and tokens would hold up the other connections of this one. Ill-formed UTF-8
+    /// in JSON is refused first.
+    virtual void read_body(Call call, std::function<void(Call)> read) = 0;
+    /// Has the jobs done, and the writer's answer sent; or answers why not.
+    virtual void submit(Call call, Result<dialect::Asked> asked) = 0;
+
+    /// What a call that answers in pieces of its own making has ended with, for the counters.
+    virtual void count(const Call& call, unsigned status) = 0;
+};
+
+/// The usual POST: a JSON body that becomes jobs.
+using Ask = Result<dialect::Asked> (*)(std::string_view body, const dialect::Context& context);
+template <Ask ask>
+void answer_with(Desk& desk, Call call) {
+    desk.read_body(std::move(call), [&desk](Call read) {
+        auto asked = ask(read.request.body, desk.context());
+        desk.submit(std::move(read), std::move(asked));
+    });
+}
+
+}  // namespace trilane::gateway
