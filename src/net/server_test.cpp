@@ -271,7 +271,7 @@ TEST(Server, AnswersErrorsOfItsOwnByTheErrorPage) {
         return reply.status;
     };
     EXPECT_EQ(status_of("what is this\r\n\r\n", ""), 400U);
-    EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(2000, 'a'), ""), 431U);
+    EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(2000, 'a'), "/"), 431U);
     EXPECT_EQ(status_of("POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n" +
                             std::string(101, 'b'),
                         "/a?b"),
