@@ -28,9 +28,6 @@ inline constexpr std::size_t kExtraFieldsMax = 64;
 inline constexpr std::size_t kToolCallsMax = 128;  ///< of one choice
 inline constexpr std::uint32_t kChatTopLogprobsMax = 20;
 inline constexpr std::uint32_t kCompletionLogprobsMax = 5;
-/// Sum, over all fields of a body, of the fields before it in its object: one object of 8000
-/// fields.
-inline constexpr std::size_t kFieldWorkMax = 32'000'000;
 
 /// A request as it came in: the job for a lane (one per prompt: /v1/completions takes arrays), and
 /// how the client wants the answer written.

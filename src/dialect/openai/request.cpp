@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/utf8.h"
+#include "dialect/body.h"
 #include "dialect/fields.h"
 #include "dialect/openai/messages.h"
 #include "dialect/openai/openai.h"
@@ -17,59 +18,7 @@ constexpr double kPenaltyMax = 2.0;        // presence and frequency, either sig
 constexpr double kRepeatPenaltyMin = 0.1;  // a divisor: near zero it would make infinities
 constexpr double kRepeatPenaltyMax = 10.0;
 constexpr double kBiasMax = 100.0;
-constexpr std::size_t kSyntaxMessageBytesMax = 300;
 constexpr std::size_t kUserBytesMax = 128;
-
-/// True when the objects of `text` have more fields than we care to read. Objects keep the order of
-/// their fields and are searched one by one, so that giant ones cost quadratic time.
-bool has_giant_objects(std::string_view text) {
-    std::array<std::size_t, json::kDepthMax + 1> fields{};  // at each depth so far
-    std::size_t depth = 0;
-    std::size_t work = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            i += c == '\\' ? 1 : 0;
-            in_string = c != '"';
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth >= fields.size()) {
-                return false;  // the parser refuses the depth by itself
-            }
-            fields[depth] = 0;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            --depth;
-        } else if (c == ':') {
-            work += fields[depth]++;
-            if (work > kFieldWorkMax) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-Result<json::Value> read_body(std::string_view body) {
-    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-        return fail(Fault::invalid, "the body is empty; send a JSON object");
-    }
-    if (has_giant_objects(body)) {
-        return fail(Fault::invalid,
-                    "the body has objects with many thousands of fields; send fewer");
-    }
-    auto value = json::parse(body);
-    if (!value) {
-        // The parser quotes what it read last, which may be most of the body.
-        return fail(value.error().fault, "the body is {}",
-                    utf8_clipped(value.error().message, kSyntaxMessageBytesMax));
-    }
-    if (!value->is_object()) {
-        return fail(Fault::invalid, "the body is {}; send a JSON object", json::type_name(*value));
-    }
-    return value;
-}
 
 Status read_logit_bias(const Fields& body, job::Sampling& sampling) {
     TRILANE_TRY(const json::Value* biases, body.object("logit_bias"));
@@ -422,7 +371,7 @@ Status read_delivery(const Fields& body, Parsed& parsed) {
 }  // namespace
 
 Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& context) {
-    TRILANE_TRY(const json::Value value, read_body(body));
+    TRILANE_TRY(const json::Value value, read_object(body));
     const Fields fields(value, "");
     Parsed parsed;
     parsed.endpoint = endpoint;
