@@ -1,5 +1,7 @@
 #include "job/job.h"
 
+#include <algorithm>
+
 namespace trilane::job {
 namespace {
 
@@ -11,20 +13,33 @@ struct Overloaded : Visitors... {
 template <class... Visitors>
 Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
+bool has_media(const Chat& chat, Media::Kind kind) {
+    return std::ranges::any_of(chat.messages, [&](const Message& message) {
+        return std::ranges::find(message.media, kind, &Media::kind) != message.media.end();
+    });
+}
+
+std::string_view chat_subject(const Chat& chat) {
+    if (has_media(chat, Media::Kind::image)) {
+        return "chat about pictures";
+    }
+    return has_media(chat, Media::Kind::audio) ? "chat about sounds" : "chat";
+}
+
 }  // namespace
 
 std::string_view subject(const Request& request) {
     return std::visit(Overloaded{
-                          [](const Chat&) { return "chat"; },
-                          [](const Completion&) { return "completion"; },
-                          [](const Embed&) { return "embeddings"; },
-                          [](const Rerank&) { return "reranking"; },
-                          [](const Tokenize&) { return "tokens"; },
-                          [](const Detokenize&) { return "text of tokens"; },
-                          [](const CountTokens&) { return "a count of tokens"; },
-                          [](const Transcribe&) { return "transcription"; },
-                          [](const Speak&) { return "speech"; },
-                          [](const Draw&) { return "pictures"; },
+                          [](const Chat& chat) { return chat_subject(chat); },
+                          [](const Completion&) { return std::string_view("completion"); },
+                          [](const Embed&) { return std::string_view("embeddings"); },
+                          [](const Rerank&) { return std::string_view("reranking"); },
+                          [](const Tokenize&) { return std::string_view("tokens"); },
+                          [](const Detokenize&) { return std::string_view("text of tokens"); },
+                          [](const CountTokens&) { return std::string_view("a count of tokens"); },
+                          [](const Transcribe&) { return std::string_view("transcription"); },
+                          [](const Speak&) { return std::string_view("speech"); },
+                          [](const Draw&) { return std::string_view("pictures"); },
                       },
                       request.ask);
 }
@@ -36,7 +51,11 @@ bool is_generation(const Request& request) {
 
 bool able(const Abilities& abilities, const Request& request) {
     return std::visit(Overloaded{
-                          [&](const Chat&) { return abilities.chat; },
+                          [&](const Chat& chat) {
+                              return abilities.chat &&
+                                     (abilities.vision || !has_media(chat, Media::Kind::image)) &&
+                                     (abilities.hearing || !has_media(chat, Media::Kind::audio));
+                          },
                           [&](const Completion& completion) {
                               return completion.suffix.empty() ? abilities.complete
                                                                : abilities.insert;

@@ -33,6 +33,7 @@ Parsed without_jobs(const Parsed& parsed) {
     rest.system_fingerprint = parsed.system_fingerprint;
     rest.stream = parsed.stream;
     rest.include_usage = parsed.include_usage;
+    rest.old_functions = parsed.old_functions;
     return rest;
 }
 
@@ -70,6 +71,14 @@ void append_tool_calls(std::string& out, const std::vector<job::ToolCall>& calls
         out += "}}";
     }
     out += ']';
+}
+
+void append_old_call(std::string& out, const job::ToolCall& call) {
+    out += R"(,"function_call":{"name":)";
+    append_string(out, call.name);
+    out += ",\"arguments\":";
+    append_string(out, call.arguments);
+    out += '}';
 }
 
 }  // namespace
@@ -120,8 +129,7 @@ std::string StreamWriter::on_event(std::size_t job_index, const job::Event& even
                        tool_call(out, choice_index(first_choice_, job_index, piece.choice), piece);
                    },
                    [&](const job::ChoiceEnd& end) {
-                       end_choice(out, choice_index(first_choice_, job_index, end.choice),
-                                  end.reason);
+                       end_choice(out, choice_index(first_choice_, job_index, end.choice), end);
                    },
                    [&](const job::Done& last) { done(out, last); },
                    [&](const job::Failed& failed) {
@@ -189,16 +197,24 @@ void StreamWriter::tool_call(std::string& out, std::size_t index, const job::Too
     if (asked_.endpoint != Endpoint::chat_completions) {
         return;
     }
+    const bool old = asked_.old_functions;
+    if (old && piece.index > 0) {
+        return;  // there is room for one
+    }
     open_choice(out, index);
     begin_chunk(out, index);
-    fmt::format_to(std::back_inserter(out), "\"delta\":{{\"tool_calls\":[{{\"index\":{},",
-                   piece.index);
-    if (!piece.id.empty() || !piece.name.empty()) {
-        out += "\"id\":";
-        append_string(out, piece.id);
-        out += R"(,"type":"function",)";
+    if (old) {
+        out += R"("delta":{"function_call":{)";
+    } else {
+        fmt::format_to(std::back_inserter(out), R"("delta":{{"tool_calls":[{{"index":{},)",
+                       piece.index);
+        if (!piece.id.empty() || !piece.name.empty()) {
+            out += "\"id\":";
+            append_string(out, piece.id);
+            out += R"(,"type":"function",)";
+        }
+        out += "\"function\":{";
     }
-    out += "\"function\":{";
     if (!piece.name.empty()) {
         out += "\"name\":";
         append_string(out, piece.name);
@@ -206,17 +222,20 @@ void StreamWriter::tool_call(std::string& out, std::size_t index, const job::Too
     }
     out += "\"arguments\":";
     append_string(out, piece.arguments);
-    out += R"(}}]},"logprobs":null,"finish_reason":null})";
+    out += old ? "}}" : "}}]}";
+    out += R"(,"logprobs":null,"finish_reason":null})";
     out += tail_;
 }
 
-void StreamWriter::end_choice(std::string& out, std::size_t index, job::FinishReason reason) {
+void StreamWriter::end_choice(std::string& out, std::size_t index, const job::ChoiceEnd& end) {
     open_choice(out, index);
     std::string chunk;
     begin_chunk(chunk, index);
     chunk += asked_.endpoint == Endpoint::chat_completions ? "\"delta\":{}" : "\"text\":\"\"";
-    fmt::format_to(std::back_inserter(chunk), R"(,"logprobs":null,"finish_reason":"{}"}})",
-                   finish_reason(reason));
+    fmt::format_to(std::back_inserter(chunk), R"(,"logprobs":null,"finish_reason":"{}")",
+                   finish_reason(end.reason, asked_.old_functions));
+    append_stop_text(chunk, end.stop_text);
+    chunk += '}';
     TRILANE_CHECK(choices_running_ > 0);
     if (--choices_running_ == 0 && !asked_.include_usage) {
         held_ = std::move(chunk);
@@ -275,7 +294,10 @@ std::string BodyWriter::on_event(std::size_t job_index, const job::Event& event)
                    [&](const job::ToolCallPiece& piece) {
                        add_piece(choice(piece.choice).tool_calls, piece);
                    },
-                   [&](const job::ChoiceEnd& end) { choice(end.choice).reason = end.reason; },
+                   [&](const job::ChoiceEnd& end) {
+                       choice(end.choice).reason = end.reason;
+                       choice(end.choice).stop_text = end.stop_text;
+                   },
                    [&](const job::Done& last) {
                        tally_.add(last);
                        --jobs_running_;
@@ -302,7 +324,11 @@ void BodyWriter::append_choice(std::string& out, std::size_t index) const {
         append_string(out, choice.text);
     }
     if (chat && !choice.tool_calls.empty()) {
-        append_tool_calls(out, choice.tool_calls);
+        if (asked_.old_functions) {
+            append_old_call(out, choice.tool_calls.front());
+        } else {
+            append_tool_calls(out, choice.tool_calls);
+        }
     }
     if (chat && !choice.reasoning.empty()) {
         out += ",\"reasoning_content\":";
@@ -317,8 +343,10 @@ void BodyWriter::append_choice(std::string& out, std::size_t index) const {
         std::uint32_t characters = 0;
         append_completion_logprobs(out, choice.logprobs, characters);
     }
-    fmt::format_to(std::back_inserter(out), ",\"finish_reason\":\"{}\"}}",
-                   finish_reason(choice.reason));
+    fmt::format_to(std::back_inserter(out), ",\"finish_reason\":\"{}\"",
+                   finish_reason(choice.reason, asked_.old_functions));
+    append_stop_text(out, choice.stop_text);
+    out += '}';
 }
 
 std::string BodyWriter::body() const {

@@ -11,11 +11,20 @@ namespace {
 /// The field that a message of the form "field: …" or "field[1].part: …" speaks of; else "".
 std::string_view param_of(std::string_view message) {
     constexpr std::string_view kFields =
-        " best_of chat_template_kwargs echo enable_thinking frequency_penalty function_call "
-        "functions ignore_eos logit_bias logprobs max_completion_tokens max_tokens messages min_p "
-        "modalities model n path presence_penalty prompt reasoning_effort repeat_penalty "
-        "repetition_penalty response_format seed stop stream stream_options suffix temperature "
-        "tool_choice tools top_k top_logprobs top_p ";
+        " add_special add_special_tokens after background best_of cfg cfg_scale"
+        " chat_template_kwargs content conversation dimensions documents echo enable_thinking"
+        " encoding_format file frequency_penalty function_call functions grammar guidance_scale"
+        " guided_choice guided_grammar guided_json guided_regex ignore_eos image include input"
+        " input_type instructions json_schema language limit logit_bias logprobs mask"
+        " max_completion_tokens max_output_tokens max_tokens max_tokens_per_doc max_tool_calls"
+        " messages metadata min_p modalities model moderation n negative_prompt order"
+        " output_compression output_format parallel_tool_calls parse_special partial_images"
+        " path presence_penalty previous_response_id prompt quality query reasoning"
+        " reasoning_effort repeat_penalty repetition_penalty response_format return_documents"
+        " return_token_strs seed size speed steps stop store stream stream_format"
+        " stream_options structured_outputs style suffix temperature text"
+        " timestamp_granularities tokens tool_choice tools top_k top_logprobs top_n top_p"
+        " truncation user voice with_pieces ";
     const std::string_view path = message.substr(0, std::min(message.find(": "), message.size()));
     const std::string_view root = path.substr(0, path.find_first_of(".["));
     const bool known = path.size() < message.size() && path.find(' ') == std::string_view::npos &&

@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "dialect/media.h"
 #include "dialect/openai/openai.h"
+#include "dialect/openai/tools.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
 namespace {
 
-constexpr std::string_view kContentWanted = "a string or an array of text parts";
+constexpr std::string_view kContentWanted = "a string or an array of parts";
 
 Result<job::Role> read_role(const Fields& message) {
     TRILANE_TRY(const std::string role,
@@ -23,59 +25,129 @@ Result<job::Role> read_role(const Fields& message) {
     if (role == "assistant") {
         return job::Role::assistant;
     }
-    if (role == "tool") {
+    if (role == "tool" || role == "function") {
         return job::Role::tool;
     }
     return refuse(message.path_of("role"), json::Value(role),
                   "\"system\", \"user\", \"assistant\" or \"tool\"");
 }
 
-/// The text of one content part.
-Result<std::string> read_part(const json::Value& part, const std::string& path) {
-    if (!part.is_object()) {
-        return refuse(path, part, "an object such as {\"type\": \"text\", \"text\": \"…\"}");
+/// What a message's content becomes.
+struct Content {
+    std::string text;
+    std::vector<job::Media> media;
+    bool after_text = false;  ///< its last part was text
+};
+
+/// {"url": "data:…"}, or the URL itself.
+Result<job::Media> read_picture(const Fields& part, std::string_view name) {
+    const json::Value* value = part.find(name);
+    const std::string path = part.path_of(name);
+    if (value == nullptr) {
+        return fail(Fault::invalid, "{}: missing; send an object with the url of the picture",
+                    path);
     }
-    const Fields fields(part, path);
-    TRILANE_TRY(const std::string type, fields.required_text("type", "\"text\""));
-    constexpr std::array<std::string_view, 6> kOtherMedia = {
-        "image_url", "image", "input_image", "input_audio", "video_url", "file"};
-    if (std::find(kOtherMedia.begin(), kOtherMedia.end(), type) != kOtherMedia.end()) {
-        return fail(Fault::invalid,
-                    "{}: got a part of type \"{}\", but this model takes text only; send parts of "
-                    "type \"text\"",
-                    path, type);
+    if (value->is_string()) {
+        return media_of_url(job::Media::Kind::image, value->get_ref<const std::string&>(), path);
     }
-    const bool refusal = type == "refusal";
-    if (type != "text" && !refusal) {
-        return refuse(fields.path_of("type"), json::Value(type), "\"text\"");
+    if (!value->is_object()) {
+        return refuse(path, *value, "an object with the url of the picture");
     }
-    const std::string_view name = refusal ? "refusal" : "text";
-    TRILANE_TRY(std::optional<std::string> text, fields.text(name));
+    const Fields fields(*value, path);
+    TRILANE_TRY(const std::string url, fields.required_text("url", "the url of the picture"));
+    return media_of_url(job::Media::Kind::image, url, fields.path_of("url"));
+}
+
+/// {"data": base64, "format": "wav"}
+Result<job::Media> read_sound(const Fields& part) {
+    TRILANE_TRY(const json::Value* value, part.object("input_audio"));
+    if (value == nullptr) {
+        return fail(Fault::invalid, "{}: missing; send an object with data and format",
+                    part.path_of("input_audio"));
+    }
+    const Fields fields(*value, part.path_of("input_audio"));
+    TRILANE_TRY(const std::string data, fields.required_text("data", "the sound as base64"));
+    TRILANE_TRY(const auto format,
+                fields.word("format", {"wav", "mp3", "flac", "ogg", "opus", "m4a", "webm"}));
+    const std::string type =
+        !format ? "" : "audio/" + (*format == "mp3" ? std::string("mpeg") : *format);
+    return media_of_base64(job::Media::Kind::audio, type, data, fields.path_of("data"));
+}
+
+Result<std::string> read_text_part(const Fields& part, std::string_view name) {
+    TRILANE_TRY(std::optional<std::string> text, part.text(name));
     if (!text) {
-        return fail(Fault::invalid, "{}: missing; send the text of the part", fields.path_of(name));
+        return fail(Fault::invalid, "{}: missing; send the text of the part", part.path_of(name));
     }
     return std::move(*text);
 }
 
-/// The content of a message; several parts are joined by line breaks. Absent for null.
-Result<std::optional<std::string>> read_content(const Fields& message) {
+/// Texts that follow each other are joined by line breaks; what stands between two is break enough.
+void add_text(Content& content, std::string_view text) {
+    content.text += content.after_text ? "\n" : "";
+    content.text += text;
+    content.after_text = true;
+}
+
+void add_media(Content& content, job::Media media) {
+    media.at = content.text.size();
+    content.media.push_back(std::move(media));
+    content.after_text = false;
+}
+
+Status read_part(const json::Value& part, const std::string& path, Content& content) {
+    constexpr std::string_view kWanted = "\"text\", \"image_url\" or \"input_audio\"";
+    if (!part.is_object()) {
+        return refuse(path, part, "an object such as {\"type\": \"text\", \"text\": \"…\"}");
+    }
+    const Fields fields(part, path);
+    TRILANE_TRY(const std::string type, fields.required_text("type", kWanted));
+    if (type == "text" || type == "refusal" || type == "input_text" || type == "output_text") {
+        TRILANE_TRY(const std::string text,
+                    read_text_part(fields, type == "refusal" ? "refusal" : "text"));
+        add_text(content, text);
+        return {};
+    }
+    if (type == "image_url" || type == "input_image") {
+        TRILANE_TRY(job::Media picture, read_picture(fields, "image_url"));
+        add_media(content, std::move(picture));
+        return {};
+    }
+    if (type == "input_audio") {
+        TRILANE_TRY(job::Media sound, read_sound(fields));
+        add_media(content, std::move(sound));
+        return {};
+    }
+    if (type == "file" || type == "input_file" || type == "video_url") {
+        return fail(Fault::invalid,
+                    "{}: got a part of type \"{}\", which no model here reads; send its text or "
+                    "pictures of it",
+                    path, type);
+    }
+    return refuse(fields.path_of("type"), json::Value(type), kWanted);
+}
+
+Result<Content> read_parts(const json::Value& parts, const std::string& path) {
+    Content content;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        TRILANE_TRY_STATUS(read_part(parts[i], fmt::format("{}[{}]", path, i), content));
+    }
+    return content;
+}
+
+/// The content of a message; absent for null.
+Result<std::optional<Content>> read_content(const Fields& message) {
     const json::Value* content = message.find("content");
     if (content == nullptr) {
         return std::nullopt;
     }
     if (content->is_string()) {
-        return content->get_ref<const std::string&>();
+        return Content{content->get_ref<const std::string&>(), {}, true};
     }
     if (!content->is_array() || content->empty()) {
         return refuse(message.path_of("content"), *content, kContentWanted);
     }
-    std::string joined;
-    for (std::size_t i = 0; i < content->size(); ++i) {
-        const std::string path = fmt::format("{}[{}]", message.path_of("content"), i);
-        TRILANE_TRY(const std::string text, read_part((*content)[i], path));
-        joined += i == 0 ? "" : "\n";
-        joined += text;
-    }
+    TRILANE_TRY(Content joined, read_parts(*content, message.path_of("content")));
     return joined;
 }
 
@@ -124,6 +196,34 @@ Status read_tool_calls(const Fields& message, job::Message& into) {
     return {};
 }
 
+/// {"name", "arguments"}: the call of an old assistant message, and its only one. The answer to it
+/// names no id, so it gets one here.
+Status read_old_call(const Fields& message, job::Message& into) {
+    TRILANE_TRY(const json::Value* call, message.object("function_call"));
+    if (call == nullptr) {
+        return {};
+    }
+    const Fields fields(*call, message.path_of("function_call"));
+    TRILANE_TRY(std::string name, fields.required_text("name", "the name of the function"));
+    TRILANE_TRY(std::optional<std::string> arguments, fields.text("arguments"));
+    std::string id = "call_" + name;
+    into.tool_calls.push_back(
+        {std::move(id), std::move(name), std::move(arguments).value_or("{}")});
+    return {};
+}
+
+Status read_answered_call(const Fields& message, job::Message& into) {
+    if (*message.find("role") == "function") {
+        TRILANE_TRY(const std::string name,
+                    message.required_text("name", "the name of the function that answers"));
+        into.tool_call_id = "call_" + name;
+        return {};
+    }
+    TRILANE_TRY(into.tool_call_id,
+                message.required_text("tool_call_id", "the id of the call that it answers"));
+    return {};
+}
+
 Result<job::Message> read_message(const json::Value& value, const std::string& path) {
     if (!value.is_object()) {
         return refuse(path, value, "an object with role and content");
@@ -131,95 +231,33 @@ Result<job::Message> read_message(const json::Value& value, const std::string& p
     const Fields fields(value, path);
     job::Message message;
     TRILANE_TRY(message.role, read_role(fields));
-    TRILANE_TRY(std::optional<std::string> content, read_content(fields));
+    TRILANE_TRY(std::optional<Content> content, read_content(fields));
     if (message.role == job::Role::assistant) {
         TRILANE_TRY_STATUS(read_tool_calls(fields, message));
-        TRILANE_TRY(std::optional<std::string> reasoning, fields.text("reasoning_content"));
-        message.reasoning = std::move(reasoning).value_or("");
+        TRILANE_TRY_STATUS(read_old_call(fields, message));
+        for (const std::string_view name : {"reasoning_content", "reasoning"}) {
+            TRILANE_TRY(std::optional<std::string> reasoning, fields.text(name));
+            if (message.reasoning.empty()) {
+                message.reasoning = std::move(reasoning).value_or("");
+            }
+        }
         TRILANE_TRY(std::optional<std::string> refusal, fields.text("refusal"));
-        if (!content) {
-            content = std::move(refusal);
+        if (!content && refusal) {
+            content = Content{*std::move(refusal), {}, true};
         }
     }
     if (message.role == job::Role::tool) {
-        TRILANE_TRY(message.tool_call_id,
-                    fields.required_text("tool_call_id", "the id of the call that it answers"));
+        TRILANE_TRY_STATUS(read_answered_call(fields, message));
     }
     if (!content && message.tool_calls.empty() && message.reasoning.empty()) {
         return fail(Fault::invalid, "{}: {}; send {}", fields.path_of("content"),
                     value.contains("content") ? "got null" : "missing", kContentWanted);
     }
-    message.content = std::move(content).value_or("");
+    if (content) {
+        message.content = std::move(content->text);
+        message.media = std::move(content->media);
+    }
     return message;
-}
-
-Result<job::Tool> read_tool(const json::Value& value, const std::string& path) {
-    if (!value.is_object()) {
-        return refuse(path, value, "an object with type and function");
-    }
-    const Fields fields(value, path);
-    TRILANE_TRY(const std::string type, fields.required_text("type", "\"function\""));
-    if (type != "function") {
-        return refuse(fields.path_of("type"), json::Value(type), "\"function\"");
-    }
-    TRILANE_TRY(const json::Value* function, fields.object("function"));
-    if (function == nullptr) {
-        return fail(Fault::invalid,
-                    "{}: missing; send an object with name, description and parameters",
-                    fields.path_of("function"));
-    }
-    const Fields named(*function, fields.path_of("function"));
-    job::Tool tool;
-    TRILANE_TRY(tool.name, named.required_text("name", "the name of the function"));
-    TRILANE_TRY(std::optional<std::string> description, named.text("description"));
-    tool.description = std::move(description).value_or("");
-    TRILANE_TRY(const json::Value* parameters, named.object("parameters"));
-    // A function without parameters takes an empty object; templates print what stands here.
-    tool.parameters =
-        parameters == nullptr ? R"({"type":"object","properties":{}})" : json::dump(*parameters);
-    return tool;
-}
-
-/// Whether the model is to see the tools at all.
-Result<bool> read_tool_choice(const Fields& body) {
-    const json::Value* choice = body.find("tool_choice");
-    if (choice == nullptr || *choice == "auto") {
-        return true;
-    }
-    if (*choice == "none") {
-        return false;
-    }
-    if (choice->is_object() || *choice == "required") {
-        return fail(Fault::invalid,
-                    "tool_choice: forcing a call is not supported yet; send \"auto\" or \"none\"");
-    }
-    return refuse("tool_choice", *choice, "\"auto\" or \"none\"");
-}
-
-Status read_tools(const Fields& body, job::Chat& chat) {
-    for (const std::string_view old : {"functions", "function_call"}) {
-        const json::Value* value = body.find(old);
-        if (value != nullptr && *value != "none" && *value != "auto" && !value->empty()) {
-            return fail(Fault::invalid, "{}: not supported; send tools and tool_choice instead",
-                        old);
-        }
-    }
-    TRILANE_TRY(const bool shown, read_tool_choice(body));
-    TRILANE_TRY(const json::Value* tools, body.array("tools", "tools"));
-    if (tools == nullptr) {
-        return {};
-    }
-    if (tools->size() > kToolsMax) {
-        return fail(Fault::invalid, "tools: got {} tools; send at most {}", tools->size(),
-                    kToolsMax);
-    }
-    for (std::size_t i = 0; i < tools->size(); ++i) {
-        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], fmt::format("tools[{}]", i)));
-        if (shown) {
-            chat.tools.push_back(std::move(tool));
-        }
-    }
-    return {};
 }
 
 Status read_template_variables(const Fields& body, job::Chat& chat) {
@@ -274,12 +312,18 @@ Result<job::Chat> read_chat(const Fields& body) {
     }
     job::Chat chat;
     chat.messages.reserve(messages->size());
+    std::size_t media = 0;
     for (std::size_t i = 0; i < messages->size(); ++i) {
         TRILANE_TRY(job::Message message,
                     read_message((*messages)[i], fmt::format("messages[{}]", i)));
+        media += message.media.size();
         chat.messages.push_back(std::move(message));
     }
-    TRILANE_TRY_STATUS(read_tools(body, chat));
+    if (media > kMediaMax) {
+        return fail(Fault::invalid, "messages: got {} pictures and sounds; send at most {}", media,
+                    kMediaMax);
+    }
+    TRILANE_TRY_STATUS(read_tools(body, ToolShape::nested, chat));
     TRILANE_TRY_STATUS(read_template_variables(body, chat));
     return chat;
 }

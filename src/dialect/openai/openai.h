@@ -26,6 +26,7 @@ inline constexpr std::size_t kLogitBiasMax = 1024;  ///< entries
 inline constexpr std::uint32_t kChoicesMax = 128;   ///< n × prompts
 inline constexpr std::size_t kExtraFieldsMax = 64;
 inline constexpr std::size_t kToolCallsMax = 128;  ///< of one choice
+inline constexpr std::size_t kFormatChoicesMax = 1024;
 inline constexpr std::uint32_t kChatTopLogprobsMax = 20;
 inline constexpr std::uint32_t kCompletionLogprobsMax = 5;
 
@@ -40,6 +41,8 @@ struct Parsed {
     std::string system_fingerprint;
     bool stream = false;
     bool include_usage = false;
+    bool old_functions =
+        false;  ///< a call is answered as function_call, as before there were tools
 };
 
 /// Reads the body of a POST to `endpoint`. Fields it does not know go into job::Request::extra, for
@@ -84,7 +87,7 @@ private:
     void open_choices(std::string& out, std::size_t job_index);
     void text(std::string& out, std::size_t index, const job::Text& text);
     void tool_call(std::string& out, std::size_t index, const job::ToolCallPiece& piece);
-    void end_choice(std::string& out, std::size_t index, job::FinishReason reason);
+    void end_choice(std::string& out, std::size_t index, const job::ChoiceEnd& end);
     void done(std::string& out, const job::Done& done);
     void begin_chunk(std::string& out, std::size_t index) const;
 
@@ -124,6 +127,7 @@ private:
         std::vector<job::ToolCall> tool_calls;
         std::vector<job::LogprobEntry> logprobs;
         job::FinishReason reason = job::FinishReason::stop;
+        std::string stop_text;
     };
 
     void append_choice(std::string& out, std::size_t index) const;

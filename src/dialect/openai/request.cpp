@@ -5,8 +5,10 @@
 #include "base/utf8.h"
 #include "dialect/body.h"
 #include "dialect/fields.h"
+#include "dialect/openai/format.h"
 #include "dialect/openai/messages.h"
 #include "dialect/openai/openai.h"
+#include "dialect/openai/tools.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
@@ -143,25 +145,6 @@ Status read_lengths(const Fields& body, Endpoint endpoint, job::Request& request
     return {};
 }
 
-Status read_response_format(const Fields& body) {
-    TRILANE_TRY(const json::Value* format, body.object("response_format"));
-    if (format == nullptr) {
-        return {};
-    }
-    const Fields fields(*format, "response_format");
-    TRILANE_TRY(const std::string type, fields.required_text("type", "\"text\""));
-    if (type == "json_object" || type == "json_schema") {
-        return fail(Fault::invalid,
-                    "response_format: {} is not supported yet; ask for JSON in the messages and "
-                    "leave this out",
-                    type);
-    }
-    if (type != "text") {
-        return refuse("response_format.type", json::Value(type), "\"text\"");
-    }
-    return {};
-}
-
 Status read_chat_logprobs(const Fields& body, job::Request& request) {
     const json::Value* logprobs = body.find("logprobs");
     if (logprobs != nullptr && !logprobs->is_boolean()) {
@@ -195,7 +178,6 @@ Status read_modalities(const Fields& body) {
 Status read_chat_request(const Fields& body, job::Request& request) {
     TRILANE_TRY(job::Chat chat, read_chat(body));
     request.ask = std::move(chat);
-    TRILANE_TRY_STATUS(read_response_format(body));
     TRILANE_TRY_STATUS(read_modalities(body));
     return read_chat_logprobs(body, request);
 }
@@ -274,16 +256,13 @@ Status read_completion_extras(const Fields& body, job::Request& request) {
         return fail(Fault::invalid, "best_of: got {} with n {}; send both equal, or leave it out",
                     *best_of, request.choices);
     }
-    TRILANE_TRY(const auto suffix, body.text("suffix"));
-    if (suffix && !suffix->empty()) {
-        return fail(Fault::invalid, "suffix: filling in is not supported yet; leave it out");
-    }
     return {};
 }
 
 /// `request` holds what all prompts share.
 Result<std::vector<job::Request>> read_completion_jobs(const Fields& body, job::Request request) {
     TRILANE_TRY(const auto echo, body.boolean("echo"));
+    TRILANE_TRY(const auto suffix, body.text("suffix"));
     TRILANE_TRY_STATUS(read_completion_extras(body, request));
     TRILANE_TRY(std::vector<Prompt> prompts, read_prompts(body));
     if (prompts.size() * request.choices > kChoicesMax) {
@@ -296,48 +275,56 @@ Result<std::vector<job::Request>> read_completion_jobs(const Fields& body, job::
         if (prompts.size() > 1) {
             job.id += fmt::format("-{}", i);
         }
-        job.ask = job::Completion{std::move(prompts[i]), echo.value_or(false), {}};
+        job.ask = job::Completion{std::move(prompts[i]), echo.value_or(false), suffix.value_or("")};
         jobs.push_back(std::move(job));
     }
     return jobs;
 }
 
-/// What this dialect reads itself, sorted.
-constexpr std::array<std::string_view, 35> kKnownFields = {"best_of",
-                                                           "chat_template_kwargs",
-                                                           "echo",
-                                                           "enable_thinking",
-                                                           "frequency_penalty",
-                                                           "function_call",
-                                                           "functions",
-                                                           "ignore_eos",
-                                                           "logit_bias",
-                                                           "logprobs",
-                                                           "max_completion_tokens",
-                                                           "max_tokens",
-                                                           "messages",
-                                                           "min_p",
-                                                           "modalities",
-                                                           "model",
-                                                           "n",
-                                                           "presence_penalty",
-                                                           "prompt",
-                                                           "reasoning_effort",
-                                                           "repeat_penalty",
-                                                           "repetition_penalty",
-                                                           "response_format",
-                                                           "seed",
-                                                           "stop",
-                                                           "stream",
-                                                           "stream_options",
-                                                           "suffix",
-                                                           "temperature",
-                                                           "tool_choice",
-                                                           "tools",
-                                                           "top_k",
-                                                           "top_logprobs",
-                                                           "top_p",
-                                                           "user"};
+/// What this dialect reads itself.
+constexpr std::array kKnownFields = std::to_array<std::string_view>({"best_of",
+                                                                     "chat_template_kwargs",
+                                                                     "echo",
+                                                                     "enable_thinking",
+                                                                     "frequency_penalty",
+                                                                     "function_call",
+                                                                     "functions",
+                                                                     "grammar",
+                                                                     "guided_choice",
+                                                                     "guided_grammar",
+                                                                     "guided_json",
+                                                                     "guided_regex",
+                                                                     "ignore_eos",
+                                                                     "json_schema",
+                                                                     "logit_bias",
+                                                                     "logprobs",
+                                                                     "max_completion_tokens",
+                                                                     "max_tokens",
+                                                                     "messages",
+                                                                     "min_p",
+                                                                     "modalities",
+                                                                     "model",
+                                                                     "n",
+                                                                     "parallel_tool_calls",
+                                                                     "presence_penalty",
+                                                                     "prompt",
+                                                                     "reasoning_effort",
+                                                                     "repeat_penalty",
+                                                                     "repetition_penalty",
+                                                                     "response_format",
+                                                                     "seed",
+                                                                     "stop",
+                                                                     "stream",
+                                                                     "stream_options",
+                                                                     "structured_outputs",
+                                                                     "suffix",
+                                                                     "temperature",
+                                                                     "tool_choice",
+                                                                     "tools",
+                                                                     "top_k",
+                                                                     "top_logprobs",
+                                                                     "top_p",
+                                                                     "user"});
 
 /// The rest is for lanes that may know it.
 Status read_extra(const json::Value& body, job::Request& request) {
@@ -388,11 +375,13 @@ Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& co
     TRILANE_TRY_STATUS(read_lengths(fields, endpoint, request));
     TRILANE_TRY_STATUS(read_sampling(fields, request.sampling));
     TRILANE_TRY_STATUS(read_stop(fields, request));
+    TRILANE_TRY(request.format, read_format(fields));
     TRILANE_TRY_STATUS(read_extra(value, request));
     TRILANE_TRY(const auto user, fields.text("user"));
     request.client = utf8_clipped(user.value_or(""), kUserBytesMax);
     if (endpoint == Endpoint::chat_completions) {
         TRILANE_TRY_STATUS(read_chat_request(fields, request));
+        parsed.old_functions = has_old_functions(fields);
         parsed.jobs.push_back(std::move(request));
     } else {
         TRILANE_TRY(parsed.jobs, read_completion_jobs(fields, std::move(request)));

@@ -182,12 +182,19 @@ void append_timings(std::string& out, const Tally& tally) {
     out += '}';
 }
 
-std::string_view finish_reason(job::FinishReason reason) {
+void append_stop_text(std::string& out, std::string_view stop_text) {
+    if (!stop_text.empty()) {
+        out += ",\"stop_reason\":";
+        append_string(out, stop_text);
+    }
+}
+
+std::string_view finish_reason(job::FinishReason reason, bool old_functions) {
     switch (reason) {
         case job::FinishReason::stop:
             return "stop";
         case job::FinishReason::tool_calls:
-            return "tool_calls";
+            return old_functions ? "function_call" : "tool_calls";
         case job::FinishReason::length:
         case job::FinishReason::cancelled:
             break;

@@ -33,8 +33,11 @@ void append_usage(std::string& out, const job::Usage& usage);
 /// `"timings":{…}` as llama.cpp's server names them. **Units:** milliseconds, tokens per second.
 void append_timings(std::string& out, const Tally& tally);
 
-/// "stop", "length" or "tool_calls".
-std::string_view finish_reason(job::FinishReason reason);
+/// "stop", "length" or "tool_calls", which was "function_call" once.
+std::string_view finish_reason(job::FinishReason reason, bool old_functions = false);
+
+/// `,"stop_reason":…` as vLLM's server says which text ended the answer; nothing when none did.
+void append_stop_text(std::string& out, std::string_view stop_text);
 
 /// Where the choices of each job begin, and one past the last.
 std::vector<std::size_t> first_choices(std::span<const job::Request> jobs);

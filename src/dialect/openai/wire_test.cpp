@@ -123,6 +123,11 @@ Value message_facts(const job::Message& message) {
     Value facts = {{"role", kRoles[static_cast<int>(message.role)]}, {"content", message.content}};
     add_fact(facts, "reasoning", message.reasoning, {});
     add_fact(facts, "tool_call_id", message.tool_call_id, {});
+    for (const job::Media& one : message.media) {
+        const bool image = one.kind == job::Media::Kind::image;
+        facts["media"].push_back(Value::array(
+            {image ? "image" : "audio", one.type, one.url.empty() ? one.bytes : one.url, one.at}));
+    }
     for (const job::ToolCall& call : message.tool_calls) {
         facts["tool_calls"].push_back(Value::array({call.id, call.name, call.arguments}));
     }
@@ -133,6 +138,7 @@ void add_ask(Value& facts, const job::Request& request) {
     if (const auto* completion = std::get_if<job::Completion>(&request.ask)) {
         std::visit([&](const auto& prompt) { facts["prompt"] = prompt; }, completion->prompt);
         add_fact(facts, "echo", completion->echo, false);
+        add_fact(facts, "suffix", completion->suffix, {});
         return;
     }
     const auto& chat = std::get<job::Chat>(request.ask);
@@ -142,9 +148,26 @@ void add_ask(Value& facts, const job::Request& request) {
     for (const job::Tool& tool : chat.tools) {
         facts["tools"].push_back(Value::array({tool.name, tool.description, tool.parameters}));
     }
+    constexpr const char* kChoices[] = {"auto", "none", "required", "named"};
+    if (chat.tool_choice.kind != job::ToolChoice::Kind::automatic) {
+        facts["tool_choice"] = Value::array(
+            {kChoices[static_cast<int>(chat.tool_choice.kind)], chat.tool_choice.name});
+    }
+    add_fact(facts, "parallel_tool_calls", chat.parallel_tool_calls, true);
     for (const auto& [name, text] : chat.template_variables) {
         facts["template_variables"][name] = text;
     }
+}
+
+Value format_facts(const job::Format& format) {
+    constexpr const char* kKinds[] = {"text", "json_object", "json_schema",
+                                      "gbnf", "regex",       "choice"};
+    Value facts = {{"kind", kKinds[static_cast<int>(format.kind)]}};
+    add_fact(facts, "source", format.source, {});
+    add_fact(facts, "name", format.name, {});
+    add_fact(facts, "strict", format.strict, false);
+    add_fact(facts, "choices", format.choices, {});
+    return facts;
 }
 
 Value job_facts(const job::Request& request) {
@@ -168,6 +191,9 @@ Value job_facts(const job::Request& request) {
     add_fact(facts, "ignore_end", request.ignore_end, usual.ignore_end);
     add_fact(facts, "client", request.client, usual.client);
     add_fact(facts, "extra", request.extra, usual.extra);
+    if (request.format.kind != job::Format::Kind::text) {
+        facts["format"] = format_facts(request.format);
+    }
     return facts;
 }
 
@@ -248,7 +274,8 @@ job::Event event_of(const Value& event) {
             named<FinishReason>(event["end"], {{"stop", FinishReason::stop},
                                                {"length", FinishReason::length},
                                                {"tool_calls", FinishReason::tool_calls},
-                                               {"cancelled", FinishReason::cancelled}})};
+                                               {"cancelled", FinishReason::cancelled}}),
+            event.value("stop_text", "")};
     }
     if (event.contains("done")) {
         return done_of(event["done"]);
