@@ -1,7 +1,8 @@
-// OpenAI's rows of the endpoint table.
+// OpenAI's rows of the endpoint table, and those that its clients expect beside them.
 #include <array>
 #include <utility>
 
+#include "dialect/openai/asks.h"
 #include "dialect/openai/openai.h"
 #include "gateway/desk.h"
 
@@ -30,33 +31,57 @@ void show_model(Desk& desk, Call call) {
     desk.respond_json(call, openai::model_body(*found));
 }
 
+using Answer = void (*)(Desk& desk, Call call);
+
+constexpr Endpoint get(std::string_view path, Answer answer, std::string_view summary,
+                       std::string_view response) {
+    return {
+        "GET", path, Guard::key, &openai::kErrorShape, answer, {kTag, summary, "", response, ""}};
+}
+
+constexpr Endpoint post(std::string_view path, Answer answer, std::string_view summary,
+                        std::string_view request, std::string_view response,
+                        std::string_view stream_type = "") {
+    return {"POST",     path,
+            Guard::key, &openai::kErrorShape,
+            answer,     {kTag, summary, request, response, stream_type}};
+}
+
+constexpr Endpoint rerank(std::string_view path) {
+    return post(path, answer_with<openai::ask_rerank>,
+                "Documents in the order in which they answer a query", "RerankRequest",
+                "RerankResponse");
+}
+
+constexpr Endpoint tokenize(std::string_view path) {
+    return post(path, answer_with<openai::ask_tokens>, "A text as the model's tokens",
+                "TokenizeRequest", "TokenizeResponse");
+}
+
+constexpr Endpoint detokenize(std::string_view path) {
+    return post(path, answer_with<openai::ask_text_of_tokens>, "Tokens as their text",
+                "DetokenizeRequest", "DetokenizeResponse");
+}
+
 constexpr std::array kRows = std::to_array<Endpoint>({
-    {"POST",
-     "/v1/chat/completions",
-     Guard::key,
-     &openai::kErrorShape,
-     answer_with<ask<openai::Endpoint::chat_completions>>,
-     {kTag, "The next turn of a conversation", "CreateChatCompletionRequest",
-      "CreateChatCompletionResponse", dialect::kEventStreamType}},
-    {"POST",
-     "/v1/completions",
-     Guard::key,
-     &openai::kErrorShape,
-     answer_with<ask<openai::Endpoint::completions>>,
-     {kTag, "A text, continued", "CreateCompletionRequest", "CreateCompletionResponse",
-      dialect::kEventStreamType}},
-    {"GET",
-     "/v1/models",
-     Guard::key,
-     &openai::kErrorShape,
-     list_models,
-     {kTag, "The models that can be asked", "", "ListModelsResponse", ""}},
-    {"GET",
-     "/v1/models/",
-     Guard::key,
-     &openai::kErrorShape,
-     show_model,
-     {kTag, "One model", "", "Model", ""}},
+    post("/v1/chat/completions", answer_with<ask<openai::Endpoint::chat_completions>>,
+         "The next turn of a conversation", "CreateChatCompletionRequest",
+         "CreateChatCompletionResponse", dialect::kEventStreamType),
+    post("/v1/completions", answer_with<ask<openai::Endpoint::completions>>, "A text, continued",
+         "CreateCompletionRequest", "CreateCompletionResponse", dialect::kEventStreamType),
+    post("/v1/embeddings", answer_with<openai::ask_embeddings>, "A vector for each text",
+         "CreateEmbeddingRequest", "CreateEmbeddingResponse"),
+    rerank("/v1/rerank"),
+    rerank("/v1/reranking"),
+    rerank("/v1/rerankings"),
+    rerank("/rerank"),
+    rerank("/reranking"),
+    tokenize("/tokenize"),
+    tokenize("/v1/tokenize"),
+    detokenize("/detokenize"),
+    detokenize("/v1/detokenize"),
+    get("/v1/models", list_models, "The models that can be asked", "ListModelsResponse"),
+    get("/v1/models/", show_model, "One model", "Model"),
 });
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "dialect/body.h"
 #include "dialect/fields.h"
+#include "dialect/openai/common_fields.h"
 #include "dialect/openai/format.h"
 #include "dialect/openai/messages.h"
 #include "dialect/openai/openai.h"
@@ -20,7 +21,6 @@ constexpr double kPenaltyMax = 2.0;        // presence and frequency, either sig
 constexpr double kRepeatPenaltyMin = 0.1;  // a divisor: near zero it would make infinities
 constexpr double kRepeatPenaltyMax = 10.0;
 constexpr double kBiasMax = 100.0;
-constexpr std::size_t kUserBytesMax = 128;
 
 Status read_logit_bias(const Fields& body, job::Sampling& sampling) {
     TRILANE_TRY(const json::Value* biases, body.object("logit_bias"));
@@ -184,22 +184,6 @@ Status read_chat_request(const Fields& body, job::Request& request) {
 
 using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
 
-Result<Prompt> read_ids(const json::Value& ids, const std::string& path) {
-    if (ids.empty()) {
-        return refuse(path, ids, "at least one token id");
-    }
-    std::vector<std::int32_t> prompt;
-    prompt.reserve(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        const auto id = whole_number(ids[i]);
-        if (!id || *id < 0 || *id > kTokenIdMax) {
-            return refuse(fmt::format("{}[{}]", path, i), ids[i], "a token id");
-        }
-        prompt.push_back(static_cast<std::int32_t>(*id));
-    }
-    return prompt;
-}
-
 Result<std::vector<Prompt>> read_prompts(const Fields& body) {
     constexpr std::string_view kWanted =
         "a string, an array of strings, an array of token ids, or an array of such arrays";
@@ -217,7 +201,7 @@ Result<std::vector<Prompt>> read_prompts(const Fields& body) {
         return refuse("prompt", *prompt, kWanted);
     }
     if (prompt->front().is_number()) {
-        TRILANE_TRY(Prompt ids, read_ids(*prompt, "prompt"));
+        TRILANE_TRY(std::vector<std::int32_t> ids, read_token_ids(*prompt, "prompt"));
         return std::vector<Prompt>{std::move(ids)};
     }
     if (prompt->size() > kChoicesMax) {
@@ -235,8 +219,8 @@ Result<std::vector<Prompt>> read_prompts(const Fields& body) {
         if (one.is_string()) {
             prompts.emplace_back(one.get_ref<const std::string&>());
         } else {
-            TRILANE_TRY(Prompt ids, read_ids(one, path));
-            prompts.push_back(std::move(ids));
+            TRILANE_TRY(std::vector<std::int32_t> ids, read_token_ids(one, path));
+            prompts.emplace_back(std::move(ids));
         }
     }
     return prompts;
@@ -326,23 +310,6 @@ constexpr std::array kKnownFields = std::to_array<std::string_view>({"best_of",
                                                                      "top_p",
                                                                      "user"});
 
-/// The rest is for lanes that may know it.
-Status read_extra(const json::Value& body, job::Request& request) {
-    for (const auto& [key, value] : body.items()) {
-        if (value.is_null() || std::ranges::find(kKnownFields, key) != kKnownFields.end()) {
-            continue;
-        }
-        if (request.extra.size() >= kExtraFieldsMax) {
-            return fail(Fault::invalid,
-                        "the body has more than {} fields that are not known here; "
-                        "send fewer",
-                        kExtraFieldsMax);
-        }
-        request.extra.emplace(key, json::dump(value));
-    }
-    return {};
-}
-
 Status read_delivery(const Fields& body, Parsed& parsed) {
     TRILANE_TRY(const auto stream, body.boolean("stream"));
     parsed.stream = stream.value_or(false);
@@ -362,23 +329,20 @@ Result<Parsed> parse(Endpoint endpoint, std::string_view body, const Context& co
     const Fields fields(value, "");
     Parsed parsed;
     parsed.endpoint = endpoint;
-    parsed.response_id = (endpoint == Endpoint::chat_completions ? "chatcmpl-" : "cmpl-") +
-                         context.response_id_suffix;
     parsed.created_unix_s = context.now_unix_s;
     parsed.system_fingerprint = context.system_fingerprint;
-    TRILANE_TRY(parsed.model,
-                fields.required_text("model", "the id of a model that GET /v1/models lists"));
-    job::Request request;
-    request.id = parsed.response_id;
-    request.model = parsed.model;
+    TRILANE_TRY(
+        job::Request request,
+        read_common(fields, ModelField::required,
+                    endpoint == Endpoint::chat_completions ? "chatcmpl-" : "cmpl-", context));
+    parsed.response_id = request.id;
+    parsed.model = request.model;
     TRILANE_TRY_STATUS(read_delivery(fields, parsed));
     TRILANE_TRY_STATUS(read_lengths(fields, endpoint, request));
     TRILANE_TRY_STATUS(read_sampling(fields, request.sampling));
     TRILANE_TRY_STATUS(read_stop(fields, request));
     TRILANE_TRY(request.format, read_format(fields));
-    TRILANE_TRY_STATUS(read_extra(value, request));
-    TRILANE_TRY(const auto user, fields.text("user"));
-    request.client = utf8_clipped(user.value_or(""), kUserBytesMax);
+    TRILANE_TRY_STATUS(read_extra(value, kKnownFields, request));
     if (endpoint == Endpoint::chat_completions) {
         TRILANE_TRY_STATUS(read_chat_request(fields, request));
         parsed.old_functions = has_old_functions(fields);
