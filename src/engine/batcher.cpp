@@ -56,6 +56,13 @@ Status Batcher::submit(std::vector<Generation> generations) {
                             ? " or start with a larger --ctx"
                             : "");
         }
+        if (generation.constraint != nullptr &&
+            generation.constraint->trie().size() != model_.config().vocab) {
+            return fail(Fault::internal,
+                        "the answer's format was prepared for a vocabulary of {} tokens; this "
+                        "model has {}",
+                        generation.constraint->trie().size(), model_.config().vocab);
+        }
         for (const token::Id id : generation.prompt) {
             if (id < 0 || static_cast<std::uint32_t>(id) >= model_.config().vocab) {
                 return fail(Fault::invalid, "token id {} is outside the vocabulary of {}", id,
@@ -378,23 +385,45 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
             Error{Fault::corrupt, "the model computed no numbers; its file is damaged"});
         return;
     }
-    const token::Id id = running.sampler.draw(logits, running.timeline, running.drawn);
-    if (!generation.ignore_end && tokenizer_.is_end(id)) {
+    if (!find_allowed(generation)) {
+        end(slot, job::FinishReason::stop,
+            Error{Fault::invalid,
+                  "no token of this model can go on as the format asks; the answer was cut off "
+                  "here. Ask for a simpler format"});
+        return;
+    }
+    const token::Id id = running.sampler.draw(logits, running.timeline, running.drawn, allowed_);
+    const bool constrained = generation.constraint != nullptr;
+    if (tokenizer_.is_end(id) && (constrained || !generation.ignore_end)) {
         end(slot, job::FinishReason::stop, std::nullopt);
         return;
     }
+    const bool complete =
+        constrained && generation.constraint->accept(id) && generation.constraint->must_end();
     running.timeline.push_back(id);
     ++running.drawn;
     predicted_tokens_.fetch_add(1, std::memory_order_relaxed);
     const Sampled sampled = generation.top_logprobs.has_value()
                                 ? with_logprobs(logits, id, *generation.top_logprobs)
                                 : Sampled{id, std::nullopt, {}};
-    if (!generation.listener->on_token(sampled)) {
+    if (!generation.listener->on_token(sampled) || complete) {
         end(slot, job::FinishReason::stop, std::nullopt);
     } else if (running.drawn >= generation.max_tokens ||
                running.timeline.size() >= options_.context_tokens) {
         end(slot, job::FinishReason::length, std::nullopt);
     }
+}
+
+/// Fills allowed_; false when the constraint leaves nothing.
+bool Batcher::find_allowed(const Generation& generation) {
+    allowed_.clear();
+    if (generation.constraint == nullptr) {
+        return true;
+    }
+    allowed_.resize(generation.constraint->trie().words());
+    generation.constraint->allowed(allowed_);
+    return std::any_of(allowed_.begin(), allowed_.end(),
+                       [](std::uint64_t word) { return word != 0; });
 }
 
 void Batcher::end(Slot& slot, job::FinishReason reason, std::optional<Error> error) {

@@ -82,6 +82,7 @@ private:
     void take_logits();
     std::size_t take_rows(Running& running, std::size_t logits_row);
     void draw(Slot& slot, std::span<const float> logits);
+    bool find_allowed(const Generation& generation);
     void end(Slot& slot, job::FinishReason reason, std::optional<Error> error);
     void fail_all(const Error& error);
     [[nodiscard]] std::span<const float> logits_row(std::size_t row) const;
@@ -98,6 +99,7 @@ private:
     std::vector<Slot> slots_;
     std::vector<model::BatchToken> batch_;
     std::mt19937_64 seeds_;
+    std::vector<std::uint64_t> allowed_;  ///< the tokens that a constraint leaves; empty = all
     std::uint64_t step_ = 0;
 
     std::mutex mutex_;  // guards the three below; never held across a step or a listener

@@ -302,5 +302,65 @@ TEST(Batcher, StopWithPatienceLetsTheRunningFinish) {
     EXPECT_EQ(waiting.get().ids.size(), 20u);
 }
 
+/// What the engine says when its answer must be what `grammar` takes.
+Heard constrained(Engine& engine, const Result<grammar::Compiled>& grammar, float temperature,
+                  std::uint32_t max_tokens, std::uint64_t seed = 1) {
+    Generation generation = greedy_generation(prompt_of(7, 12), max_tokens);
+    generation.sampling.temperature = temperature;
+    generation.sampling.seed = seed;
+    generation.top_logprobs = 2;
+    generation.constraint =
+        std::make_unique<grammar::Matcher>(grammar.value(), engine.token_trie());
+    return submit(engine, std::move(generation)).get();
+}
+
+TEST(Batcher, AConstraintBindsEveryToken) {
+    const auto engine = open(2);
+    const auto number = grammar::from_regex("[0-9]{3}-[0-9]{4}");
+    for (const float temperature : {0.0F, 1.0F, 2.0F}) {
+        const Heard heard = constrained(*engine, number, temperature, 40, 9);
+        const std::string text = engine->tokenizer()->decode(heard.ids, false);
+        ASSERT_EQ(text.size(), 8u) << text;
+        EXPECT_EQ(text[3], '-');
+        EXPECT_EQ(text.find_first_not_of("0123456789-"), std::string::npos) << text;
+        // It ends where nothing may follow, without a step for the end.
+        EXPECT_FALSE(heard.ending.error);
+        EXPECT_EQ(heard.ending.reason, job::FinishReason::stop);
+        EXPECT_EQ(heard.ids.size(), heard.ending.timings.predicted_tokens);
+    }
+}
+
+TEST(Batcher, AConstrainedAnswerMayBeCut) {
+    const auto engine = open(1);
+    const Heard heard = constrained(*engine, grammar::from_regex("[a-z ]{500}"), 1.0F, 10);
+    EXPECT_EQ(heard.ids.size(), 10u);
+    EXPECT_EQ(heard.ending.reason, job::FinishReason::length);
+    EXPECT_FALSE(heard.ending.error);
+}
+
+TEST(Batcher, ConstrainedLogprobsAreTheModelsOwn) {
+    const auto engine = open(1);
+    const std::vector<std::string> choices = {"zebra", "xylophone"};
+    const Heard heard = constrained(*engine, grammar::from_choices(choices), 0.0F, 20);
+    const std::string text = engine->tokenizer()->decode(heard.ids, false);
+    EXPECT_TRUE(text == choices[0] || text == choices[1]) << text;
+    // The model would rather have said something else, and its figures say so.
+    const Sampled& first = heard.tokens.front();
+    EXPECT_NE(first.top.front().first, first.id);
+    EXPECT_LT(*first.logprob, first.top.front().second);
+}
+
+TEST(Batcher, AFormatWithoutTokensIsAnError) {
+    const auto engine = open(1);
+    grammar::Builder builder;
+    const auto impossible = builder.build(
+        builder.sequence({builder.literal("a"), builder.token(1 << 20)}));  // no such token
+    const Heard heard = constrained(*engine, impossible, 1.0F, 20);
+    ASSERT_TRUE(heard.ending.error);
+    EXPECT_NE(heard.ending.error->message.find("simpler format"), std::string::npos);
+    // The engine goes on.
+    EXPECT_FALSE(submit(*engine, greedy_generation(prompt_of(1, 4), 2)).get().ending.error);
+}
+
 }  // namespace
 }  // namespace trilane::engine

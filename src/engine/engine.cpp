@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "engine/batcher.h"
 #include "engine/loaded.h"
@@ -11,6 +12,8 @@ namespace trilane::engine {
 struct Engine::State {
     Options options;
     std::unique_ptr<Loaded> loaded;
+    std::once_flag trie_once;
+    std::shared_ptr<const grammar::TokenTrie> trie;
     std::unique_ptr<Batcher> batcher;  // last: its thread ends before what it uses
 };
 
@@ -105,6 +108,13 @@ const gguf::File& Engine::file() const {
 
 const std::shared_ptr<const token::Tokenizer>& Engine::tokenizer() const {
     return state_->loaded->tokenizer;
+}
+
+const std::shared_ptr<const grammar::TokenTrie>& Engine::token_trie() const {
+    std::call_once(state_->trie_once, [this] {
+        state_->trie = std::make_shared<const grammar::TokenTrie>(*tokenizer());
+    });
+    return state_->trie;
 }
 
 }  // namespace trilane::engine

@@ -13,6 +13,7 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "grammar/matcher.h"
 #include "job/job.h"
 #include "kernels/kernels.h"
 #include "token/tokenizer.h"
@@ -73,6 +74,9 @@ struct Generation {
     std::optional<std::uint32_t> top_logprobs;  ///< absent = none
     bool prompt_logprobs = false;               ///< also report the prompt's own tokens
     bool ignore_end = false;
+    /// What the answer must be; null = anything. Ends the answer where nothing more may follow, and
+    /// `ignore_end` does not go past that.
+    std::unique_ptr<grammar::Matcher> constraint;
     CancelToken cancel;
     std::unique_ptr<Listener> listener;
 };
@@ -112,6 +116,8 @@ public:
     [[nodiscard]] const model::Model& model() const;
     [[nodiscard]] const gguf::File& file() const;
     [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const;
+    /// The vocabulary as matchers want it; built when first asked for. **Threads:** any.
+    [[nodiscard]] const std::shared_ptr<const grammar::TokenTrie>& token_trie() const;
 
 private:
     struct State;

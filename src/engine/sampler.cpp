@@ -20,7 +20,7 @@ Sampler::Sampler(job::Sampling sampling, std::uint64_t seed)
     : sampling_(std::move(sampling)), random_(sampling_.seed.value_or(seed)) {}
 
 token::Id Sampler::draw(std::span<const float> logits, std::span<const token::Id> history,
-                        std::size_t drawn) {
+                        std::size_t drawn, std::span<const std::uint64_t> allowed) {
     logits_.assign(logits.begin(), logits.end());
     for (const auto& [id, bias] : sampling_.logit_bias) {
         if (id >= 0 && static_cast<std::size_t>(id) < logits_.size()) {
@@ -28,8 +28,12 @@ token::Id Sampler::draw(std::span<const float> logits, std::span<const token::Id
         }
     }
     penalize(history, drawn);
-    if (sampling_.temperature <= 0.0F) {
+    if (sampling_.temperature <= 0.0F && allowed.empty()) {
         return argmax_with_margin(logits_).first;
+    }
+    gather(allowed);
+    if (sampling_.temperature <= 0.0F) {
+        return likeliest();
     }
     keep_top_k();
     to_probabilities();
@@ -61,11 +65,32 @@ void Sampler::penalize(std::span<const token::Id> history, std::size_t drawn) {
     }
 }
 
-void Sampler::keep_top_k() {
-    candidates_.resize(logits_.size());
-    for (std::size_t i = 0; i < logits_.size(); ++i) {
-        candidates_[i] = {static_cast<token::Id>(i), logits_[i]};
+void Sampler::gather(std::span<const std::uint64_t> allowed) {
+    if (allowed.empty()) {
+        candidates_.resize(logits_.size());
+        for (std::size_t i = 0; i < logits_.size(); ++i) {
+            candidates_[i] = {static_cast<token::Id>(i), logits_[i]};
+        }
+        return;
     }
+    candidates_.clear();
+    for (std::size_t word = 0; word < allowed.size(); ++word) {
+        for (std::uint64_t bits = allowed[word]; bits != 0; bits &= bits - 1) {
+            const std::size_t i = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+            candidates_.push_back({static_cast<token::Id>(i), logits_[i]});
+        }
+    }
+}
+
+token::Id Sampler::likeliest() const {
+    return std::max_element(candidates_.begin(), candidates_.end(),
+                            [](const Candidate& a, const Candidate& b) {
+                                return a.value != b.value ? a.value < b.value : a.id > b.id;
+                            })
+        ->id;
+}
+
+void Sampler::keep_top_k() {
     const auto k = static_cast<std::size_t>(std::max(sampling_.top_k, 0));
     if (k == 0 || k >= candidates_.size()) {
         return;

@@ -24,9 +24,10 @@ public:
 
     /// Draws from `logits` ([vocab], all finite). Order: bias, penalties, top-k, temperature,
     /// min-p, top-p; min-p does not renormalise what top-p then counts. `history` is the prompt and
-    /// everything drawn so far; the last `drawn` of it were drawn.
+    /// everything drawn so far; the last `drawn` of it were drawn. `allowed` has a bit for each
+    /// token that may be drawn, at least one of them set; empty = all may.
     token::Id draw(std::span<const float> logits, std::span<const token::Id> history,
-                   std::size_t drawn);
+                   std::size_t drawn, std::span<const std::uint64_t> allowed = {});
 
 private:
     struct Candidate {
@@ -34,6 +35,8 @@ private:
         float value;  // logit, later probability
     };
     void penalize(std::span<const token::Id> history, std::size_t drawn);
+    void gather(std::span<const std::uint64_t> allowed);
+    [[nodiscard]] token::Id likeliest() const;
     void keep_top_k();
     void to_probabilities();
     void keep_top_p();

@@ -110,6 +110,26 @@ TEST(Sampler, PenaltiesLookAtTheRightTokens) {
     EXPECT_EQ(Sampler(frequency, 1).draw(kLogits, often, 2), 2);  // 3 − 1.2 < 2
 }
 
+TEST(Sampler, DrawsOnlyWhatIsAllowed) {
+    const std::vector<std::uint64_t> allowed = {0b11001};  // 0, 3, 4
+    EXPECT_EQ(Sampler(sampling(0), 1).draw(kLogits, kPrompt, 0, allowed), 3);
+    for (const auto& [top_k, top_p] : std::vector<std::pair<int, float>>{{0, 1.0F}, {2, 0.9F}}) {
+        auto s = sampling(2);
+        s.top_k = top_k;
+        s.top_p = top_p;
+        s.logit_bias = {{1, 100.0F}};
+        Sampler sampler(s, 1);
+        std::map<token::Id, int> counts;
+        for (int i = 0; i < 2000; ++i) {
+            ++counts[sampler.draw(kLogits, kPrompt, 0, allowed)];
+        }
+        EXPECT_FALSE(counts.contains(1));
+        EXPECT_FALSE(counts.contains(2));
+        EXPECT_GT(counts[3], counts[0]);
+        EXPECT_EQ(counts.contains(4), top_k == 0);
+    }
+}
+
 TEST(Sampler, LogprobsAreOfTheWholeVocabulary) {
     const Sampled sampled = with_logprobs(kLogits, 3, 2);
     const double normalizer = log_sum_exp(kLogits);

@@ -1,0 +1,123 @@
+// Memo: what is known of one grammar over one vocabulary: which sets of places in the grammar there
+// are, where a byte leads from each, which tokens each allows. Filled as matchers come by and
+// bounded; a full one is replaced, not emptied, for matchers stand in it. Internal to Matcher.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "grammar/automaton.h"
+#include "grammar/token_trie.h"
+
+namespace trilane::grammar {
+
+/// Bytes of one memo, about; beyond it matchers move to a fresh one.
+inline constexpr std::size_t kMemoBytesMax = 48U << 20U;
+/// Places of one set: ways to read the text so far. More is too ambiguous to follow.
+inline constexpr std::size_t kPlacesMax = 8192;
+/// Places that one byte may lead through, calls and returns included.
+inline constexpr std::size_t kWaysMax = 16 * kPlacesMax;
+
+class Memo {
+public:
+    using Set = std::uint32_t;
+    using Stack = std::uint32_t;
+    static constexpr Set kDead = 0;
+    static constexpr Set kUnknown = kNone;
+    static constexpr Stack kEmpty = 0;
+
+    /// A state and what it returns to.
+    struct Place {
+        std::uint32_t state;
+        Stack stack;
+        auto operator<=>(const Place&) const = default;
+    };
+    /// A frame of a stack: where to go on, or a loop and how often it has run.
+    struct Frame {
+        std::uint32_t to;     ///< state, or loop
+        std::uint32_t start;  ///< of a loop: its body's first state; kNone = not a loop
+        std::uint32_t count;
+        Stack parent;
+        bool operator==(const Frame&) const = default;
+    };
+
+    /// `automaton` must outlive it: the grammar that owns it is held by every matcher.
+    Memo(const Automaton& automaton, std::shared_ptr<const TokenTrie> trie);
+
+    [[nodiscard]] const std::shared_ptr<const TokenTrie>& trie() const { return trie_; }
+    [[nodiscard]] std::mutex& mutex() { return mutex_; }
+
+    // All below: only with the mutex held.
+    Set start();
+    Set step(Set set, std::uint8_t byte) {
+        const std::size_t at = set * classes_ + automaton_.class_of[byte];
+        const Set next = steps_[at];
+        return next != kUnknown ? next : compute_step(set, byte);
+    }
+    /// The text may end here.
+    [[nodiscard]] bool ends(Set set) const { return sets_[set].ends; }
+    /// More may follow.
+    [[nodiscard]] bool goes_on(Set set) const { return !sets_[set].places.empty(); }
+    /// A bit for each token that may come next; ends of text are not among them.
+    std::span<const std::uint64_t> mask(Set set);
+    /// The set with the same places as `set` of another memo of the same grammar.
+    Set adopt(const Memo& other, Set set);
+    [[nodiscard]] bool full() const { return bytes_ > kMemoBytesMax; }
+
+private:
+    struct SetEntry {
+        std::vector<Place> places;  ///< sorted
+        bool ends = false;
+        std::uint32_t mask = kNone;        ///< of all tokens
+        std::uint32_t short_mask = kNone;  ///< of the short ones, when loops are counted
+    };
+    struct PlacesHash {
+        std::size_t operator()(const std::vector<Place>& places) const;
+    };
+    struct FrameHash {
+        std::size_t operator()(const Frame& frame) const;
+    };
+
+    Set compute_step(Set set, std::uint8_t byte);
+    void enter(Place place);
+    void call(const Automaton::Call& call, Stack stack);
+    void leave(Stack stack);
+    void iterate(Stack stack);
+    void drain();
+    Set intern_found();
+    Set intern(std::vector<Place> places, bool ends);
+    Stack push(const Frame& frame);
+    Set canonical(Set set);
+    Stack canonical_stack(Stack stack);
+    std::uint32_t keep(std::span<const std::uint64_t> bits);
+    void walk(const TokenTrie::Half& half, Set from, std::span<std::uint64_t> bits);
+
+    const Automaton& automaton_;
+    const std::shared_ptr<const TokenTrie> trie_;
+    const std::size_t classes_;
+    std::mutex mutex_;
+
+    std::vector<SetEntry> sets_;
+    std::vector<Set> steps_;  // [set][class]
+    std::unordered_map<std::vector<Place>, std::array<Set, 2>, PlacesHash> set_ids_;  // by ends
+    std::vector<Frame> frames_;
+    std::vector<std::uint32_t> depths_;
+    std::unordered_map<Frame, Stack, FrameHash> frame_ids_;
+    std::vector<std::uint64_t> masks_;  // [mask][word]
+    std::size_t bytes_ = 0;
+
+    // While one step is computed.
+    std::vector<Place> todo_;
+    std::unordered_set<std::uint64_t> seen_;
+    std::vector<Place> found_;
+    bool found_end_ = false;
+    bool found_too_many_ = false;
+    std::vector<Set> path_;
+};
+
+}  // namespace trilane::grammar
