@@ -44,10 +44,6 @@ Result<Compiled> from_json_schema(std::string_view schema) {
     return built(builder, std::move(root));
 }
 
-Result<Part> add_json_schema(Builder& /*builder*/, std::string_view /*schema*/) {
-    return fail(Fault::invalid, "JSON schemas cannot be held to yet; ask for json_object");
-}
-
 Result<Compiled> from_gbnf(std::string_view source) {
     Builder builder;
     auto root = add_gbnf(builder, source);
