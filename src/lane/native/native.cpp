@@ -11,8 +11,10 @@
 #include "base/utf8.h"
 #include "engine/memory.h"
 #include "gguf/gguf.h"
+#include "lane/native/answer_assembler.h"
+#include "lane/native/constraint.h"
 #include "lane/native/prompt.h"
-#include "lane/native/text_assembler.h"
+#include "lane/native/token_answers.h"
 #include "model/model.h"
 
 namespace trilane::lane {
@@ -44,19 +46,41 @@ struct Counters {
 class Run {
 public:
     Run(job::Request request, job::EventSink sink,
-        std::shared_ptr<const token::Tokenizer> tokenizer, std::vector<token::Id> prompt,
-        std::shared_ptr<Counters> counters)
+        std::shared_ptr<const token::Tokenizer> tokenizer, std::shared_ptr<const AnswerForm> form,
+        Prompt prompt, std::shared_ptr<Counters> counters)
         : request_(std::move(request)),
           sink_(std::move(sink)),
           tokenizer_(std::move(tokenizer)),
+          form_(std::move(form)),
           prompt_(std::move(prompt)),
           counters_(std::move(counters)),
           left_(request_.choices) {}
 
     [[nodiscard]] const job::Request& request() const { return request_; }
-    [[nodiscard]] const std::vector<token::Id>& prompt() const { return prompt_; }
+    [[nodiscard]] const std::vector<token::Id>& prompt() const { return prompt_.ids; }
     [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const {
         return tokenizer_;
+    }
+
+    /// What reads one choice of the answer.
+    [[nodiscard]] AnswerAssembler assembler() const {
+        const auto* chat = std::get_if<job::Chat>(&request_.ask);
+        const bool calls = chat != nullptr && !chat->tools.empty() &&
+                           chat->tool_choice.kind != job::ToolChoice::Kind::none;
+        const bool thinks = chat != nullptr && (form_->style.thinks || prompt_.in_thought);
+        if (!calls && !thinks) {
+            return {tokenizer_, request_.stop};
+        }
+        reply::ReaderOptions options;
+        if (calls) {
+            options.tools = chat->tools;
+        }
+        options.in_thought = prompt_.in_thought;
+        options.thoughts_may_follow = !prompt_.thoughts_are_over;
+        options.only_one_call =
+            !chat->parallel_tool_calls || chat->tool_choice.kind == job::ToolChoice::Kind::named;
+        return {tokenizer_, request_.stop, reply::ReplyReader(form_->style, std::move(options)),
+                &form_->markers};
     }
 
     void started(std::uint32_t choice, std::uint32_t cached_tokens) {
@@ -66,7 +90,7 @@ public:
             begun_ = true;
             first_choice_ = choice;
             cached_tokens_ = cached_tokens;
-            sink_(job::Started{static_cast<std::uint32_t>(prompt_.size())});
+            sink_(job::Started{static_cast<std::uint32_t>(prompt_.ids.size())});
         }
     }
 
@@ -77,13 +101,26 @@ public:
         }
     }
 
-    void ended(std::uint32_t choice, const engine::Ending& ending) {
+    void say(std::uint32_t choice, std::vector<reply::Piece> pieces) {
+        for (reply::Piece& piece : pieces) {
+            if (auto* call = std::get_if<job::ToolCallPiece>(&piece)) {
+                call->choice = choice;
+                sink_(std::move(*call));
+            } else {
+                text(choice, std::move(std::get<job::Text>(piece)));
+            }
+        }
+    }
+
+    void ended(std::uint32_t choice, const engine::Ending& ending, const AnswerAssembler& said) {
         completion_tokens_ += ending.timings.predicted_tokens;
         merge(choice, ending.timings);
         if (ending.error.has_value()) {
             failure_ = failure_.has_value() ? failure_ : ending.error;
         } else {
-            sink_(job::ChoiceEnd{choice, ending.reason, {}});
+            const bool called = ending.reason == job::FinishReason::stop && said.has_called();
+            sink_(job::ChoiceEnd{choice, called ? job::FinishReason::tool_calls : ending.reason,
+                                 said.stop_text()});
         }
         if (--left_ == 0) {
             finish();
@@ -111,7 +148,7 @@ private:
             sink_(job::Failed{*failure_});
             return;
         }
-        const job::Usage usage{static_cast<std::uint32_t>(prompt_.size()), cached_tokens_,
+        const job::Usage usage{static_cast<std::uint32_t>(prompt_.ids.size()), cached_tokens_,
                                completion_tokens_};
         sink_(job::Done{usage, timings_});
     }
@@ -119,7 +156,8 @@ private:
     job::Request request_;
     job::EventSink sink_;
     std::shared_ptr<const token::Tokenizer> tokenizer_;
-    std::vector<token::Id> prompt_;
+    std::shared_ptr<const AnswerForm> form_;
+    Prompt prompt_;
     std::shared_ptr<Counters> counters_;
     std::uint32_t left_;
     bool begun_ = false;
@@ -134,7 +172,7 @@ private:
 class Choice final : public engine::Listener {
 public:
     Choice(std::shared_ptr<Run> run, std::uint32_t index)
-        : run_(std::move(run)), index_(index), text_(run_->tokenizer(), run_->request().stop) {
+        : run_(std::move(run)), index_(index), said_(run_->assembler()) {
         const auto* completion = std::get_if<job::Completion>(&run_->request().ask);
         echo_ = completion != nullptr && completion->echo;
     }
@@ -162,15 +200,15 @@ public:
         auto entry = token.logprob.has_value()
                          ? std::optional(logprob_entry(*run_->tokenizer(), token))
                          : std::nullopt;
-        run_->text(index_, text_.push(token.id, std::move(entry)));
-        return !text_.stopped();
+        run_->say(index_, said_.push(token.id, std::move(entry)));
+        return !said_.has_ended();
     }
 
     void on_end(const engine::Ending& ending) override {
         if (!ending.error.has_value()) {
-            run_->text(index_, text_.flush());
+            run_->say(index_, said_.flush());
         }
-        run_->ended(index_, ending);
+        run_->ended(index_, ending, said_);
     }
 
 private:
@@ -187,7 +225,7 @@ private:
 
     std::shared_ptr<Run> run_;
     std::uint32_t index_;
-    TextAssembler text_;
+    AnswerAssembler said_;
     bool echo_ = false;
     std::vector<job::LogprobEntry> echoed_;
 };
@@ -208,15 +246,19 @@ std::uint64_t weight_bytes(const gguf::File& file) {
     return sum;
 }
 
-job::ModelCard make_card(const engine::Engine& engine, const NativeOptions& options) {
+job::ModelCard make_card(const engine::Engine& engine, const PromptWriter& prompts,
+                         const NativeOptions& options) {
     const gguf::File& file = engine.file();
     job::ModelCard card;
     card.id = options.model_id.empty() ? std::filesystem::path(options.model_path).stem().string()
                                        : options.model_id;
     card.name = file.string("general.name").value_or(card.id);
     card.architecture = engine.model().config().architecture;
-    card.abilities.chat = file.string("tokenizer.chat_template").has_value();
+    card.abilities.chat = prompts.has_template();
     card.abilities.complete = true;
+    card.abilities.insert = prompts.fills_in();
+    card.abilities.tools = prompts.has_template();  // templates without get them in words
+    card.abilities.thinking = prompts.has_template() && prompts.style().thinks;
     card.parameters = parameters(file);
     card.bytes = weight_bytes(file);
     card.context_tokens = engine.options().context_tokens;
@@ -235,7 +277,9 @@ public:
     NativeResident(std::unique_ptr<engine::Engine> engine, const NativeOptions& options)
         : engine_(std::move(engine)),
           prompts_(engine_->file(), engine_->tokenizer(), engine_->options().context_tokens),
-          card_(make_card(*engine_, options)),
+          form_(std::make_shared<AnswerForm>(
+              AnswerForm{prompts_.style(), marker_ids(*engine_->tokenizer(), prompts_.style())})),
+          card_(make_card(*engine_, prompts_, options)),
           counters_(std::make_shared<Counters>()) {}
 
     [[nodiscard]] const job::ModelCard& card() const override { return card_; }
@@ -269,6 +313,9 @@ public:
 
 private:
     Status try_submit(job::Request request, const job::EventSink& sink, const CancelToken& cancel) {
+        if (is_about_tokens(request)) {
+            return answer_about_tokens(request, prompts_, *engine_->tokenizer(), sink);
+        }
         if (!job::is_generation(request)) {
             return fail(Fault::invalid, "model: '{}' is not made for {}", card_.id,
                         job::subject(request));
@@ -279,38 +326,56 @@ private:
                         "n: {} answers were asked for; between 1 and {} are possible here",
                         request.choices, queue_max);
         }
-        TRILANE_TRY(auto prompt, prompts_.tokens(request));
+        const auto* chat = std::get_if<job::Chat>(&request.ask);
+        TRILANE_TRY(Prompt prompt,
+                    chat != nullptr ? prompts_.chat(*chat)
+                                    : prompts_.completion(std::get<job::Completion>(request.ask)));
+        TRILANE_TRY(const grammar::Compiled constraint,
+                    constraint_of(request, prompt, *form_, *engine_->tokenizer()));
         const std::uint32_t context = engine_->options().context_tokens;
         const auto room =
-            context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), context));
+            context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.ids.size(), context));
         // A prompt that leaves no room is refused by the engine, unless nothing is to be generated.
         const std::uint32_t max_tokens =
             std::min(request.max_tokens.value_or(std::max(room, 1U)), std::max(room, 1U));
-        const auto* completion = std::get_if<job::Completion>(&request.ask);
-        const bool echo = completion != nullptr && completion->echo;
         const auto run = std::make_shared<Run>(std::move(request), sink, engine_->tokenizer(),
-                                               std::move(prompt), counters_);
+                                               form_, std::move(prompt), counters_);
         std::vector<engine::Generation> generations;
         for (std::uint32_t choice = 0; choice < run->request().choices; ++choice) {
-            engine::Generation generation;
-            generation.prompt = run->prompt();
-            generation.sampling = run->request().sampling;
-            if (generation.sampling.seed.has_value()) {
-                *generation.sampling.seed += choice;  // or all choices would be the same
-            }
+            engine::Generation generation = generation_of(run, choice, constraint);
             generation.max_tokens = max_tokens;
-            generation.top_logprobs = run->request().top_logprobs;
-            generation.prompt_logprobs = echo && run->request().top_logprobs.has_value();
-            generation.ignore_end = run->request().ignore_end;
             generation.cancel = cancel;
-            generation.listener = std::make_unique<Choice>(run, choice);
             generations.push_back(std::move(generation));
         }
         return engine_->submit(std::move(generations));
     }
 
+    [[nodiscard]] engine::Generation generation_of(const std::shared_ptr<Run>& run,
+                                                   std::uint32_t choice,
+                                                   const grammar::Compiled& constraint) const {
+        const job::Request& request = run->request();
+        const auto* completion = std::get_if<job::Completion>(&request.ask);
+        engine::Generation generation;
+        generation.prompt = run->prompt();
+        generation.sampling = request.sampling;
+        if (generation.sampling.seed.has_value()) {
+            *generation.sampling.seed += choice;  // or all choices would be the same
+        }
+        generation.top_logprobs = request.top_logprobs;
+        generation.prompt_logprobs =
+            completion != nullptr && completion->echo && request.top_logprobs.has_value();
+        generation.ignore_end = request.ignore_end;
+        if (constraint != nullptr) {
+            generation.constraint =
+                std::make_unique<grammar::Matcher>(constraint, engine_->token_trie());
+        }
+        generation.listener = std::make_unique<Choice>(run, choice);
+        return generation;
+    }
+
     std::unique_ptr<engine::Engine> engine_;
     PromptWriter prompts_;
+    std::shared_ptr<const AnswerForm> form_;
     job::ModelCard card_;
     std::shared_ptr<Counters> counters_;
 };

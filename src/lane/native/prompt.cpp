@@ -1,53 +1,21 @@
 #include "lane/native/prompt.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
+#include "base/utf8.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
 
 namespace trilane::lane {
 namespace {
 
-/// Cuts the names of control tokens in foreign text; a control character that no text needs.
-constexpr char kShield = '\x01';
-
-/// JSON text of a tool call or schema as a value; text that is no JSON stays a string.
-json::Value value_of(const std::string& text) {
-    auto value = json::parse(text);
-    return value ? *std::move(value) : json::Value(text);
-}
-
-json::Value message_value(const job::Message& message, std::string content) {
-    json::Value value;
-    value["role"] = job::role_name(message.role);
-    value["content"] = std::move(content);
-    if (!message.reasoning.empty()) {
-        value["reasoning_content"] = message.reasoning;
-    }
-    if (!message.tool_call_id.empty()) {
-        value["tool_call_id"] = message.tool_call_id;
-    }
-    for (const job::ToolCall& call : message.tool_calls) {
-        json::Value entry;
-        entry["id"] = call.id;
-        entry["type"] = "function";
-        entry["function"]["name"] = call.name;
-        entry["function"]["arguments"] = value_of(call.arguments);
-        value["tool_calls"].push_back(std::move(entry));
-    }
-    return value;
-}
-
-json::Value tool_value(const job::Tool& tool) {
-    json::Value value;
-    value["type"] = "function";
-    value["function"]["name"] = tool.name;
-    value["function"]["description"] = tool.description;
-    value["function"]["parameters"] =
-        tool.parameters.empty() ? json::Value::object() : value_of(tool.parameters);
-    return value;
-}
+// Two characters that Unicode keeps out of texts, so that templates pass them on untouched.
+/// Cuts the names of control tokens in foreign text.
+constexpr std::string_view kShield = "\xEF\xB7\x90";
+/// Stands where the answer goes on inside the last message.
+constexpr std::string_view kHere = "\xEF\xB7\x91";
 
 Result<chat::Template> compile(const gguf::File& file) {
     const auto source = file.string("tokenizer.chat_template");
@@ -68,12 +36,48 @@ std::string entry_text(const token::Tokenizer& tokenizer, std::optional<token::I
     return id.has_value() ? std::string(tokenizer.entry(*id)) : std::string();
 }
 
+void erase_all(std::string& text, std::string_view what) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
+        text.erase(at, what.size());
+    }
+}
+
+std::string_view without_trailing_space(std::string_view text) {
+    const std::size_t last = text.find_last_not_of(" \t\r\n");
+    return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
+}
+
+/// The client has asked for an answer without thoughts.
+bool wants_no_thoughts(const job::Chat& chat) {
+    const auto found = chat.template_variables.find("enable_thinking");
+    return found != chat.template_variables.end() && found->second == "false";
+}
+
+/// Pictures and sounds have no way into this engine.
+Status refuse_media(const job::Chat& chat) {
+    for (std::size_t i = 0; i < chat.messages.size(); ++i) {
+        if (!chat.messages[i].media.empty()) {
+            const bool is_image = chat.messages[i].media.front().kind == job::Media::Kind::image;
+            return fail(Fault::invalid,
+                        "messages[{}]: this model reads text and cannot {}; leave the {} out, or "
+                        "ask a model that can",
+                        i, is_image ? "see" : "hear", is_image ? "picture" : "sound");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 PromptWriter::PromptWriter(const gguf::File& file,
                            std::shared_ptr<const token::Tokenizer> tokenizer,
                            std::uint32_t context_tokens)
-    : tokenizer_(std::move(tokenizer)), template_(compile(file)), context_tokens_(context_tokens) {
+    : tokenizer_(std::move(tokenizer)),
+      template_(compile(file)),
+      texts_{entry_text(*tokenizer_, tokenizer_->bos()),
+             entry_text(*tokenizer_, tokenizer_->eos())},
+      context_tokens_(context_tokens) {
+    std::unordered_set<std::string_view> marks;
     for (std::size_t i = 0; i < tokenizer_->size(); ++i) {
         const auto id = static_cast<token::Id>(i);
         const std::string_view entry = tokenizer_->entry(id);
@@ -81,7 +85,16 @@ PromptWriter::PromptWriter(const gguf::File& file,
         if (tokenizer_->is_control(id) && entry.size() >= 2) {
             control_names_.emplace_back(entry);
         }
+        if (entry.starts_with('<') || entry.starts_with('[')) {
+            marks.insert(entry);
+        }
     }
+    if (template_) {
+        style_ = reply::style_of(*file.string("tokenizer.chat_template"),
+                                 [&](std::string_view name) { return marks.contains(name); });
+        traits_ = traits_of(*template_, texts_);
+    }
+    fill_ = fill_tokens_of(file, *tokenizer_);
 }
 
 /// A text that could not fit if every token of it were the longest is refused before it costs time.
@@ -97,10 +110,17 @@ Status PromptWriter::check_length(std::string_view text) const {
 /// `text` with a mark inside every name of a control token, where encode_shielded() will cut.
 std::string PromptWriter::shielded(std::string_view text) const {
     std::string out(text);
-    std::erase(out, kShield);
+    erase_all(out, kShield);
+    erase_all(out, kHere);
     for (const std::string& name : control_names_) {
+        // Behind the first character of the name.
+        std::size_t inside = 1;
+        while (inside < name.size() &&
+               (static_cast<unsigned char>(name[inside]) & 0xC0U) == 0x80U) {
+            ++inside;
+        }
         for (std::size_t at = out.find(name); at != std::string::npos; at = out.find(name, at)) {
-            out.insert(at + 1, 1, kShield);
+            out.insert(at + inside, kShield);
         }
     }
     return out;
@@ -117,7 +137,7 @@ std::vector<token::Id> PromptWriter::encode_shielded(std::string_view text) cons
         if (mark == text.size()) {
             return ids;
         }
-        text.remove_prefix(mark + 1);
+        text.remove_prefix(mark + kShield.size());
     }
 }
 
@@ -125,58 +145,111 @@ Result<std::string> PromptWriter::render(const job::Chat& chat) const {
     if (!template_) {
         return tl::unexpected(template_.error());
     }
-    json::Value variables = json::Value::object();
-    variables["messages"] = json::Value::array();
-    for (const job::Message& message : chat.messages) {
-        const bool foreign = message.role == job::Role::user || message.role == job::Role::tool;
-        variables["messages"].push_back(
-            message_value(message, foreign ? shielded(message.content) : message.content));
-    }
-    if (!chat.tools.empty()) {
-        for (const job::Tool& tool : chat.tools) {
-            variables["tools"].push_back(tool_value(tool));
-        }
-    }
-    variables["bos_token"] = entry_text(*tokenizer_, tokenizer_->bos());
-    variables["eos_token"] = entry_text(*tokenizer_, tokenizer_->eos());
-    variables["add_generation_prompt"] = true;
-    for (const auto& [name, text] : chat.template_variables) {
-        variables[name] = value_of(text);
-    }
-    return template_->render(variables);
+    return template_->render(chat_values(chat, traits_, style_.calls, texts_,
+                                         [this](std::string_view text) { return shielded(text); }));
 }
 
-Result<std::vector<token::Id>> PromptWriter::tokens(const job::Request& request) const {
-    if (const auto* completion = std::get_if<job::Completion>(&request.ask)) {
-        return completion_tokens(*completion);
+/// The conversation up to the end of its last message, without what ends a turn.
+Result<std::string> PromptWriter::render_continued(job::Chat chat) const {
+    if (chat.messages.empty() || chat.messages.back().role != job::Role::assistant ||
+        !chat.messages.back().tool_calls.empty()) {
+        return fail(Fault::invalid,
+                    "only a last message of the assistant without tool calls can be continued");
     }
-    auto text = render(std::get<job::Chat>(request.ask));
-    if (!text) {
-        return tl::unexpected(std::move(text).error().because("messages"));
+    std::string& content = chat.messages.back().content;
+    erase_all(content, kHere);
+    content += kHere;
+    chat.template_variables["add_generation_prompt"] = "false";
+    TRILANE_TRY(std::string text, render(chat));
+    const std::size_t here = text.rfind(kHere);
+    if (here == std::string::npos) {
+        return fail(Fault::invalid,
+                    "this model's chat template does not show the assistant's last message, so it "
+                    "cannot be continued");
     }
-    TRILANE_TRY_STATUS(check_length(*text));
-    auto ids = encode_shielded(*text);
+    text.resize(here);
+    return text;
+}
+
+Result<Prompt> PromptWriter::chat(const job::Chat& chat) const {
+    TRILANE_TRY_STATUS(refuse_media(chat));
+    job::Chat asked = chat;
+    if (asked.tool_choice.kind == job::ToolChoice::Kind::none) {
+        asked.tools.clear();  // what is not seen is not called
+    }
+    auto rendered = asked.continue_last ? render_continued(asked) : render(asked);
+    if (!rendered) {
+        return tl::unexpected(std::move(rendered).error().because("messages"));
+    }
+    std::string& text = *rendered;
+    Prompt prompt;
+    if (asked.continue_last) {
+        const std::string_view last = asked.messages.back().content;
+        const std::size_t open = last.rfind(style_.think_open);
+        const std::size_t close = last.rfind(style_.think_close);
+        prompt.in_thought =
+            open != std::string_view::npos && (close == std::string_view::npos || close < open);
+        prompt.thoughts_are_over = !prompt.in_thought && !without_trailing_space(last).empty();
+    } else {
+        prompt.in_thought = without_trailing_space(text).ends_with(style_.think_open);
+        prompt.thoughts_are_over = without_trailing_space(text).ends_with(style_.think_close);
+        if (style_.thinks && wants_no_thoughts(asked) && !prompt.thoughts_are_over) {
+            // The template does not know how; so the thoughts are there already, and empty.
+            text += prompt.in_thought ? "" : style_.think_open + "\n";
+            text += "\n" + style_.think_close + "\n\n";
+            prompt.in_thought = false;
+            prompt.thoughts_are_over = true;
+        }
+    }
+    TRILANE_TRY_STATUS(check_length(text));
+    prompt.ids = encode_shielded(text);
     // The answer follows, so nothing is put at the end; and templates that write the
     // beginning-of-text token themselves must not get a second one.
     const auto bos = tokenizer_->adds_bos() ? tokenizer_->bos() : std::nullopt;
-    if (bos.has_value() && (ids.empty() || ids.front() != *bos)) {
-        ids.insert(ids.begin(), *bos);
+    if (bos.has_value() && (prompt.ids.empty() || prompt.ids.front() != *bos)) {
+        prompt.ids.insert(prompt.ids.begin(), *bos);
     }
-    return ids;
+    return prompt;
 }
 
-Result<std::vector<token::Id>> PromptWriter::completion_tokens(
-    const job::Completion& completion) const {
-    if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&completion.prompt)) {
-        return std::vector<token::Id>(ids->begin(), ids->end());
-    }
-    const std::string& text = std::get<std::string>(completion.prompt);
+Result<std::vector<token::Id>> PromptWriter::text(std::string_view text,
+                                                  token::EncodeOptions options) const {
     TRILANE_TRY_STATUS(check_length(text));
-    auto ids = tokenizer_->encode(text, {.add_special = true, .parse_special = true});
-    if (ids.empty() && tokenizer_->bos().has_value()) {
-        ids.push_back(*tokenizer_->bos());  // an empty prompt starts a text
+    return tokenizer_->encode(text, options);
+}
+
+Result<Prompt> PromptWriter::completion(const job::Completion& completion) const {
+    const bool fills = !completion.suffix.empty();
+    if (fills && !fill_.has_value()) {
+        return fail(Fault::invalid,
+                    "suffix: this model was not made to fill in the middle; leave the suffix out, "
+                    "or ask a model of code that can");
     }
-    return ids;
+    if (fills && completion.echo) {
+        return fail(Fault::invalid, "echo: cannot be had together with a suffix; leave one out");
+    }
+    Prompt prompt;
+    if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&completion.prompt)) {
+        prompt.ids.assign(ids->begin(), ids->end());
+    } else {
+        TRILANE_TRY(prompt.ids, text(std::get<std::string>(completion.prompt),
+                                     {.add_special = !fills, .parse_special = true}));
+        if (prompt.ids.empty() && !fills && tokenizer_->bos().has_value()) {
+            prompt.ids.push_back(*tokenizer_->bos());  // an empty prompt starts a text
+        }
+    }
+    if (fills) {
+        TRILANE_TRY(const auto behind,
+                    text(completion.suffix, {.add_special = false, .parse_special = true}));
+        prompt.ids.insert(prompt.ids.begin(), fill_->before);
+        if (tokenizer_->adds_bos() && tokenizer_->bos()) {
+            prompt.ids.insert(prompt.ids.begin(), *tokenizer_->bos());
+        }
+        prompt.ids.push_back(fill_->behind);
+        prompt.ids.insert(prompt.ids.end(), behind.begin(), behind.end());
+        prompt.ids.push_back(fill_->middle);
+    }
+    return prompt;
 }
 
 }  // namespace trilane::lane

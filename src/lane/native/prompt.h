@@ -11,6 +11,9 @@
 #include "base/result.h"
 #include "chat/template.h"
 #include "job/job.h"
+#include "lane/native/chat_values.h"
+#include "lane/native/fill_tokens.h"
+#include "reply/style.h"
 #include "token/tokenizer.h"
 
 namespace trilane::gguf {
@@ -18,6 +21,15 @@ class File;
 }
 
 namespace trilane::lane {
+
+/// What a model reads before it answers.
+struct Prompt {
+    std::vector<token::Id> ids;
+    /// The answer goes on inside thoughts that the prompt has begun.
+    bool in_thought = false;
+    /// The prompt has seen to it that the answer begins at once, without thoughts.
+    bool thoughts_are_over = false;
+};
 
 /// What turns asks of one model into tokens. **Threads:** const members may run in several at once.
 class PromptWriter {
@@ -29,13 +41,23 @@ public:
 
     /// What users and tools say is text: names of control tokens in it stay letters. In a
     /// completion's prompt they are tokens.
-    /// **Errors:** invalid: no template, the template's own refusal, ids outside the vocabulary.
-    [[nodiscard]] Result<std::vector<token::Id>> tokens(const job::Request& request) const;
+    /// **Errors:** invalid: no template, the template's own refusal, ids outside the vocabulary, a
+    /// suffix for a model that cannot fill in.
+    [[nodiscard]] Result<Prompt> chat(const job::Chat& chat) const;
+    [[nodiscard]] Result<Prompt> completion(const job::Completion& completion) const;
+    /// A text as it stands. **Errors:** exhausted when it is too long for any context.
+    [[nodiscard]] Result<std::vector<token::Id>> text(std::string_view text,
+                                                      token::EncodeOptions options) const;
+
+    /// How this model writes calls and thoughts.
+    [[nodiscard]] const reply::Style& style() const { return style_; }
+    [[nodiscard]] bool has_template() const { return template_.has_value(); }
+    /// A text between two can be asked for.
+    [[nodiscard]] bool fills_in() const { return fill_.has_value(); }
 
 private:
     [[nodiscard]] Result<std::string> render(const job::Chat& chat) const;
-    [[nodiscard]] Result<std::vector<token::Id>> completion_tokens(
-        const job::Completion& completion) const;
+    [[nodiscard]] Result<std::string> render_continued(job::Chat chat) const;
 
     [[nodiscard]] Status check_length(std::string_view text) const;
     [[nodiscard]] std::string shielded(std::string_view text) const;
@@ -43,6 +65,10 @@ private:
 
     std::shared_ptr<const token::Tokenizer> tokenizer_;
     Result<chat::Template> template_;
+    SpecialTexts texts_;
+    TemplateTraits traits_;
+    reply::Style style_;
+    std::optional<FillTokens> fill_;
     std::vector<std::string> control_names_;  // of control tokens, two bytes or longer
     std::uint32_t context_tokens_ = 0;
     std::size_t token_bytes_max_ = 1;

@@ -35,7 +35,10 @@ void StopCutter::push(job::Text& piece) {
     piece.logprobs.clear();
     std::size_t end = std::string::npos;
     for (const std::string& stop : stop_) {
-        end = std::min(end, held_.text.find(stop));
+        if (const std::size_t at = held_.text.find(stop); at < end) {
+            end = at;
+            stop_text_ = stop;
+        }
     }
     if (end != std::string::npos) {
         stopped_ = true;

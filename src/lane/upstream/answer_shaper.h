@@ -25,11 +25,16 @@ public:
     /// What was held back, when the answer ends without a stop text.
     job::Text flush();
     [[nodiscard]] bool stopped() const { return stopped_; }
+    /// Which one has cut it.
+    [[nodiscard]] const std::string& stop_text() const { return stop_text_; }
+    /// Text is held back that may be the beginning of a stop text.
+    [[nodiscard]] bool holds() const { return !held_.text.empty(); }
 
 private:
     std::vector<std::string> stop_;
     job::Text held_;  // may be the beginning of a stop text
     bool stopped_ = false;
+    std::string stop_text_;
 };
 
 class AnswerShaper {
