@@ -63,6 +63,7 @@ enum class FinishReason { stop, length, tool_calls, cancelled };
 /// The answer begins: the request holds a slot and its prompt is being read.
 struct Started {
     std::uint32_t prompt_tokens = 0;
+    std::string lane = {};  ///< by whom; the plane's to say
 };
 
 /// More text of one choice. Always whole UTF-8 characters; may be empty when only `logprobs` grew.
@@ -109,6 +110,7 @@ struct Timings {
 struct Done {
     Usage usage;
     Timings timings;
+    std::string lane = {};  ///< by whom; the plane's to say
 };
 
 /// The request failed; the last event of a bad answer.

@@ -18,6 +18,7 @@ struct Plane::Core::Lease {
     Time since{};
     Time until{};
     double waited_ms = 0;
+    std::string lane;
     std::uint32_t weight = 1;
     bool retried = false;
     bool begun = false;  // the client has heard of it; only the resident's thread looks
@@ -221,6 +222,7 @@ void Plane::Core::dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, b
     lease->until = waiting.until;
     lease->waited_ms =
         std::chrono::duration<double, std::milli>(Clock::now() - waiting.since).count();
+    lease->lane = lanes_[seat->lane].lane->name();
     lease->weight = waiting.weight;
     lease->retried = waiting.retried;
     lease->request = waiting.request;
@@ -273,6 +275,9 @@ void Plane::Core::on_event(const std::shared_ptr<Lease>& lease, job::Event event
     auto* done = std::get_if<job::Done>(&event);
     if (done != nullptr) {
         done->timings.queue_ms += lease->waited_ms;
+        done->lane = lease->lane;
+    } else if (auto* started = std::get_if<job::Started>(&event)) {
+        started->lane = lease->lane;
     }
     const bool last = failed != nullptr || done != nullptr;
     lease->begun = true;
