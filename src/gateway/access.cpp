@@ -14,17 +14,21 @@ bool origin_allowed(const AccessRules& rules, std::string_view origin) {
                        });
 }
 
+/// "name:8080" → "name"; "[::1]:8080" → "[::1]".
+std::string_view without_port(std::string_view authority) {
+    if (authority.starts_with('[')) {
+        return authority.substr(0, std::min(authority.find(']'), authority.size() - 1) + 1);
+    }
+    return authority.substr(0, authority.find(':'));
+}
+
 /// "http://127.0.0.1:8080" → "127.0.0.1"; empty for what is no such thing ("null").
 std::string_view host_of(std::string_view origin) {
     const std::size_t scheme = origin.find("://");
     if (scheme == std::string_view::npos) {
         return {};
     }
-    const std::string_view authority = origin.substr(scheme + 3);
-    if (authority.starts_with('[')) {
-        return authority.substr(0, std::min(authority.find(']'), authority.size() - 1) + 1);
-    }
-    return authority.substr(0, authority.find(':'));
+    return without_port(origin.substr(scheme + 3));
 }
 
 bool is_ipv4_loopback(std::string_view host) {
@@ -40,36 +44,44 @@ bool is_loopback(std::string_view host) {
             net::equal_ignoring_case(host.substr(host.size() - kLocal.size()), kLocal));
 }
 
+bool asks_for_a_key(const AccessRules& rules) {
+    return rules.door != nullptr && !rules.door->is_open();
+}
+
+bool is_address(std::string_view host) {
+    return host.starts_with('[') ||
+           (!host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
 }  // namespace
+
+std::string_view key_sent(const net::Request& request) {
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string* value = request.header("Authorization");
+    if (value != nullptr && value->size() >= kScheme.size() &&
+        net::equal_ignoring_case(std::string_view(*value).substr(0, kScheme.size()), kScheme)) {
+        return std::string_view(*value).substr(kScheme.size());
+    }
+    const std::string* key = request.header("x-api-key");
+    return key != nullptr ? std::string_view(*key) : std::string_view();
+}
 
 bool from_foreign_page(const AccessRules& rules, const net::Request& request) {
     const std::string* origin = request.header("Origin");
-    return rules.api_key.empty() && origin != nullptr && !origin_allowed(rules, *origin) &&
+    return origin != nullptr && !asks_for_a_key(rules) && !origin_allowed(rules, *origin) &&
            !is_loopback(host_of(*origin));
 }
 
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-    // The length is no secret; which bytes are right is.
-    unsigned difference = a.size() == b.size() ? 0U : 1U;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const char other = b.empty() ? '\0' : b[i % b.size()];
-        difference |= static_cast<unsigned>(static_cast<unsigned char>(a[i])) ^
-                      static_cast<unsigned>(static_cast<unsigned char>(other));
-    }
-    return difference == 0;
-}
-
-bool has_key(const AccessRules& rules, const net::Request& request) {
-    if (rules.api_key.empty()) {
-        return true;
-    }
-    constexpr std::string_view kScheme = "Bearer ";
-    const std::string* value = request.header("Authorization");
-    if (value == nullptr || value->size() < kScheme.size() ||
-        !net::equal_ignoring_case(std::string_view(*value).substr(0, kScheme.size()), kScheme)) {
+bool under_foreign_name(const AccessRules& rules, const net::Request& request) {
+    const std::string* sent = request.header("Host");
+    if (sent == nullptr || asks_for_a_key(rules)) {
         return false;
     }
-    return equal_in_constant_time(std::string_view(*value).substr(kScheme.size()), rules.api_key);
+    const std::string_view host = without_port(*sent);
+    return !is_address(host) && !is_loopback(host) &&
+           std::ranges::none_of(rules.hosts, [&](const std::string& known) {
+               return net::equal_ignoring_case(known, host);
+           });
 }
 
 void add_cors_headers(const AccessRules& rules, const net::Request& request,

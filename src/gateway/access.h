@@ -1,30 +1,37 @@
 // Who may ask: the API key, and which web pages a browser lets read the answers (CORS).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "access/door.h"
 #include "net/http.h"
 
 namespace trilane::gateway {
 
 struct AccessRules {
-    std::string api_key;                       ///< empty = no key is asked for
+    /// Keys and their limits; null = no key is asked for.
+    std::shared_ptr<access::Door> door;
     std::vector<std::string> allowed_origins;  ///< empty = CORS off; "*" = every page
+    /// Names by which browsers may reach this machine while no key is asked for, beside loopback
+    /// names and addresses.
+    std::vector<std::string> hosts;
 };
 
-/// True when the texts are equal; takes as long for a wrong text as for a right one of its length.
-bool equal_in_constant_time(std::string_view a, std::string_view b);
-
-/// True when the request carries `Authorization: Bearer <api_key>`, or none is asked for.
-bool has_key(const AccessRules& rules, const net::Request& request);
+/// The key that a request carries: `Authorization: Bearer KEY`, or `x-api-key: KEY`; "" = none.
+std::string_view key_sent(const net::Request& request);
 
 /// True when a browser sends the request for a page of another site: its Origin is neither allowed
 /// nor a loopback address or name. Such a page could not read the answer, but it could make this
-/// machine work, or reach it under a name of its own that it points at the loopback. Where a key is
-/// asked for, that protects already.
+/// machine work. Where a key is asked for, that protects already.
 bool from_foreign_page(const AccessRules& rules, const net::Request& request);
+
+/// True when the request's Host is a name that somebody may have pointed at this machine: a page
+/// from there could read answers as if it were ours (DNS rebinding). Addresses, loopback names and
+/// `rules.hosts` are none. Where a key is asked for, that protects already.
+bool under_foreign_name(const AccessRules& rules, const net::Request& request);
 
 /// The CORS headers of an answer to `request`; none when its Origin is absent or not allowed.
 void add_cors_headers(const AccessRules& rules, const net::Request& request,

@@ -3,6 +3,7 @@
 // own.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/door.h"
 #include "dialect/dialect.h"
 #include "net/http.h"
 #include "net/server.h"
@@ -28,6 +30,9 @@ struct Call {
     std::vector<net::Header> headers;    ///< of the answer
     /// What follows the endpoint's path where that ends with '/', percent-decoded.
     std::string tail;
+    access::Visit visit;     ///< who asks, and what that allows
+    std::string request_id;  ///< "" = life signs, which have none
+    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
 /// Who may ask.

@@ -108,11 +108,13 @@ public:
     void respond(Call& call, net::Response response) override;
     void read_body(Call call, std::function<void(Call)> read) override;
     void submit(Call call, Result<dialect::Asked> asked) override;
-    void count(const Call& call, unsigned status) override { metrics_->count(call.row, status); }
+    void count(const Call& call, unsigned status) override;
 
 private:
     void answer(net::Request request, std::shared_ptr<net::Exchange> exchange);
     void dispatch(Call call, const EndpointTable::Found& found);
+    bool let_in(Call& call);
+    [[nodiscard]] Record record_of(const Call& call, unsigned status) const;
     void answer_options(Call& call, const std::string& allow);
     void respond_error(Call& call, unsigned status, std::string_view message);
     [[nodiscard]] Status check_line(const dialect::Asked& asked) const;
@@ -123,7 +125,8 @@ private:
     const std::shared_ptr<plane::Service> service_;
     const EndpointTable table_;
     UniqueText unique_;
-    const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_of(table_));
+    const std::vector<std::string> labels_ = labels_of(table_);
+    const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
     // The order of destruction: the destructor stops the server, so nothing new comes; the readers
@@ -169,7 +172,8 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
     add_cors_headers(options_.access, call.request, call.headers);
     // Probes ask often and keep no log: they get no id.
     if (found.endpoint == nullptr || found.endpoint->guard != Guard::open) {
-        call.headers.push_back({"x-request-id", request_id(call.request)});
+        call.request_id = request_id(call.request);
+        call.headers.push_back({"x-request-id", call.request_id});
     }
     if (found.allow.empty()) {
         respond_error(call, 404,
@@ -196,22 +200,51 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
 }
 
 void Gateway::Front::dispatch(Call call, const EndpointTable::Found& found) {
-    const bool guarded = found.endpoint->guard != Guard::open;
-    if (guarded && from_foreign_page(options_.access, call.request)) {
-        respond_error(call, 403,
-                      "this server does not work for web pages of other sites; start it with "
-                      "--cors ORIGIN to let one in");
-        return;
-    }
-    if (guarded && !has_key(options_.access, call.request)) {
-        call.headers.push_back({"WWW-Authenticate", "Bearer"});
-        respond_error(call, 401,
-                      "this server asks for an API key: send the header 'Authorization: Bearer "
-                      "KEY' with the right one");
+    if (found.endpoint->guard != Guard::open && !let_in(call)) {
         return;
     }
     call.tail = percent_decoded(found.tail);
     found.endpoint->answer(*this, std::move(call));
+}
+
+/// Answers why not, or fills in who asks.
+bool Gateway::Front::let_in(Call& call) {
+    if (from_foreign_page(options_.access, call.request)) {
+        respond_error(call, 403,
+                      "this server does not work for web pages of other sites; start it with "
+                      "--cors ORIGIN to let one in");
+        return false;
+    }
+    if (under_foreign_name(options_.access, call.request)) {
+        respond_error(call, 403,
+                      "this server is asked under a name that it does not know; use its address, "
+                      "or list the name under server.hosts in its configuration");
+        return false;
+    }
+    if (options_.access.door == nullptr) {
+        return true;
+    }
+    // What only reads is no work: rates are for what makes a lane busy.
+    const bool counts = call.request.method == "POST" && call.endpoint->guard == Guard::key;
+    access::Answer answer =
+        options_.access.door->knock(key_sent(call.request), counts, call.began, std::time(nullptr));
+    if (answer.status != 200) {
+        if (answer.status == 401) {
+            call.headers.push_back({"WWW-Authenticate", "Bearer"});
+        }
+        respond(call, http_error(*call.endpoint->errors, answer.status, answer.message,
+                                 answer.retry_after_s));
+        return false;
+    }
+    call.visit = std::move(answer.visit);
+    if (call.endpoint->guard == Guard::admin && !call.visit.is_admin()) {
+        respond_error(call, 403,
+                      fmt::format("the API key '{}' may not administer this server; use one made "
+                                  "with `trilane key add --admin`",
+                                  call.visit.name()));
+        return false;
+    }
+    return true;
 }
 
 void Gateway::Front::respond_error(Call& call, unsigned status, std::string_view message) {
@@ -220,8 +253,28 @@ void Gateway::Front::respond_error(Call& call, unsigned status, std::string_view
 
 void Gateway::Front::respond(Call& call, net::Response response) {
     std::ranges::move(call.headers, std::back_inserter(response.headers));
-    metrics_->count(call.row, response.status);
+    count(call, response.status);
     call.exchange->respond(std::move(response));
+}
+
+Record Gateway::Front::record_of(const Call& call, unsigned status) const {
+    Record record;
+    record.request_id = call.request_id;
+    record.key = call.visit.name();
+    record.endpoint = call.row < labels_.size() ? labels_[call.row] : "other";
+    record.status = status;
+    const auto lasted = std::chrono::steady_clock::now() - call.began;
+    record.duration_s = std::chrono::duration<double>(lasted).count();
+    record.began = std::chrono::system_clock::now() -
+                   std::chrono::duration_cast<std::chrono::system_clock::duration>(lasted);
+    return record;
+}
+
+void Gateway::Front::count(const Call& call, unsigned status) {
+    metrics_->count(call.row, status);
+    if (options_.recorder && !call.request_id.empty()) {
+        options_.recorder(record_of(call, status));
+    }
 }
 
 void Gateway::Front::answer_options(Call& call, const std::string& allow) {
@@ -293,7 +346,11 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
         refuse(call, card.error());
         return;
     }
-    for (const job::Request& job : asked->jobs) {
+    for (job::Request& job : asked->jobs) {
+        job.lanes = call.visit.lanes();
+        if (!call.visit.name().empty()) {
+            job.client = call.visit.name();
+        }
         if (!job::able(card->abilities, job)) {
             refuse(call,
                    Error{Fault::invalid,
@@ -303,20 +360,35 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
             return;
         }
     }
+    if (!call.visit.may_use_model(card->id)) {
+        refuse(call, 403,
+               fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
+                           card->id));
+        return;
+    }
     if (const Status fits = check_line(*asked); !fits) {
         refuse(call, fits.error());
         return;
     }
     // A name that says the lane, too, stays as it is for the plane; the answer has the model's.
     asked->writer->name_model(card->id);
-    GenerationParts parts{*std::move(asked),
-                          call.endpoint->errors,
-                          service_,
-                          std::move(call.exchange),
-                          std::move(call.headers),
-                          metrics_,
-                          call.row,
-                          options_.heartbeat_interval};
+    Record record = record_of(call, 0);
+    record.model = card->id;
+    record.subject = job::subject(asked->jobs.front());
+    record.streamed = asked->stream;
+    GenerationParts parts;
+    parts.asked = *std::move(asked);
+    parts.errors = call.endpoint->errors;
+    parts.service = service_;
+    parts.exchange = std::move(call.exchange);
+    parts.headers = std::move(call.headers);
+    parts.metrics = metrics_;
+    parts.row = call.row;
+    parts.heartbeat_interval = options_.heartbeat_interval;
+    parts.began = call.began;
+    parts.record = std::move(record);
+    parts.recorder = options_.recorder;
+    parts.visit = std::move(call.visit);
     Generation::begin(std::move(parts));
 }
 

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "gateway/access.h"
 #include "gateway/generation.h"
+#include "gateway/record.h"
 #include "net/http.h"
 #include "plane/service.h"
 
@@ -23,6 +24,7 @@ struct GatewayOptions {
     net::Loops* loops = nullptr;  ///< to run on; null = threads of its own
     net::Limits limits;
     AccessRules access;
+    Recorder recorder;    ///< may be empty
     std::string version;  ///< as /health shows it
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
 };

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "gateway/fake_service.h"
 #include "json/json.h"
@@ -30,7 +32,7 @@ std::unique_ptr<Gateway> started(GatewayOptions options = {},
 TestReply ask(const Gateway& gateway, const std::string& request_line,
               const std::string& headers = "") {
     TestClient client(gateway.port());
-    EXPECT_TRUE(client.send(request_line + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n"));
+    EXPECT_TRUE(client.send(request_line + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n"));
     return client.reply(request_line.starts_with("HEAD"));
 }
 
@@ -167,7 +169,7 @@ TEST(Gateway, KnowsTheOnlyModelAsDefault) {
 
 TEST(Gateway, AsksForItsKey) {
     GatewayOptions options;
-    options.access.api_key = "secret";
+    options.access.door = std::make_shared<access::Door>("secret");
     const auto gateway = started(options);
     for (const std::string line : {"GET /v1/models", "GET /v1/models/tiny", "GET /metrics",
                                    "POST /v1/chat/completions", "POST /v1/completions"}) {
@@ -189,14 +191,82 @@ TEST(Gateway, AsksForItsKey) {
     EXPECT_EQ(ask(*gateway, "GET /health").status, 200U);
 }
 
-TEST(Access, ComparesWholeTexts) {
-    EXPECT_TRUE(equal_in_constant_time("abc", "abc"));
-    EXPECT_TRUE(equal_in_constant_time("", ""));
-    EXPECT_FALSE(equal_in_constant_time("abc", "abd"));
-    EXPECT_FALSE(equal_in_constant_time("abc", "ab"));
-    EXPECT_FALSE(equal_in_constant_time("abcabc", "abc"));
-    EXPECT_FALSE(equal_in_constant_time("", "a"));
-    EXPECT_FALSE(equal_in_constant_time("a", ""));
+access::Key key_for(std::string name, std::string_view text) {
+    access::Key key;
+    key.name = std::move(name);
+    key.digest = access::digest_of(text);
+    return key;
+}
+
+TEST(Gateway, KeysHaveTheirLimits) {
+    access::KeyRing ring;
+    access::Key narrow = key_for("narrow", "n");
+    narrow.models = {"big*"};
+    access::Key slow = key_for("slow", "s");
+    slow.requests_per_minute = 1;
+    access::Key boss = key_for("boss", "b");
+    boss.admin = true;
+    for (const access::Key& key : {narrow, slow, boss}) {
+        ASSERT_TRUE(ring.add(key));
+    }
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    std::mutex mutex;
+    std::vector<Record> records;
+    options.recorder = [&](const Record& record) {
+        const std::scoped_lock lock(mutex);
+        records.push_back(record);
+    };
+    const auto gateway = started(options);
+    const auto chat = [&](const std::string& key) {
+        return post(*gateway, "/v1/chat/completions", kChat, "x-api-key: " + key + "\r\n");
+    };
+    const TestReply forbidden = chat("n");
+    EXPECT_EQ(forbidden.status, 403U);
+    EXPECT_NE(error_of(forbidden)["message"].get<std::string>().find("'narrow'"),
+              std::string::npos);
+    EXPECT_EQ(chat("s").status, 200U);
+    const TestReply limited = chat("s");
+    EXPECT_EQ(limited.status, 429U);
+    EXPECT_TRUE(limited.has("Retry-After: 60")) << limited.head;
+    EXPECT_EQ(ask(*gateway, "GET /v1/models", "x-api-key: s\r\n").status, 200U);
+    EXPECT_EQ(ask(*gateway, "GET /trilane/v1/state", "x-api-key: s\r\n").status, 403U);
+    EXPECT_EQ(ask(*gateway, "GET /trilane/v1/state", "x-api-key: b\r\n").status, 200U);
+
+    const std::scoped_lock lock(mutex);
+    ASSERT_EQ(records.size(), 6U);
+    EXPECT_EQ(records[0].status, 403U);
+    EXPECT_EQ(records[0].key, "narrow");
+    EXPECT_EQ(records[1].key, "slow");
+    EXPECT_EQ(records[1].endpoint, "POST /v1/chat/completions");
+    EXPECT_EQ(records[1].subject, "chat");
+    EXPECT_EQ(records[1].model, "tiny");
+    EXPECT_EQ(records[1].usage.prompt_tokens, 5U);
+    EXPECT_EQ(records[1].usage.completion_tokens, 2U);
+    EXPECT_GT(records[1].duration_s, 0.0);
+    EXPECT_EQ(records[2].status, 429U);
+}
+
+TEST(Gateway, DoesNotAnswerUnderForeignNames) {
+    const auto gateway = started();
+    const auto under = [&](const std::string& host) {
+        TestClient client(gateway->port());
+        EXPECT_TRUE(client.send("GET /v1/models HTTP/1.1\r\nHost: " + host + "\r\n\r\n"));
+        return client.reply().status;
+    };
+    for (const std::string foreign :
+         {"a.example", "localhost.a.example", "127.0.0.1.a.example:80"}) {
+        EXPECT_EQ(under(foreign), 403U) << foreign;
+    }
+    for (const std::string own : {"localhost", "LOCALHOST:13305", "192.168.1.5:1", "[::1]:80"}) {
+        EXPECT_EQ(under(own), 200U) << own;
+    }
+    GatewayOptions options;
+    options.access.hosts = {"box.lan"};
+    const auto named = started(options);
+    TestClient client(named->port());
+    ASSERT_TRUE(client.send("GET /v1/models HTTP/1.1\r\nHost: Box.lan:1\r\n\r\n"));
+    EXPECT_EQ(client.reply().status, 200U);
 }
 
 TEST(Gateway, DoesNotWorkForForeignPages) {
@@ -222,7 +292,7 @@ TEST(Gateway, KeepsBrowsersOutUnlessTold) {
         ask(*closed, "GET /v1/models", "Origin: http://a.example\r\n").has("Access-Control"));
     GatewayOptions options;
     options.access.allowed_origins = {"http://a.example"};
-    options.access.api_key = "secret";
+    options.access.door = std::make_shared<access::Door>("secret");
     const auto open = started(options);
     const TestReply allowed = ask(*open, "GET /v1/models",
                                   "Origin: http://a.example\r\nAuthorization: Bearer secret\r\n");
@@ -330,7 +400,7 @@ TEST(Admin, ShowsLogs) {
 
 TEST(Admin, AsksForTheKey) {
     GatewayOptions options;
-    options.access.api_key = "secret";
+    options.access.door = std::make_shared<access::Door>("secret");
     const auto gateway = started(std::move(options));
     EXPECT_EQ(ask(*gateway, "GET /trilane/v1/state").status, 401U);
     EXPECT_EQ(post(*gateway, "/trilane/v1/unload", R"({"model":"tiny"})").status, 401U);

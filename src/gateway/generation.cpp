@@ -17,6 +17,14 @@ double seconds_between(std::chrono::steady_clock::time_point from,
     return std::chrono::duration<double>(to - from).count();
 }
 
+void add(Record& record, const job::Done& done) {
+    record.lane = done.lane;
+    record.usage.prompt_tokens += done.usage.prompt_tokens;
+    record.usage.cached_tokens += done.usage.cached_tokens;
+    record.usage.completion_tokens += done.usage.completion_tokens;
+    record.timings = done.timings;
+}
+
 }  // namespace
 
 Generation::Generation(GenerationParts parts)
@@ -29,6 +37,7 @@ Generation::Generation(GenerationParts parts)
 Generation::~Generation() {
     if (!ended_) {
         parts_.metrics->count(parts_.row, 500);  // the exchange, dropped with this, says so
+        write_record(500);
     }
 }
 
@@ -124,13 +133,20 @@ void Generation::measure(std::size_t job_index, const job::Event& event) {
         if (previous != Time()) {
             metrics.inter_token.observe(seconds_between(previous, now));
         } else if (text->choice == 0) {
-            metrics.time_to_first_token.observe(seconds_between(began_, now));
+            const double first_s = seconds_between(parts_.began, now);
+            metrics.time_to_first_token.observe(first_s);
+            parts_.record.first_text_s = first_s;
         }
         previous = now;
     } else if (const auto* done = std::get_if<job::Done>(&event)) {
         constexpr double kSecondsPerMs = 1e-3;
         metrics.count_tokens(done->usage);
+        add(parts_.record, *done);
         metrics.queue_wait.observe(done->timings.queue_ms * kSecondsPerMs);
+    } else if (const auto* failed = std::get_if<job::Failed>(&event)) {
+        parts_.record.error = fault_name(failed->error.fault);
+    } else if (const auto* started = std::get_if<job::Started>(&event)) {
+        parts_.record.lane = started->lane;
     }
 }
 
@@ -153,8 +169,18 @@ void Generation::end(unsigned status) {
     }
     cancel_.cancel();
     parts_.metrics->count(parts_.row, status);
-    parts_.metrics->request_duration.observe(
-        seconds_between(began_, std::chrono::steady_clock::now()));
+    const double duration_s = seconds_between(parts_.began, std::chrono::steady_clock::now());
+    parts_.metrics->request_duration.observe(duration_s);
+    parts_.record.duration_s = duration_s;
+    write_record(status);
+    parts_.visit = {};
+}
+
+void Generation::write_record(unsigned status) {
+    if (parts_.recorder) {
+        parts_.record.status = status;
+        parts_.recorder(parts_.record);
+    }
 }
 
 }  // namespace trilane::gateway

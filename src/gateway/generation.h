@@ -8,9 +8,11 @@
 #include <mutex>
 #include <vector>
 
+#include "access/door.h"
 #include "base/cancel.h"
 #include "dialect/dialect.h"
 #include "gateway/metrics.h"
+#include "gateway/record.h"
 #include "job/job.h"
 #include "net/server.h"
 #include "plane/service.h"
@@ -30,6 +32,10 @@ struct GenerationParts {
     std::shared_ptr<Metrics> metrics;
     std::size_t row = 0;  ///< of the endpoint table
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+    std::chrono::steady_clock::time_point began;  ///< when the request had been read
+    Record record;                                ///< as far as it is known before the answer
+    Recorder recorder;                            ///< may be empty
+    access::Visit visit;                          ///< lasts until the answer has ended
 };
 
 /// Lives as long as the lane holds one of its sinks. A lane that drops them without a last event
@@ -56,11 +62,10 @@ private:
     void on_client_gone();
     void respond(net::Response response);
     void end(unsigned status);
+    void write_record(unsigned status);
 
     GenerationParts parts_;
     const CancelToken cancel_;
-    const Time began_ = std::chrono::steady_clock::now();
-
     std::mutex mutex_;  // several lane threads may report; held for one event at a time
     std::unique_ptr<dialect::AnswerWriter> writer_;
     bool stream_begun_ = false;

@@ -1,23 +1,24 @@
 #include "gateway/http_error.h"
 
+#include <string>
+
 namespace trilane::gateway {
 namespace {
 
-/// What lets these pass is an answer's end or a client's leaving: soon, and nobody knows when.
-void add_retry_after(net::Response& response) {
+void add_retry_after(net::Response& response, std::uint32_t seconds) {
     if (response.status == 429 || response.status == 503) {
-        response.headers.push_back({"Retry-After", "1"});
+        response.headers.push_back({"Retry-After", std::to_string(seconds)});
     }
 }
 
 }  // namespace
 
 net::Response http_error(const dialect::ErrorShape& shape, unsigned status,
-                         std::string_view message) {
+                         std::string_view message, std::uint32_t retry_after_s) {
     net::Response response;
     response.status = status;
     response.body = shape.of_status(status, message);
-    add_retry_after(response);
+    add_retry_after(response, retry_after_s);
     return response;
 }
 
@@ -25,7 +26,7 @@ net::Response fault_response(const dialect::ErrorShape& shape, const Error& erro
     net::Response response;
     response.status = dialect::http_status(error.fault);
     response.body = shape.of_error(error);
-    add_retry_after(response);
+    add_retry_after(response, 1);
     return response;
 }
 

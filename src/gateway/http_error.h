@@ -2,6 +2,7 @@
 // API that was spoken.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/result.h"
@@ -10,9 +11,10 @@
 
 namespace trilane::gateway {
 
-/// 429 and 503 say when to try again.
+/// 429 and 503 say when to try again: what lets them pass is mostly an answer's end or a client's
+/// leaving: soon, and nobody knows when.
 net::Response http_error(const dialect::ErrorShape& shape, unsigned status,
-                         std::string_view message);
+                         std::string_view message, std::uint32_t retry_after_s = 1);
 
 /// The response for a failed job or a refused body.
 net::Response fault_response(const dialect::ErrorShape& shape, const Error& error);

@@ -24,6 +24,8 @@ struct Request {
     std::string id;      ///< unique within the daemon; also what the client sees
     std::string model;   ///< as the client named it
     std::string client;  ///< who asks, for fair queues; "" = nobody in particular
+    /// Lanes it may be answered on, '*' standing for any text; empty = all.
+    std::vector<std::string> lanes;
     /// The answer must have begun by then; the epoch = whenever.
     std::chrono::steady_clock::time_point deadline{};
     std::variant<Chat, Completion, Embed, Rerank, Tokenize, Detokenize, CountTokens, Transcribe,

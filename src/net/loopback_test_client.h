@@ -67,12 +67,12 @@ public:
     }
 
     bool get(std::string_view path) {
-        return send("GET " + std::string(path) + " HTTP/1.1\r\nHost: t\r\n\r\n");
+        return send("GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
 
     bool post(std::string_view path, std::string_view body, std::string_view headers = "") {
         return send("POST " + std::string(path) +
-                    " HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) +
+                    " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
                     "\r\n" + std::string(headers) + "\r\n" + std::string(body));
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "access/key_ring.h"
 #include "lane/descriptor.h"
 
 namespace trilane::plane {
@@ -103,11 +104,13 @@ std::shared_ptr<Seat> Plane::Core::seat_of(std::size_t lane, std::string_view mo
 
 /// Where the request goes: a lane that has the model, free before busy; else one that loads it;
 /// else the best that could.
-std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning) const {
+std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning,
+                                                    const std::vector<std::string>& allowed) const {
     std::optional<std::size_t> best;
     int best_rank = 0;
     for (const Candidate& candidate : meaning.model->candidates) {
-        if (meaning.lane && *meaning.lane != candidate.lane) {
+        if ((meaning.lane && *meaning.lane != candidate.lane) ||
+            !access::allows(allowed, lanes_[candidate.lane].lane->name())) {
             continue;
         }
         const auto seat = seat_of(candidate.lane, meaning.model->id);
@@ -182,11 +185,15 @@ Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& acti
     if (stopping_) {
         return fail(Fault::unavailable, "the daemon is stopping; try again in a moment");
     }
-    const auto lane = choose_lane(meaning);
+    const auto lane = choose_lane(meaning, waiting.request->lanes);
     if (!lane) {
-        return fail(Fault::unavailable,
-                    "no lane here can serve '{}'; `trilane probe` shows what is installed",
-                    meaning.model->id);
+        return waiting.request->lanes.empty()
+                   ? fail(Fault::unavailable,
+                          "no lane here can serve '{}'; `trilane probe` shows what is installed",
+                          meaning.model->id)
+                   : fail(Fault::invalid,
+                          "model: none of the lanes that this API key may use can serve '{}'",
+                          meaning.model->id);
     }
     LaneState& state = lanes_[*lane];
     const auto seat = seat_of(*lane, meaning.model->id);

@@ -75,7 +75,8 @@ private:
     struct Lease;
 
     // core.cpp
-    std::optional<std::size_t> choose_lane(const Meaning& meaning) const;
+    std::optional<std::size_t> choose_lane(const Meaning& meaning,
+                                           const std::vector<std::string>& allowed = {}) const;
     Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
     void dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, bool here, Actions& actions);
     void dispatch_waiting(std::size_t lane, Actions& actions);

@@ -1,0 +1,75 @@
+// KeyRing: the API keys that people have been given, as a file holds them: a digest of each, never
+// the key itself, and what it allows. Knows nothing of HTTP.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace trilane::access {
+
+inline constexpr std::size_t kKeysMax = 1000;
+inline constexpr std::size_t kKeyNameBytesMax = 64;
+inline constexpr std::size_t kKeyBytesMax = 512;  ///< of a key as a client sends it
+inline constexpr std::size_t kPatternsMax = 64;   ///< models or lanes of one key
+inline constexpr std::uint32_t kRequestsPerMinuteMax = 1'000'000;
+inline constexpr std::uint32_t kConcurrentMax = 10'000;
+
+/// A key and what it allows. Lists are patterns in which '*' stands for any text; an empty one
+/// allows everything.
+struct Key {
+    std::string name;
+    std::string digest;  ///< SHA-256 of the key, in hexadecimal
+    std::string hint;    ///< its last four characters, to tell keys apart
+    bool admin = false;  ///< may also change what the daemon has, and see what others do
+    std::vector<std::string> models;
+    std::vector<std::string> lanes;
+    std::uint32_t requests_per_minute = 0;  ///< 0 = no limit
+    std::uint32_t concurrent = 0;           ///< answers at once; 0 = no limit
+    std::int64_t created_unix_s = 0;
+    std::optional<std::int64_t> expires_unix_s;
+};
+
+/// SHA-256 in hexadecimal.
+std::string digest_of(std::string_view key);
+
+/// True when the texts are equal; takes as long for a wrong text as for a right one of its length.
+bool equal_in_constant_time(std::string_view a, std::string_view b);
+
+/// Whether `text` is what a pattern means: '*' stands for any text.
+bool matches(std::string_view pattern, std::string_view text);
+/// Whether an empty list, or one of its patterns, allows `text`.
+bool allows(const std::vector<std::string>& patterns, std::string_view text);
+
+/// A fresh key, "tl-" and 43 letters and digits: 256 bits of the system's randomness. It is shown
+/// once and kept nowhere. **Errors:** unavailable: there is no randomness.
+Result<std::string> random_key();
+
+class KeyRing {
+public:
+    /// Reads a file that save() wrote; a file that is not there is an empty ring.
+    /// **Errors:** corrupt, naming the file and what is wrong; unavailable.
+    static Result<KeyRing> load(const std::string& path);
+    /// Writes the file at once (never half of it), readable by its owner only.
+    /// **Errors:** unavailable.
+    [[nodiscard]] Status save(const std::string& path) const;
+
+    /// Takes up `key` under its name. **Errors:** invalid: the name is taken or no name, or a limit
+    /// above is passed.
+    Status add(Key key);
+    /// **Errors:** not_found, with the names there are.
+    Status remove(std::string_view name);
+
+    /// The key that a client sent, or null. All keys are compared, so the time tells nothing.
+    [[nodiscard]] const Key* find(std::string_view sent) const;
+    [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+
+private:
+    std::vector<Key> keys_;
+};
+
+}  // namespace trilane::access
