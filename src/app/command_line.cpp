@@ -335,12 +335,6 @@ Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& enviro
                     "the API key holds a space or a character that no HTTP header can carry; use "
                     "letters and digits");
     }
-    if (!is_loopback(o.host) && o.api_key.empty()) {
-        return fail(Fault::invalid,
-                    "--host {} lets other machines in, so a key is needed: set TRILANE_API_KEY "
-                    "(e.g. TRILANE_API_KEY=$(openssl rand -hex 24)), or listen on 127.0.0.1",
-                    o.host);
-    }
     if (o.no_model && p.serve_verb->count("--model") > 0) {
         return fail(Fault::invalid, "--model and --no-model are both given; use one");
     }
@@ -364,6 +358,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         p.serve.child_environment = environment.child_environment;
         p.serve.state_dir = environment.state_dir;
         p.serve.models_dir = environment.models_dir;
+        p.serve.keys_file = environment.keys_file;
         if (p.serve_verb->count("--config") == 0) {
             p.serve.config_file = environment.config_file;
         }

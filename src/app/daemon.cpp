@@ -1,6 +1,7 @@
 #include "app/daemon.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -12,9 +13,9 @@
 
 #include "app/command_line.h"
 #include "app/daemon_log.h"
-#include "app/logged_service.h"
 #include "app/model_files.h"
 #include "app/output.h"
+#include "app/recorders.h"
 #include "app/serve_setup.h"
 #include "app/version.h"
 #include "catalog/catalog.h"
@@ -43,9 +44,10 @@ void log_info(std::string_view line) {
 }
 
 /// Where clients on this machine reach the daemon.
-std::string url_of(const std::string& host, std::uint16_t port) {
+std::string url_of(const std::string& host, std::uint16_t port, bool tls) {
     const bool ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
-    return fmt::format("http://{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+    return fmt::format("http{}://{}{}{}:{}", tls ? "s" : "", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
+                       port);
 }
 
 /// A key without the line break that editors put behind it.
@@ -83,10 +85,14 @@ struct Daemon::Parts {
     std::optional<ModelFile> served;  ///< of --model
     fs::file_time_type config_time;
     std::string api_key;
+    std::string keys_file;
+    fs::file_time_type keys_time;
+    std::shared_ptr<access::Door> door;
 
     // In the order of ownership: what stands below uses what stands above.
     std::unique_ptr<net::Loops> loops;
     std::unique_ptr<os::ChildWatch> children;
+    std::unique_ptr<Recorders> recorders;
     std::unique_ptr<catalog::LocalModels> models;
     std::shared_ptr<probe::Machine> machine;
     std::shared_ptr<plane::Plane> plane;
@@ -101,29 +107,67 @@ struct Daemon::Parts {
     std::thread refresher;
 
     void refresh_offers();
-    Status read_key();
+    Status read_keys();
+    void look_at_keys();
     Status open_plane();
     Status open_gateway();
     [[nodiscard]] std::vector<std::shared_ptr<lane::Lane>> open_lanes();
     [[nodiscard]] std::vector<catalog::Entry> entries() const;
     [[nodiscard]] plane::Policies policies() const;
+    [[nodiscard]] bool uses_tls() const { return !config.server.tls_certificate.empty(); }
     [[nodiscard]] plane::LineLimits line_limits() const {
         return {config.queue.length_max, config.queue.per_client_max};
     }
 };
 
-Status Daemon::Parts::read_key() {
+fs::file_time_type time_of(const std::string& file) {
+    std::error_code failed;
+    const auto time = fs::last_write_time(file, failed);
+    return failed ? fs::file_time_type() : time;
+}
+
+Status Daemon::Parts::read_keys() {
     api_key = options.api_key;
     if (api_key.empty() && !config.server.api_key_file.empty()) {
         TRILANE_TRY(api_key, read_key_file(config.server.api_key_file));
     }
-    if (!is_loopback(config.server.host) && api_key.empty()) {
-        return fail(Fault::invalid,
-                    "host {} lets other machines in, so a key is needed: set TRILANE_API_KEY or "
-                    "server.api_key_file, or listen on 127.0.0.1",
-                    config.server.host);
+    keys_file = config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
+    keys_time = time_of(keys_file);
+    TRILANE_TRY(access::KeyRing ring, access::KeyRing::load(keys_file));
+    door = std::make_shared<access::Door>(api_key, std::move(ring));
+    if (!is_loopback(config.server.host) && door->is_open()) {
+        return fail(
+            Fault::invalid,
+            "host {} lets other machines in, so a key is needed: make one with `trilane key "
+            "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
+            config.server.host);
     }
     return {};
+}
+
+/// Keys that were made or revoked meanwhile. A file that cannot be read changes nothing; nor does
+/// the last key's going while other machines are let in: nobody may come in without one.
+void Daemon::Parts::look_at_keys() {
+    const auto time = time_of(keys_file);
+    if (time == keys_time) {
+        return;
+    }
+    keys_time = time;
+    auto ring = access::KeyRing::load(keys_file);
+    if (!ring) {
+        log_line(LogLevel::error,
+                 printable(ring.error().message) + "; the keys read before stay in force");
+        return;
+    }
+    if (ring->keys().empty() && api_key.empty() && !is_loopback(config.server.host)) {
+        log_line(
+            LogLevel::error,
+            "the last key is gone, but other machines are let in: the keys read before stay in "
+            "force until there is another, or a restart");
+        return;
+    }
+    log_info(fmt::format("keys read again: {}", ring->keys().size()));
+    door->replace(*std::move(ring));
 }
 
 /// A lane that cannot be opened is a line in the log: the others are of use without it.
@@ -256,10 +300,18 @@ Status Daemon::Parts::open_gateway() {
     out.host = config.server.host;
     out.port = config.server.port;
     out.loops = loops.get();
-    out.access.api_key = api_key;
+    out.access.door = door;
     out.access.allowed_origins = config.server.cors;
+    out.access.hosts = config.server.hosts;
+    char name[256] = {};
+    if (::gethostname(name, sizeof name - 1) == 0) {
+        out.access.hosts.emplace_back(name);
+        out.access.hosts.push_back(std::string(name) + ".local");
+    }
+    out.tls = {config.server.tls_certificate, config.server.tls_key};
+    out.recorder = [this](const gateway::Record& record) { recorders->write(record); };
     out.version = version_number();
-    TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), logged(plane)));
+    TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), plane));
     return {};
 }
 
@@ -272,10 +324,12 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options, confi
         parts->config_time = fs::last_write_time(options.config_file, ignored);
         log_info("configuration: " + options.config_file);
     }
-    TRILANE_TRY_STATUS(parts->read_key());
+    TRILANE_TRY_STATUS(parts->read_keys());
     try {
         parts->loops = std::make_unique<net::Loops>(kLoopThreads);
         parts->children = std::make_unique<os::ChildWatch>();
+        parts->recorders =
+            std::make_unique<Recorders>(parts->config, options.state_dir, *parts->loops);
     } catch (const std::exception& error) {
         return fail(Fault::unavailable, "cannot start threads: {}; see `ulimit -u` and `ulimit -n`",
                     error.what());
@@ -303,7 +357,7 @@ Status Daemon::wait_for_model() {
 }
 
 std::string Daemon::url() const {
-    return url_of(parts_->config.server.host, parts_->gateway->port());
+    return url_of(parts_->config.server.host, parts_->gateway->port(), parts_->uses_tls());
 }
 
 std::uint32_t Daemon::patience_s() const {
@@ -313,20 +367,20 @@ std::uint32_t Daemon::patience_s() const {
 std::string Daemon::announcement() const {
     const std::string& host = parts_->config.server.host;
     const std::uint16_t port = parts_->gateway->port();
-    std::string text = fmt::format("listening on {}\n", url_of(host, port));
+    std::string text = fmt::format("listening on {}\n", url_of(host, port, parts_->uses_tls()));
     if (!parts_->served) {
         return text;
     }
     const bool everywhere = host == "0.0.0.0" || host == "::";
     const std::string& model = parts_->served->id;
     const std::string key =
-        parts_->api_key.empty() ? "" : " -H \"Authorization: Bearer $TRILANE_API_KEY\"";
+        parts_->door->is_open() ? "" : " -H \"Authorization: Bearer $TRILANE_API_KEY\"";
     text += fmt::format(
         "\nTry it:\n  curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
         "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Tell me "
         "a short "
         "story about a dog.\"}}], \"max_tokens\": 120}}'\n",
-        url_of(everywhere ? "127.0.0.1" : host, port), key, printable(model));
+        url_of(everywhere ? "127.0.0.1" : host, port, parts_->uses_tls()), key, printable(model));
     if (model == kBundledId) {
         text +=
             "\ntrilane-nano is a small story model: small stories, short answers, and facts that "
@@ -336,6 +390,7 @@ std::string Daemon::announcement() const {
 }
 
 void Daemon::look_at_config() {
+    parts_->look_at_keys();
     const std::string& file = parts_->options.config_file;
     std::error_code failed;
     const auto time = file.empty() ? parts_->config_time : fs::last_write_time(file, failed);

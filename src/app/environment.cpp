@@ -111,6 +111,9 @@ void read_config_places(Environment& environment) {
             environment.config_file = place;
         }
     }
+    const std::string& beside = environment.config_file.empty() ? environment.config_places.front()
+                                                                : environment.config_file;
+    environment.keys_file = (fs::path(beside).parent_path() / "keys.json").string();
 }
 
 void read_hub(Environment& environment) {

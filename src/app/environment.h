@@ -18,10 +18,11 @@ struct Environment {
     std::string models_dir;   ///< $XDG_DATA_HOME/trilane/models: where pulled models are kept
     std::string config_file;  ///< the first of config_places that exists; "" = none
     std::vector<std::string> config_places;  ///< TRILANE_CONFIG, or the user's, then the system's
-    std::string url;                         ///< TRILANE_URL
-    std::string hub_endpoint;                ///< HF_ENDPOINT
-    std::string hub_token;                   ///< HF_TOKEN, or the file where its client keeps it
-    std::vector<std::string> path;           ///< the directories of PATH
+    std::string keys_file;     ///< keys.json beside the user's configuration, or the one in force
+    std::string url;           ///< TRILANE_URL
+    std::string hub_endpoint;  ///< HF_ENDPOINT
+    std::string hub_token;     ///< HF_TOKEN, or the file where its client keeps it
+    std::vector<std::string> path;  ///< the directories of PATH
     /// "NAME=value" of what children may inherit: a short list, so that nothing of ours or of
     /// another engine's changes what they do.
     std::vector<std::string> child_environment;

@@ -15,6 +15,7 @@ inline constexpr std::string_view kRoot = R"(Examples:
   trilane probe; trilane doctor        what this machine has, and what stands in its way
   trilane pull OWNER/NAME              a model from Hugging Face
   trilane ps                           what the daemon has loaded
+  trilane key add laptop               a key for another machine
   trilane VERB --help                  everything about a verb
 
 Environment:
@@ -160,6 +161,27 @@ this machine by the planner.
 Examples:
   trilane loadouts
   trilane loadouts coder --json)";
+
+inline constexpr std::string_view kKey =
+    R"(A key is shown when it is made and never again: the file beside the configuration keeps a
+digest of it. A running daemon notices changes within seconds. With keys, every request needs one;
+the key of TRILANE_API_KEY may do everything.
+
+Examples:
+  trilane key add laptop
+  trilane key add agents --models 'qwen*' --lanes npu,cpu --rpm 60 --concurrent 2 --days 90
+  trilane key add me --admin
+  trilane key list
+  trilane key revoke laptop)";
+
+inline constexpr std::string_view kUsage =
+    R"(Sums of what the daemon has answered, by the hour: requests, tokens and time, never contents.
+[usage] in the configuration says where they are kept and for how long.
+
+Examples:
+  trilane usage
+  trilane usage --by key,model --since 7d
+  trilane usage --by day --json)";
 
 inline constexpr std::string_view kPs =
     R"(States: starting, warming, ready, serving, idle, draining, unloading, failed.

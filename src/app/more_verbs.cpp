@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "access/key_ring.h"
 #include "app/help.h"
 
 namespace trilane::app {
@@ -230,6 +231,61 @@ void add_config(CLI::App& root, Finishers& finishers) {
     add_config_verb(*config, "path", "Which file is read", What::path, finishers);
 }
 
+void add_key(CLI::App& root, Finishers& finishers) {
+    CLI::App* verb = add_verb(root, "key", "API keys: who may use this daemon", help::kKey);
+    verb->require_subcommand(1);
+    const auto one = [&](const char* name, const char* what, KeyOptions::What kind) {
+        auto o = std::make_shared<KeyOptions>();
+        o->what = kind;
+        CLI::App* sub = add_verb(*verb, name, what, "");
+        add_json(sub, o->json);
+        finishers.emplace_back(sub, [o](const Environment& environment) -> Result<Command> {
+            o->keys_file = environment.keys_file;
+            o->config_file = environment.config_file;
+            return *o;
+        });
+        return std::pair(sub, o);
+    };
+    auto [add, o] = one("add", "Make a key; it is shown once", KeyOptions::What::add);
+    add->add_option("NAME", o->name, "What the key is called in listings and logs")->required();
+    add->add_flag("--admin", o->admin, "It may also load, pull and remove models and read logs");
+    add->add_option("--models", o->models, "Models it may use, '*' for any text (default: all)")
+        ->delimiter(',')
+        ->type_name("PATTERN,…");
+    add->add_option("--lanes", o->lanes, "Lanes it may use (default: all)")
+        ->delimiter(',')
+        ->type_name("PATTERN,…");
+    add->add_option("--rpm", o->requests_per_minute, "Requests a minute (default: no limit)")
+        ->check(whole_between(1, access::kRequestsPerMinuteMax))
+        ->type_name("N");
+    add->add_option("--concurrent", o->concurrent, "Answers at once (default: no limit)")
+        ->check(whole_between(1, access::kConcurrentMax))
+        ->type_name("N");
+    constexpr std::uint64_t kDaysMax = 36'500;
+    add->add_option("--days", o->days, "Days until it expires (default: never)")
+        ->check(whole_between(1, kDaysMax))
+        ->type_name("N");
+    one("list", "The keys there are, without the keys themselves", KeyOptions::What::list);
+    auto [revoke, gone] = one("revoke", "Let a key in no more", KeyOptions::What::revoke);
+    revoke->add_option("NAME", gone->name, "The key's name")->required();
+}
+
+void add_usage(CLI::App& root, Finishers& finishers) {
+    auto o = std::make_shared<UsageOptions>();
+    CLI::App* verb = add_verb(root, "usage", "Who used which model how much", help::kUsage);
+    verb->add_option("--by", o->by, "key, model, lane, subject, day, hour (default: model)")
+        ->delimiter(',')
+        ->type_name("WHAT,…");
+    verb->add_option("--since", o->since, "How far back: 12h, 7d … (default: 30d)")
+        ->type_name("TIME");
+    add_json(verb, o->json);
+    finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
+        o->state_dir = environment.state_dir;
+        o->config_file = environment.config_file;
+        return *o;
+    });
+}
+
 }  // namespace
 
 void add_machine_verbs(CLI::App& root, Finishers& finishers) {
@@ -246,6 +302,8 @@ void add_catalogue_verbs(CLI::App& root, Finishers& finishers) {
 }
 
 void add_daemon_verbs(CLI::App& root, Finishers& finishers) {
+    add_key(root, finishers);
+    add_usage(root, finishers);
     add_ps(root, finishers);
     add_load(root, finishers);
     add_unload(root, finishers);

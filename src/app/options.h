@@ -48,6 +48,7 @@ struct ServeOptions {
     std::vector<std::string> child_environment;  ///< "NAME=value" that children may inherit
     std::string state_dir;
     std::string models_dir;  ///< where pulled models are kept
+    std::string keys_file;   ///< of `trilane key`, where the configuration names none
 };
 
 /// A little livelier than greedy, without the unlikely tail.
@@ -215,11 +216,34 @@ struct UnloadOptions {
     std::string model;
 };
 
+struct KeyOptions {
+    enum class What : std::uint8_t { add, list, revoke };
+    What what = What::list;
+    std::string name;
+    bool admin = false;
+    std::vector<std::string> models;
+    std::vector<std::string> lanes;
+    std::uint32_t requests_per_minute = 0;
+    std::uint32_t concurrent = 0;
+    std::uint32_t days = 0;  ///< until it expires; 0 = never
+    bool json = false;
+    std::string keys_file;    ///< where the configuration names none
+    std::string config_file;  ///< "" = there is none
+};
+
+struct UsageOptions {
+    std::vector<std::string> by{"model"};
+    std::string since = "30d";
+    bool json = false;
+    std::string state_dir;
+    std::string config_file;  ///< "" = there is none
+};
+
 /// What the command line asks for: one verb with its options.
 using Command =
     std::variant<ServeOptions, RunOptions, ModelsOptions, GgufShowOptions, TokenOptions,
                  PerplexityOptions, VersionOptions, ProbeOptions, DoctorOptions, PlanOptions,
                  PullVerbOptions, RemoveOptions, ImportOptions, LoadoutsOptions, ConfigOptions,
-                 PsOptions, LogsOptions, LoadOptions, UnloadOptions>;
+                 PsOptions, LogsOptions, LoadOptions, UnloadOptions, KeyOptions, UsageOptions>;
 
 }  // namespace trilane::app

@@ -115,25 +115,36 @@ std::string find_program(std::span<const std::string_view> names,
     return {};
 }
 
-Result<config::Config> effective_config(const ServeOptions& options) {
-    config::Config config;
-    if (!options.config_file.empty()) {
-        TRILANE_TRY(const std::string text, read_file(options.config_file, kConfigBytesMax));
-        config::Checked checked = config::read_config(text, options.config_file);
-        if (!checked.good()) {
-            std::string errors;
-            for (const config::Remark& remark : checked.remarks) {
-                if (remark.error) {
-                    errors += fmt::format("\n  {}:{}:{}: {}", options.config_file, remark.line,
-                                          remark.column, remark.text);
-                }
-            }
-            return fail(Fault::invalid, "the configuration has errors:{}", errors);
-        }
-        config = std::move(checked.config);
+Result<config::Config> config_in(const std::string& file) {
+    if (file.empty()) {
+        return config::Config();
     }
+    TRILANE_TRY(const std::string text, read_file(file, kConfigBytesMax));
+    config::Checked checked = config::read_config(text, file);
+    if (!checked.good()) {
+        std::string errors;
+        for (const config::Remark& remark : checked.remarks) {
+            if (remark.error) {
+                errors +=
+                    fmt::format("\n  {}:{}:{}: {}", file, remark.line, remark.column, remark.text);
+            }
+        }
+        return fail(Fault::invalid, "the configuration has errors:{}", errors);
+    }
+    return std::move(checked.config);
+}
+
+Result<config::Config> effective_config(const ServeOptions& options) {
+    TRILANE_TRY(config::Config config, config_in(options.config_file));
     apply_command_line(options, config);
     return config;
+}
+
+std::string usage_file(const config::Config& config, const std::string& state_dir) {
+    if (!config.usage.file.empty()) {
+        return config.usage.file;
+    }
+    return state_dir.empty() ? std::string() : state_dir + "/usage.db";
 }
 
 LogLevel log_level_of(const config::Config& config, const ServeOptions& options) {

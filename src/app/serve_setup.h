@@ -18,6 +18,12 @@ namespace trilane::app {
 /// **Errors:** not_found; invalid, with every error of the file and its place.
 Result<config::Config> effective_config(const ServeOptions& options);
 
+/// The settings of a file alone; of "", the defaults. **Errors:** as effective_config().
+Result<config::Config> config_in(const std::string& file);
+
+/// Where usage is summed up; "" = nowhere.
+std::string usage_file(const config::Config& config, const std::string& state_dir);
+
 /// How much is logged: the command line's word, or the file's.
 LogLevel log_level_of(const config::Config& config, const ServeOptions& options);
 

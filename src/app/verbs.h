@@ -26,5 +26,7 @@ Result<int> perform(const PsOptions& options);          // ps.cpp
 Result<int> perform(const LoadOptions& options);        // ps.cpp
 Result<int> perform(const UnloadOptions& options);      // ps.cpp
 Result<int> perform(const LogsOptions& options);        // logs.cpp
+Result<int> perform(const KeyOptions& options);         // key.cpp
+Result<int> perform(const UsageOptions& options);       // usage.cpp
 
 }  // namespace trilane::app

@@ -172,14 +172,18 @@ void read_root(const toml::table& root, Reader& reader, Config& config) {
             reader.section(value, "catalog", catalog_keys(), config.catalog);
         } else if (key == "queue") {
             reader.section(value, "queue", queue_keys(), config.queue);
+        } else if (key == "usage") {
+            reader.section(value, "usage", usage_keys(), config.usage);
+        } else if (key == "telemetry") {
+            reader.section(value, "telemetry", telemetry_keys(), config.telemetry);
         } else if (key == "model") {
             reader.models(value, config);
             check_aliases(value, config, reader);
         } else if (key != "lane") {
-            reader.remark(
-                value, false,
-                fmt::format("{} is not known{}", key,
-                            meant(key, {"server", "memory", "catalog", "queue", "lane", "model"})));
+            reader.remark(value, false,
+                          fmt::format("{} is not known{}", key,
+                                      meant(key, {"server", "memory", "catalog", "queue", "usage",
+                                                  "telemetry", "lane", "model"})));
         }
     }
 }
@@ -271,6 +275,8 @@ std::string default_text() {
     write_section(out, "memory", memory_keys(), MemorySection(), true);
     write_section(out, "catalog", catalog_keys(), CatalogSection(), true);
     write_section(out, "queue", queue_keys(), QueueSection(), true);
+    write_section(out, "usage", usage_keys(), UsageSection(), true);
+    write_section(out, "telemetry", telemetry_keys(), TelemetrySection(), true);
     out +=
         "# Lanes, one table each, best first. Without any, Trilane takes what it finds on the\n"
         "# machine: the CPU always, and llama-server, FastFlowLM and others that are installed.\n";
@@ -292,6 +298,8 @@ std::string effective_text(const Config& config) {
     write_section(out, "memory", memory_keys(), config.memory, false);
     write_section(out, "catalog", catalog_keys(), config.catalog, false);
     write_section(out, "queue", queue_keys(), config.queue, false);
+    write_section(out, "usage", usage_keys(), config.usage, false);
+    write_section(out, "telemetry", telemetry_keys(), config.telemetry, false);
     for (const lane::Settings& lane : config.lanes) {
         write_section(out, "lane." + lane.name, lane_keys(), lane, false);
     }
@@ -308,6 +316,8 @@ Difference compare(const Config& before, const Config& after) {
     compare_section("catalog", catalog_keys(), before.catalog, after.catalog, out.restart);
     compare_named("lane", lane_keys(), before.lanes, after.lanes, &lane::Settings::name,
                   out.restart);
+    compare_section("usage", usage_keys(), before.usage, after.usage, out.restart);
+    compare_section("telemetry", telemetry_keys(), before.telemetry, after.telemetry, out.restart);
     compare_section("queue", queue_keys(), before.queue, after.queue, out.hot);
     compare_named("model", model_keys(), before.models, after.models, &ModelSection::id, out.hot);
     return out;

@@ -18,7 +18,11 @@ namespace trilane::config {
 struct ServerSection {
     std::string host = "127.0.0.1";
     std::uint16_t port = 13305;
-    std::string api_key_file;  ///< a file with one key; keys never stand in the configuration
+    std::string api_key_file;        ///< a file with one key; keys never stand in the configuration
+    std::string keys_file;           ///< of `trilane key`; "" = beside the configuration
+    std::string tls_certificate;     ///< PEM file, the chain included; "" = no TLS
+    std::string tls_key;             ///< PEM file
+    std::vector<std::string> hosts;  ///< further names by which browsers may reach this machine
     std::vector<std::string> cors;
     std::uint32_t patience_s = 10;
     std::string log_level = "info";
@@ -53,8 +57,20 @@ struct QueueSection {
     std::uint32_t batch_wait_ms_max = 20'000;  ///< how long one model may keep another waiting
 };
 
+struct UsageSection {
+    bool record = true;
+    std::string file;  ///< "" = usage.db in the state folder
+    std::uint32_t days_kept = 400;
+};
+
+struct TelemetrySection {
+    std::string otlp_url;  ///< of a collector; "" = nothing is sent
+};
+
 struct Config {
     ServerSection server;
+    UsageSection usage;
+    TelemetrySection telemetry;
     MemorySection memory;
     CatalogSection catalog;
     QueueSection queue;

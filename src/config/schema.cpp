@@ -58,7 +58,7 @@ std::string kv_text(plan::KvType type) {
 }
 
 using Server = ServerSection;
-constexpr std::array<Key<Server>, 6> kServer{{
+constexpr std::array<Key<Server>, 10> kServer{{
     {"host", "Address to listen on. Others than loopback ask for a key.",
      [](const Reading& r, Server& s) { r.text(s.host); },
      [](const Server& s) { return quoted(s.host); }},
@@ -68,6 +68,19 @@ constexpr std::array<Key<Server>, 6> kServer{{
     {"api_key_file", "File that holds the key clients must send; keys do not stand in this file.",
      [](const Reading& r, Server& s) { r.text(s.api_key_file); },
      [](const Server& s) { return quoted(s.api_key_file); }},
+    {"keys_file",
+     "File of the keys that `trilane key` makes; empty: keys.json in Trilane's folder.",
+     [](const Reading& r, Server& s) { r.text(s.keys_file); },
+     [](const Server& s) { return quoted(s.keys_file); }},
+    {"tls_certificate", "PEM file with the certificate and its chain; empty: no TLS.",
+     [](const Reading& r, Server& s) { r.text(s.tls_certificate); },
+     [](const Server& s) { return quoted(s.tls_certificate); }},
+    {"tls_key", "PEM file with the certificate's private key.",
+     [](const Reading& r, Server& s) { r.text(s.tls_key); },
+     [](const Server& s) { return quoted(s.tls_key); }},
+    {"hosts", "Names, beside addresses and localhost, under which browsers may ask without a key.",
+     [](const Reading& r, Server& s) { r.texts(s.hosts); },
+     [](const Server& s) { return list(s.hosts); }},
     {"cors", "Web origins whose pages may call the API.",
      [](const Reading& r, Server& s) { r.texts(s.cors); },
      [](const Server& s) { return list(s.cors); }},
@@ -130,6 +143,28 @@ constexpr std::array<Key<Queue>, 4> kQueue{{
      "How long one model's requests may keep another model out of its room, in milliseconds.",
      [](const Reading& r, Queue& q) { r.whole(q.batch_wait_ms_max, 0, 3'600'000); },
      [](const Queue& q) { return number(q.batch_wait_ms_max); }},
+}};
+
+using Usage = UsageSection;
+constexpr std::array<Key<Usage>, 3> kUsage{{
+    {"record", "Sum up who used which model how much, for `trilane usage`.",
+     [](const Reading& r, Usage& u) { r.boolean(u.record); },
+     [](const Usage& u) { return yes_no(u.record); }},
+    {"file", "SQLite file of the sums; empty: usage.db in Trilane's state folder.",
+     [](const Reading& r, Usage& u) { r.text(u.file); },
+     [](const Usage& u) { return quoted(u.file); }},
+    {"days_kept", "Days after which sums are forgotten.",
+     [](const Reading& r, Usage& u) { r.whole(u.days_kept, 1, 36'500); },
+     [](const Usage& u) { return number(u.days_kept); }},
+}};
+
+using Telemetry = TelemetrySection;
+constexpr std::array<Key<Telemetry>, 1> kTelemetry{{
+    {"otlp_url",
+     "OpenTelemetry collector that gets a span of each request over OTLP/HTTP, such as "
+     "\"http://127.0.0.1:4318\"; empty: none. Spans hold no prompts and no answers.",
+     [](const Reading& r, Telemetry& t) { r.text(t.otlp_url); },
+     [](const Telemetry& t) { return quoted(t.otlp_url); }},
 }};
 
 using Lane = lane::Settings;
@@ -256,6 +291,12 @@ std::span<const Key<MemorySection>> memory_keys() {
 }
 std::span<const Key<CatalogSection>> catalog_keys() {
     return kCatalog;
+}
+std::span<const Key<UsageSection>> usage_keys() {
+    return kUsage;
+}
+std::span<const Key<TelemetrySection>> telemetry_keys() {
+    return kTelemetry;
 }
 std::span<const Key<QueueSection>> queue_keys() {
     return kQueue;

@@ -23,6 +23,8 @@ std::span<const Key<ServerSection>> server_keys();
 std::span<const Key<MemorySection>> memory_keys();
 std::span<const Key<CatalogSection>> catalog_keys();
 std::span<const Key<QueueSection>> queue_keys();
+std::span<const Key<UsageSection>> usage_keys();
+std::span<const Key<TelemetrySection>> telemetry_keys();
 std::span<const Key<lane::Settings>> lane_keys();
 std::span<const Key<ModelSection>> model_keys();
 

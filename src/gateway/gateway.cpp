@@ -148,6 +148,7 @@ Status Gateway::Front::listen() {
     server.threads = options_.threads;
     server.loops = options_.loops;
     server.limits = options_.limits;
+    server.tls = options_.tls;
     server.error_page = [this](unsigned status, std::string_view message, std::string_view target) {
         metrics_->count(kNoRow, status);
         const std::string_view path = target.substr(0, target.find('?'));
@@ -263,6 +264,9 @@ Record Gateway::Front::record_of(const Call& call, unsigned status) const {
     record.key = call.visit.name();
     record.endpoint = call.row < labels_.size() ? labels_[call.row] : "other";
     record.status = status;
+    if (const std::string* parent = call.request.header("traceparent")) {
+        record.traceparent = *parent;
+    }
     const auto lasted = std::chrono::steady_clock::now() - call.began;
     record.duration_s = std::chrono::duration<double>(lasted).count();
     record.began = std::chrono::system_clock::now() -

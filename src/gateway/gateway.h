@@ -23,6 +23,7 @@ struct GatewayOptions {
     unsigned threads = 2;
     net::Loops* loops = nullptr;  ///< to run on; null = threads of its own
     net::Limits limits;
+    net::ServerTls tls;
     AccessRules access;
     Recorder recorder;    ///< may be empty
     std::string version;  ///< as /health shows it

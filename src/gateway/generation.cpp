@@ -145,6 +145,7 @@ void Generation::measure(std::size_t job_index, const job::Event& event) {
         metrics.queue_wait.observe(done->timings.queue_ms * kSecondsPerMs);
     } else if (const auto* failed = std::get_if<job::Failed>(&event)) {
         parts_.record.error = fault_name(failed->error.fault);
+        parts_.record.detail = failed->error.message;
     } else if (const auto* started = std::get_if<job::Started>(&event)) {
         parts_.record.lane = started->lane;
     }

@@ -26,6 +26,8 @@ struct Record {
     double duration_s = 0;
     double first_text_s = 0;  ///< from the request to its first text; 0 = there was none
     std::string error;        ///< name of the fault that ended it; "" = it ended well
+    std::string detail;       ///< what the lane said of it; never what was asked
+    std::string traceparent;  ///< the W3C trace context that came with the request
 };
 
 /// Hears of every request that has ended. **Threads:** any, also several at once; must not wait.

@@ -53,11 +53,38 @@ Connection::Connection(std::shared_ptr<Hall> hall, Socket socket)
 }
 
 void Connection::start() {
+    if (hall_->shared().tls != nullptr) {
+        secure();
+        return;
+    }
     deadline_ = Clock::now() + limits_.idle_timeout;
     read();
 }
 
+void Connection::secure() {
+    phase_ = Phase::securing;
+    deadline_ = Clock::now() + limits_.header_timeout;
+    tls_ = std::make_unique<boost::asio::ssl::stream<Socket&>>(socket_, *hall_->shared().tls);
+    tls_->async_handshake(boost::asio::ssl::stream_base::server,
+                          [self = shared_from_this()](const error_code& ec) {
+                              if (self->phase_ != Phase::securing) {
+                                  return;
+                              }
+                              if (ec) {
+                                  self->close();  // no words would be understood
+                                  return;
+                              }
+                              self->phase_ = Phase::reading;
+                              self->deadline_ = Clock::now() + self->limits_.idle_timeout;
+                              self->read();
+                          });
+}
+
 void Connection::refuse_service() {
+    if (hall_->shared().tls != nullptr) {
+        close();  // a handshake would cost more than the answer is worth
+        return;
+    }
     answer_and_close(503, "too many connections are open; close some or try again later");
 }
 
@@ -93,10 +120,15 @@ void Connection::read() {
         input_.resize(bytes_max);
     }
     read_in_flight_ = true;
-    socket_.async_read_some(boost::asio::buffer(input_.data() + end_, input_.size() - end_),
-                            [self = shared_from_this()](const error_code& ec, std::size_t bytes) {
-                                self->on_read(ec, bytes);
-                            });
+    const auto space = boost::asio::buffer(input_.data() + end_, input_.size() - end_);
+    auto then = [self = shared_from_this()](const error_code& ec, std::size_t bytes) {
+        self->on_read(ec, bytes);
+    };
+    if (tls_ != nullptr) {
+        tls_->async_read_some(space, std::move(then));
+    } else {
+        socket_.async_read_some(space, std::move(then));
+    }
 }
 
 void Connection::on_read(const error_code& ec, std::size_t bytes) {
@@ -320,19 +352,14 @@ bool Connection::write() {
     }
     // Asking the socket at once saves a trip through the reactor: almost every answer fits.
     while (written_ < output_.size()) {
-        error_code ec;
-        const std::size_t bytes = socket_.write_some(
-            boost::asio::buffer(output_.data() + written_, output_.size() - written_), ec);
+        error_code ec = boost::asio::error::would_block;
+        std::size_t bytes = 0;
+        if (tls_ == nullptr) {
+            bytes = socket_.write_some(
+                boost::asio::buffer(output_.data() + written_, output_.size() - written_), ec);
+        }
         if (ec == boost::asio::error::would_block || ec == boost::asio::error::try_again) {
-            write_in_flight_ = true;
-            if (phase_ == Phase::answering) {
-                deadline_ = Clock::now() + limits_.write_timeout;
-            }
-            socket_.async_write_some(
-                boost::asio::buffer(output_.data() + written_, output_.size() - written_),
-                [self = shared_from_this()](const error_code& late, std::size_t late_bytes) {
-                    self->on_write(late, late_bytes);
-                });
+            write_later();
             return false;
         }
         if (ec) {
@@ -347,6 +374,22 @@ bool Connection::write() {
         last_write_ = Clock::now();
     }
     return true;
+}
+
+void Connection::write_later() {
+    write_in_flight_ = true;
+    if (phase_ == Phase::answering) {
+        deadline_ = Clock::now() + limits_.write_timeout;
+    }
+    const auto bytes = boost::asio::buffer(output_.data() + written_, output_.size() - written_);
+    auto then = [self = shared_from_this()](const error_code& ec, std::size_t count) {
+        self->on_write(ec, count);
+    };
+    if (tls_ != nullptr) {
+        tls_->async_write_some(bytes, std::move(then));
+    } else {
+        socket_.async_write_some(bytes, std::move(then));
+    }
 }
 
 void Connection::on_write(const error_code& ec, std::size_t bytes) {
@@ -382,6 +425,7 @@ void Connection::drain() {
     }
     phase_ = Phase::draining;
     deadline_ = Clock::now() + limits_.linger_timeout;
+    // Under TLS, too: every answer says where it ends, so no close_notify is needed to tell.
     error_code ec;
     socket_.shutdown(Socket::shutdown_send, ec);
     if (ec) {
@@ -425,7 +469,7 @@ void Connection::check(Clock::time_point now) {
 
 void Connection::close_when_idle() {
     keep_alive_ = false;
-    if (phase_ == Phase::reading && !header_begun_) {
+    if (phase_ == Phase::securing || (phase_ == Phase::reading && !header_begun_)) {
         close();
     }
 }

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -25,6 +27,7 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
 /// What all threads of one server share. Read-only but for the counters.
 struct Shared {
     ServerOptions options;
+    std::unique_ptr<boost::asio::ssl::context> tls;  ///< null = plain
     Handler handler;
     std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted_total = 0;
@@ -86,8 +89,9 @@ public:
     void close();
 
 private:
-    enum class Phase { reading, answering, draining, closed };
+    enum class Phase { securing, reading, answering, draining, closed };
 
+    void secure();
     void read();
     void on_read(const boost::system::error_code& ec, std::size_t bytes);
     void advance();
@@ -101,6 +105,7 @@ private:
                      const std::vector<Header>& headers);
     void encode_whole(const Response& response);
     bool write();
+    void write_later();
     void on_write(const boost::system::error_code& ec, std::size_t bytes);
     void drain();
     void beat(Clock::time_point now);
@@ -109,6 +114,7 @@ private:
     Loop& loop_;
     const Limits& limits_;
     Socket socket_;
+    std::unique_ptr<boost::asio::ssl::stream<Socket&>> tls_;  ///< null = plain
     Phase phase_ = Phase::reading;
     Clock::time_point deadline_ = Clock::time_point::max();
 

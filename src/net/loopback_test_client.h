@@ -71,9 +71,10 @@ public:
     }
 
     bool post(std::string_view path, std::string_view body, std::string_view headers = "") {
-        return send("POST " + std::string(path) +
-                    " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
-                    "\r\n" + std::string(headers) + "\r\n" + std::string(body));
+        return send(
+            "POST " + std::string(path) +
+            " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+            "\r\n" + std::string(headers) + "\r\n" + std::string(body));
     }
 
     /// Receives until `text` is in what was received and not yet taken; false at the end.

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "net/connection.h"
+#include "net/server_tls.h"
 
 namespace trilane::net {
 namespace {
@@ -178,6 +179,7 @@ public:
     Listening& operator=(const Listening&) = delete;
 
     Status listen() {
+        TRILANE_TRY(shared_.tls, server_tls_context(shared_.options.tls));
         TRILANE_TRY(auto endpoints, endpoints_of(shared_.options.host, shared_.options.port));
         const Executor executor = halls_.front()->loop().executor();
         for (Endpoint& endpoint : endpoints) {

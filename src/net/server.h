@@ -65,6 +65,12 @@ private:
 /// once, or hand the exchange to whoever will.
 using Handler = std::function<void(Request, std::shared_ptr<Exchange>)>;
 
+/// PEM files of a server's certificate (with its chain) and private key; both empty = no TLS.
+struct ServerTls {
+    std::string certificate_file;
+    std::string key_file;
+};
+
 struct ServerOptions {
     /// An IPv4 or IPv6 address, "localhost" (both loopbacks), or a name that resolves to one.
     std::string host = "127.0.0.1";
@@ -75,6 +81,7 @@ struct ServerOptions {
     Loops* loops = nullptr;
     Limits limits;
     ErrorPage error_page;  ///< empty = plain text
+    ServerTls tls;
 };
 
 /// Counters since the start, and the connections open now.
@@ -88,7 +95,7 @@ class Server {
 public:
     /// Listens and serves.
     /// **Errors:** unavailable when the address cannot be bound (a taken port says who to ask);
-    /// invalid when `host` names no address.
+    /// invalid when `host` names no address, or a file of `tls` is not what it should be.
     static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
 
     /// stop() without patience.
