@@ -72,7 +72,7 @@ std::string_view code_of(unsigned status) {
         case 401:
             return "invalid_api_key";
         case 403:
-            return "origin_not_allowed";
+            return "permission_denied";
         case 404:
             return "unknown_url";
         case 405:
