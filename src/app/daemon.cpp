@@ -13,7 +13,9 @@
 
 #include "app/command_line.h"
 #include "app/daemon_log.h"
+#include "app/gpu_learning.h"
 #include "app/model_files.h"
+#include "app/observed_loads.h"
 #include "app/output.h"
 #include "app/recorders.h"
 #include "app/serve_setup.h"
@@ -94,7 +96,8 @@ struct Daemon::Parts {
     std::unique_ptr<os::ChildWatch> children;
     std::unique_ptr<Recorders> recorders;
     std::unique_ptr<catalog::LocalModels> models;
-    std::shared_ptr<probe::Machine> machine;
+    std::shared_ptr<probe::Machine> machine;  // the plane's thread's once there is a plane
+    std::unique_ptr<GpuLearning> learning;
     std::shared_ptr<plane::Plane> plane;
     std::unique_ptr<gateway::Gateway> gateway;
 
@@ -104,6 +107,7 @@ struct Daemon::Parts {
     bool offers_read = false;
     bool stopping = false;
     std::vector<std::shared_ptr<lane::Lane>> lanes;
+    std::vector<lane::Settings> opened;  ///< of `lanes`
     std::thread refresher;
 
     void refresh_offers();
@@ -111,7 +115,9 @@ struct Daemon::Parts {
     void look_at_keys();
     Status open_plane();
     Status open_gateway();
-    [[nodiscard]] std::vector<std::shared_ptr<lane::Lane>> open_lanes();
+    void open_lanes();
+    [[nodiscard]] plan::Memory memory(std::span<const plan::Occupant> occupants);
+    void remember_loads(plane::PlaneOptions& out) const;
     [[nodiscard]] std::vector<catalog::Entry> entries() const;
     [[nodiscard]] plane::Policies policies() const;
     [[nodiscard]] bool uses_tls() const { return !config.server.tls_certificate.empty(); }
@@ -171,7 +177,7 @@ void Daemon::Parts::look_at_keys() {
 }
 
 /// A lane that cannot be opened is a line in the log: the others are of use without it.
-std::vector<std::shared_ptr<lane::Lane>> Daemon::Parts::open_lanes() {
+void Daemon::Parts::open_lanes() {
     lane::Parts parts;
     parts.children = children.get();
     parts.loops = loops.get();
@@ -179,8 +185,7 @@ std::vector<std::shared_ptr<lane::Lane>> Daemon::Parts::open_lanes() {
     parts.environment = options.child_environment;
     parts.state_dir = options.state_dir;
     parts.log = log_info;
-    std::vector<std::shared_ptr<lane::Lane>> opened;
-    const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve, 0);
+    const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve);
     for (lane::Settings& settings : lane_settings(config, options, *machine)) {
         if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
             log_line(LogLevel::error, no_such_device(settings, memory));
@@ -205,9 +210,39 @@ std::vector<std::shared_ptr<lane::Lane>> Daemon::Parts::open_lanes() {
             log_info(fmt::format("lane {}: {} {}", settings.name, settings.kind,
                                  settings.program.empty() ? settings.url : settings.program));
         }
-        opened.push_back(*std::move(lane));
+        lanes.push_back(*std::move(lane));
+        opened.push_back(std::move(settings));
     }
-    return opened;
+}
+
+/// As it is now. On the plane's thread.
+plan::Memory Daemon::Parts::memory(std::span<const plan::Occupant> occupants) {
+    probe::refresh(*machine);
+    learning->apply(*machine);
+    std::vector<plan::Occupant> ours(occupants.begin(), occupants.end());
+    plan::Occupant& self = ours.emplace_back();  // with what the native engine has loaded
+    self.device = "cpu";
+    self.observed.own_bytes = os::own_anonymous_bytes();
+    plan::Memory memory = plan::memory_of(*machine, config.memory.reserve, ours);
+    learning->mark(memory);
+    return memory;
+}
+
+/// What was observed before, and keeping what will be.
+void Daemon::Parts::remember_loads(plane::PlaneOptions& out) const {
+    const std::string path = observed_loads_path(options.state_dir);
+    auto known = read_observed_loads(path);
+    if (!known) {
+        log_line(LogLevel::warn, printable(known.error().message));
+    }
+    out.observations = known ? *std::move(known) : std::vector<plan::Observation>();
+    if (!path.empty()) {
+        out.on_observation = [path](const std::vector<plan::Observation>& loads) {
+            if (const Status kept = write_observed_loads(path, loads); !kept) {
+                log_line(LogLevel::warn, printable(kept.error().message));
+            }
+        };
+    }
 }
 
 std::vector<catalog::Entry> Daemon::Parts::entries() const {
@@ -242,15 +277,19 @@ Status Daemon::Parts::open_plane() {
     plane_options.batch_wait_max = std::chrono::milliseconds(config.queue.batch_wait_ms_max);
     plane_options.policies = policies();
     plane_options.default_model = served ? served->id : "";
-    plane_options.memory = [box = machine,
-                            reserve = config.memory.reserve](std::uint64_t resident_bytes) {
-        probe::refresh(*box);
-        return plan::memory_of(*box, reserve, resident_bytes + os::own_anonymous_bytes());
-    };
+    plane_options.memory = [this](std::span<const plan::Occupant> ours) { return memory(ours); };
+    remember_loads(plane_options);
     plane_options.catalogue = [this] { return entries(); };
     plane_options.log = log_info;
-    lanes = open_lanes();
+    open_lanes();
+    learning = std::make_unique<GpuLearning>(
+        *machine, GpuLearning::Options{.children = children.get(),
+                                       .lanes = opened,
+                                       .path = options.path,
+                                       .environment = options.child_environment,
+                                       .log = log_info});
     plane = std::make_shared<plane::Plane>(std::move(plane_options), lanes);
+    learning->begin([this] { plane->memory_changed(); });
     refresher = std::thread([this] { refresh_offers(); });
     if (served) {
         plane->load({.model = served->id, .lane = "", .context_tokens = {}, .pin = {}},
@@ -427,6 +466,7 @@ void Daemon::stop() {
     if (parts_->plane != nullptr) {
         parts_->plane->stop(parts_->config.server.patience_s * 1000);
     }
+    parts_->learning.reset();  // tells the plane; used by the plane's thread, which has ended
     if (parts_->gateway != nullptr) {
         parts_->gateway->stop(kFlushPatience);
     }

@@ -127,6 +127,7 @@ Examples:
 inline constexpr std::string_view kPlan =
     R"(Counts weights, KV cache, buffers and caches against each memory pool and its reserve, and says
 whether it fits, is tight or does not fit, with the largest context that would. Nothing is loaded.
+What the daemon has seen such a load hold corrects the figures; the table says by how much.
 
 Exit status: 0 fits or tight, 1 does not fit.
 
@@ -185,6 +186,8 @@ Examples:
 
 inline constexpr std::string_view kPs =
     R"(States: starting, warming, ready, serving, idle, draining, unloading, failed.
+MEMORY is what is planned for a model; in brackets what formulas predicted, where observation has
+corrected it, and what it is seen to hold now.
 
 Examples:
   trilane ps

@@ -173,7 +173,7 @@ json::Value loadouts_json(const std::vector<PlacedLoadout>& loadouts) {
 
 Result<int> perform(const LoadoutsOptions& options) {
     const probe::Machine machine = probe::read_machine(options.root);
-    TRILANE_TRY(const auto loadouts, place_loadouts(options.name, plan::memory_of(machine, {}, 0)));
+    TRILANE_TRY(const auto loadouts, place_loadouts(options.name, plan::memory_of(machine, {})));
     TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(loadouts_json(loadouts)) + '\n'
                                           : loadouts_text(loadouts, !options.name.empty())));
     return 0;

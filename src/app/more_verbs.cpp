@@ -85,6 +85,7 @@ void add_plan(CLI::App& root, Finishers& finishers) {
     add_root(verb, o->root);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
         o->model_dirs = environment.model_dirs;
+        o->state_dir = environment.state_dir;
         return *o;
     });
 }

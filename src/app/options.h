@@ -142,6 +142,7 @@ struct PlanOptions {
     bool json = false;
     std::string root;
     std::vector<std::string> model_dirs;
+    std::string state_dir;  ///< where the daemon keeps what loads were seen to hold; "" = nowhere
 };
 
 struct PullVerbOptions {

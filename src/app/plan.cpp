@@ -2,13 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
+#include "app/observed_loads.h"
 #include "app/output.h"
 #include "app/plan_listing.h"
 #include "app/verbs.h"
 #include "engine/memory.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
+#include "lane/llama_server/command.h"
 
 namespace trilane::app {
 namespace {
@@ -85,14 +88,34 @@ public:
     }
 
 private:
+    /// Corrected by what such loads were seen to hold.
     [[nodiscard]] Result<plan::Need> need(std::uint32_t context_tokens) const {
-        if (planned_.lane == kNative) {
-            return native_need(context_tokens);
-        }
-        return plan::llama_server_need(shape_, {.context_tokens = context_tokens,
-                                                .parallel = std::max(question_.parallel, 1U),
-                                                .kv = question_.kv,
-                                                .on_gpu = planned_.device.starts_with("gpu")});
+        const bool native = planned_.lane == kNative;
+        TRILANE_TRY(plan::Need need, native
+                                         ? native_need(context_tokens)
+                                         : Result<plan::Need>(llama_server_need(context_tokens)));
+        plan::correct(need,
+                      {.model = model_.id,
+                       .weight_bytes = plan::weight_bytes_of(need),
+                       .lane = planned_.lane,
+                       .device = planned_.device,
+                       .kv = native ? plan::KvType::f16 : question_.kv,
+                       .context_tokens = need.context_tokens,
+                       .parallel = need.parallel},
+                      question_.observed);
+        return need;
+    }
+
+    /// As its lane asks, which decides what the user leaves open.
+    [[nodiscard]] plan::Need llama_server_need(std::uint32_t context_tokens) const {
+        plan::Wishes wishes;
+        wishes.context_tokens = context_tokens;
+        wishes.parallel =
+            question_.parallel == 0 ? lane::llama_server::kParallelDefault : question_.parallel;
+        wishes.kv = question_.kv;
+        wishes.on_gpu = planned_.device.starts_with("gpu");
+        wishes.context_checkpoints = lane::llama_server::kContextCheckpoints;
+        return plan::llama_server_need(shape_, wishes);
     }
 
     [[nodiscard]] Result<plan::Need> native_need(std::uint32_t context_tokens) const {
@@ -204,6 +227,29 @@ void add_part_rows(const PlannedModel& model, std::vector<std::vector<std::strin
     }
 }
 
+/// "+300 MB", "-1.2 GB", "0 B" (seen, and as predicted), "-" (nothing was seen)
+std::string correction_cell(const PlannedPlace& place) {
+    const std::uint64_t predicted = place.need.predicted_bytes();
+    const std::uint64_t planned = place.need.bytes();
+    if (planned == predicted) {
+        return place.need.correction ? human_bytes(0) : "-";
+    }
+    return planned > predicted ? "+" + human_bytes(planned - predicted)
+                               : "-" + human_bytes(predicted - planned);
+}
+
+std::string seen_text(const plan::Correction& seen) {
+    const std::time_t when = seen.unix_s;
+    std::tm day{};
+    ::gmtime_r(&when, &day);
+    return fmt::format(
+        "corrected by what it was seen to hold on {:04}-{:02}-{:02}: {}{}, where {} "
+        "were predicted",
+        day.tm_year + 1900, day.tm_mon + 1, day.tm_mday, human_bytes(seen.observed_bytes),
+        seen.context_tokens == 0 ? "" : fmt::format(" with a context of {}", seen.context_tokens),
+        human_bytes(seen.predicted_bytes));
+}
+
 std::string places_table(const PlannedModel& model) {
     std::vector<std::vector<std::string>> rows(1, {"  "});
     const auto row = [&](std::string_view name, const auto& cell) {
@@ -220,6 +266,10 @@ std::string places_table(const PlannedModel& model) {
         return fmt::format("{} x {}", place.need.context_tokens, place.need.parallel);
     });
     add_part_rows(model, rows);
+    if (std::any_of(model.places.begin(), model.places.end(),
+                    [](const PlannedPlace& place) { return place.need.correction.has_value(); })) {
+        row(plan::kCorrectionName, correction_cell);
+    }
     row("total", [](const PlannedPlace& p) { return human_bytes(p.verdict.need_bytes); });
     row("free", [](const PlannedPlace& p) { return human_bytes(p.verdict.room_bytes); });
     row("largest context",
@@ -262,11 +312,27 @@ std::string model_text(const PlannedModel& model, const plan::Memory& memory) {
         if (!place.note.empty()) {
             text += fmt::format("  {} {}: {}.\n", place.device, place.lane, place.note);
         }
+        if (place.need.correction) {
+            text += fmt::format("  {} {}: {}.\n", place.device, place.lane,
+                                seen_text(*place.need.correction));
+        }
     }
     if (!model.not_native.empty()) {
         text += fmt::format("  Not by the native engine: {}.\n", model.not_native);
     }
     return text;
+}
+
+json::Value correction_json(const plan::Need& need) {
+    if (!need.correction) {
+        return {};
+    }
+    const plan::Correction& seen = *need.correction;
+    return {{"bytes", static_cast<std::int64_t>(need.bytes() - need.predicted_bytes())},
+            {"observed_bytes", seen.observed_bytes},
+            {"predicted_bytes", seen.predicted_bytes},
+            {"context_tokens", seen.context_tokens},
+            {"unix_s", seen.unix_s}};
 }
 
 json::Value place_json(const PlannedPlace& place, const plan::Memory& memory) {
@@ -284,6 +350,8 @@ json::Value place_json(const PlannedPlace& place, const plan::Memory& memory) {
             {"context_tokens", place.need.context_tokens},
             {"parallel", place.need.parallel},
             {"parts_bytes", std::move(parts)},
+            {"predicted_bytes", place.need.predicted_bytes()},
+            {"correction", correction_json(place.need)},
             {"need_bytes", place.verdict.need_bytes},
             {"room_bytes", place.verdict.room_bytes},
             {"pools_bytes", std::move(pools)},
@@ -303,7 +371,7 @@ bool PlannedLoads::all_fit() const {
 Result<PlannedLoads> plan_loads(const probe::Machine& machine, std::span<const ModelFile> files,
                                 const PlanQuestion& question) {
     PlannedLoads loads;
-    loads.memory = plan::memory_of(machine, {}, 0);
+    loads.memory = plan::memory_of(machine, {});
     std::vector<plan::Holding> holdings;
     for (const ModelFile& file : files) {
         TRILANE_TRY(PlannedModel model,
@@ -391,6 +459,14 @@ Result<int> perform(const PlanOptions& options) {
         TRILANE_TRY(files.emplace_back(), find_model(name, options.model_dirs));
     }
     const probe::Machine machine = probe::read_machine(options.root);
+    if (options.root.empty()) {
+        auto observed = read_observed_loads(observed_loads_path(options.state_dir));
+        if (!observed) {
+            print_error(fmt::format("trilane: {}\n", printable(observed.error().message)));
+        } else {
+            question.observed = *std::move(observed);
+        }
+    }
     TRILANE_TRY(const PlannedLoads loads, plan_loads(machine, files, question));
     TRILANE_TRY_STATUS(
         print(options.json ? json::dump_pretty(plan_json(loads)) + '\n' : plan_text(loads)));

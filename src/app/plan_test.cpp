@@ -116,6 +116,36 @@ TEST(Plan, SaysWhatToDoWhenNothingFits) {
     EXPECT_THAT(text, HasSubstr("use a smaller model or quantization"));
 }
 
+TEST(Plan, IsCorrectedByWhatWasSeen) {
+    PlanQuestion question{.context_tokens = 512, .device = "gpu0"};
+    const PlannedLoads plain = planned(apu(), {kNano}, question);
+    const plan::Need& need = plain.models[0].places[0].need;
+    plan::Observation seen;
+    seen.load = {.model = kNano.id,
+                 .weight_bytes = plan::weight_bytes_of(need),
+                 .lane = "llama-server",
+                 .device = "gpu0",
+                 .context_tokens = 512,
+                 .parallel = need.parallel};
+    seen.predicted_bytes = need.predicted_bytes();
+    seen.observed_bytes = need.predicted_bytes() + 60'000'000;
+    seen.unix_s = 1'760'000'000;
+    question.observed = {seen};
+    const PlannedLoads loads = planned(apu(), {kNano}, question);
+    const PlannedPlace& place = loads.models[0].places[0];
+    EXPECT_EQ(place.verdict.need_bytes, seen.observed_bytes);
+    const std::string text = plan_text(loads);
+    EXPECT_THAT(text, HasSubstr("observed correction"));
+    EXPECT_THAT(text, HasSubstr("+60.0 MB"));
+    EXPECT_THAT(text, HasSubstr("gpu0 llama-server: corrected by what it was seen to hold on "
+                                "2025-10-09: "));
+    const json::Value value = plan_json(loads)["models"][0]["places"][0];
+    EXPECT_EQ(value["predicted_bytes"], need.predicted_bytes());
+    EXPECT_EQ(value["need_bytes"], seen.observed_bytes);
+    EXPECT_EQ(value["correction"]["bytes"], 60'000'000);
+    EXPECT_THAT(plan_text(plain), Not(HasSubstr("correct")));
+}
+
 TEST(Plan, TextHasAColumnForEachPlace) {
     const std::string text = plan_text(planned(apu(), {kNano, kStories}));
     EXPECT_THAT(text, HasSubstr("gpu0 llama-server  cpu native  cpu llama-server"));

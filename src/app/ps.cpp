@@ -36,12 +36,19 @@ std::string since(const json::Value& model) {
 
 std::string memory_of(const json::Value& model) {
     const std::uint64_t planned = number_of(model, "planned_bytes");
+    const std::uint64_t predicted = number_of(model, "predicted_bytes");
     const std::uint64_t observed = number_of(model, "observed_bytes");
+    const std::uint64_t mapped = number_of(model, "observed_file_bytes");
     std::string text = planned == 0 ? "-" : human_bytes(planned);
-    if (observed != 0) {
-        text += " (seen " + human_bytes(observed) + ")";
+    std::string more;
+    if (predicted != planned) {
+        more = "predicted " + human_bytes(predicted);
     }
-    return text;
+    if (observed != 0) {
+        more += (more.empty() ? "seen " : ", seen ") + human_bytes(observed);
+        more += mapped == 0 ? "" : " + " + human_bytes(mapped) + " mapped";
+    }
+    return more.empty() ? text : text + " (" + more + ")";
 }
 
 std::vector<std::string> row_of(const json::Value& lane, const json::Value& model) {

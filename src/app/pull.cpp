@@ -116,7 +116,7 @@ Result<int> perform(const PullVerbOptions& options) {
     TRILANE_TRY(auto variants, catalog::list_variants(hub, reference));
     const probe::Machine machine = probe::read_machine();
     TRILANE_TRY(const VariantChoice choice,
-                choose(std::move(variants), reference, plan::memory_of(machine, {}, 0)));
+                choose(std::move(variants), reference, plan::memory_of(machine, {})));
     TRILANE_TRY_STATUS(options.json ? print_json(choice_json(reference, choice))
                                     : print(choice_text(reference, choice)));
     if (options.dry_run) {

@@ -37,10 +37,20 @@ void apply_command_line(const ServeOptions& options, config::Config& config) {
     }
 }
 
-bool usable_gpu(const probe::Machine& machine) {
-    return std::ranges::any_of(machine.gpus, [](const probe::GpuFacts& gpu) {
-        return gpu.render_node_usable || gpu.vendor == probe::Vendor::nvidia;
-    });
+/// The GPU that engines choose by themselves, as plan names it: a card before what is built into
+/// the processor. "" = none can be used.
+std::string usual_gpu(const probe::Machine& machine) {
+    std::string best;
+    bool best_is_card = false;
+    for (std::size_t i = 0; i < machine.gpus.size(); ++i) {
+        const probe::GpuFacts& gpu = machine.gpus[i];
+        const bool usable = gpu.render_node_usable || gpu.vendor == probe::Vendor::nvidia;
+        if (usable && (best.empty() || (!gpu.integrated && !best_is_card))) {
+            best = fmt::format("gpu{}", i);
+            best_is_card = !gpu.integrated;
+        }
+    }
+    return best;
 }
 
 bool usable_npu(const probe::Machine& machine) {
@@ -58,7 +68,8 @@ std::string usual_device(const lane::Settings& settings, const probe::Machine& m
         return "npu";
     }
     const bool on_gpu = (*kind)->silicon == lane::Silicon::gpu && settings.engine_device != "none";
-    return on_gpu && usable_gpu(machine) ? "gpu0" : "cpu";
+    const std::string gpu = on_gpu ? usual_gpu(machine) : "";
+    return gpu.empty() ? "cpu" : gpu;
 }
 
 lane::Settings native_lane(const ServeOptions& options) {
@@ -89,7 +100,7 @@ std::vector<lane::Settings> found_lanes(const ServeOptions& options,
         if (kind.silicon == lane::Silicon::npu) {
             found.name = "npu";
         } else if (kind.kind == "llama-server") {
-            found.name = usable_gpu(machine) ? "gpu" : "llama";
+            found.name = usual_gpu(machine).empty() ? "llama" : "gpu";
         } else {
             found.name = kind.kind;
         }

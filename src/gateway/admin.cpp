@@ -40,6 +40,18 @@ net::Response json_response(const json::Value& value) {
     return response;
 }
 
+/// What the plan was corrected by; null = by nothing.
+json::Value correction_json(const plane::Residency& one) {
+    if (!one.correction) {
+        return {};
+    }
+    return {{"bytes", static_cast<std::int64_t>(one.planned_bytes - one.predicted_bytes)},
+            {"observed_bytes", one.correction->observed_bytes},
+            {"predicted_bytes", one.correction->predicted_bytes},
+            {"context_tokens", one.correction->context_tokens},
+            {"unix_s", one.correction->unix_s}};
+}
+
 json::Value residency_json(const plane::Residency& one) {
     json::Value out = json::Value::object();
     out["model"] = one.model;
@@ -48,7 +60,11 @@ json::Value residency_json(const plane::Residency& one) {
     out["pinned"] = one.pinned;
     out["context_tokens"] = one.context_tokens;
     out["planned_bytes"] = one.planned_bytes;
-    out["observed_bytes"] = one.load.observed_bytes;
+    out["predicted_bytes"] = one.predicted_bytes;
+    out["correction"] = correction_json(one);
+    out["observed_bytes"] = one.load.observed.bytes();
+    out["observed_vram_bytes"] = one.load.observed.vram_bytes;
+    out["observed_file_bytes"] = one.load.observed.file_bytes;
     out["load_ms"] = one.load_ms;
     out["slots"] = one.load.slots;
     out["slots_busy"] = one.load.slots_busy;
@@ -107,6 +123,7 @@ net::Response logs(const plane::Service& service, const net::Request& request) {
         out.push_back({{"number", line.number},
                        {"unix_ms", line.unix_ms},
                        {"stream", line.error_stream ? "stderr" : "stdout"},
+                       {"process", line.process},
                        {"text", line.text}});
     }
     return json_response({{"lane", lane}, {"lines", std::move(out)}});

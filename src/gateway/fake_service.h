@@ -77,7 +77,9 @@ public:
         plane::Residency& one = lane.residents.emplace_back();
         one.model = "tiny";
         one.state = lane::State::ready;
+        one.predicted_bytes = 100;
         one.planned_bytes = 123;
+        one.correction.emplace().observed_bytes = 122;
         view.pools.push_back({"system", 1000, 10, 20, 30});
         return view;
     }

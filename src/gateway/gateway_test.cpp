@@ -374,7 +374,12 @@ TEST(Admin, ShowsTheState) {
     const auto gateway = started();
     const json::Value state = parsed(ask(*gateway, "GET /trilane/v1/state"));
     EXPECT_EQ(state["lanes"][0]["name"], "fake");
-    EXPECT_EQ(state["lanes"][0]["models"][0]["state"], "ready");
+    const json::Value& model = state["lanes"][0]["models"][0];
+    EXPECT_EQ(model["state"], "ready");
+    EXPECT_EQ(model["predicted_bytes"], 100);
+    EXPECT_EQ(model["planned_bytes"], 123);
+    EXPECT_EQ(model["correction"]["bytes"], 23);
+    EXPECT_EQ(model["correction"]["observed_bytes"], 122);
     EXPECT_EQ(state["pools"][0]["planned_bytes"], 30);
 }
 

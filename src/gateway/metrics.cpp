@@ -57,6 +57,18 @@ void write_pools(std::string& out, const plane::View& view, std::string_view nam
     }
 }
 
+template <class Bytes>
+void write_models(std::string& out, const std::vector<plane::LaneView>& lanes,
+                  std::string_view name, std::string_view help, const Bytes& bytes) {
+    write_kind(out, name, help, "gauge");
+    for (const plane::LaneView& lane : lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            fmt::format_to(std::back_inserter(out), "{}{{lane=\"{}\",model=\"{}\"}} {}\n", name,
+                           escaped(lane.name), escaped(one.model), bytes(one));
+        }
+    }
+}
+
 void write_plane(std::string& out, const plane::View& view) {
     using plane::LaneView;
     const std::vector<LaneView>& lanes = view.lanes;
@@ -93,6 +105,13 @@ void write_plane(std::string& out, const plane::View& view) {
                            escaped(lane.name), escaped(one.model), lane::state_name(one.state));
         }
     }
+    write_models(out, lanes, "trilane_model_predicted_bytes", "Memory by formula.",
+                 [](const plane::Residency& one) { return one.predicted_bytes; });
+    write_models(out, lanes, "trilane_model_planned_bytes", "Memory claimed, after correction.",
+                 [](const plane::Residency& one) { return one.planned_bytes; });
+    write_models(out, lanes, "trilane_model_observed_bytes",
+                 "Memory it is seen to hold; 0 = unseen.",
+                 [](const plane::Residency& one) { return one.load.observed.bytes(); });
     write_pools(out, view, "trilane_memory_pool_bytes", "Size of a memory pool.",
                 &plane::PoolView::total_bytes);
     write_pools(out, view, "trilane_memory_planned_bytes", "Claimed by what is loaded.",

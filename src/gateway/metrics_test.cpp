@@ -88,10 +88,18 @@ TEST(Metrics, ShowsStatesAndPools) {
     lane.evictions_total = 3;
     lane.residents.emplace_back().model = "coder";
     lane.residents.back().state = lane::State::warming;
+    lane.residents.back().predicted_bytes = 100;
+    lane.residents.back().planned_bytes = 120;
+    lane.residents.back().load.observed.own_bytes = 119;
     view.pools.push_back({"system", 1000, 10, 20, 30});
     const std::string text = Metrics({}).text(view, {});
     EXPECT_TRUE(
         has_line(text, "trilane_model_state{lane=\"gpu\",model=\"coder\",state=\"warming\"} 1"));
+    for (const char* line : {"trilane_model_predicted_bytes{lane=\"gpu\",model=\"coder\"} 100",
+                             "trilane_model_planned_bytes{lane=\"gpu\",model=\"coder\"} 120",
+                             "trilane_model_observed_bytes{lane=\"gpu\",model=\"coder\"} 119"}) {
+        EXPECT_TRUE(has_line(text, line)) << line;
+    }
     EXPECT_TRUE(has_line(text, "trilane_lane_evictions_total{lane=\"gpu\"} 3"));
     EXPECT_TRUE(has_line(text, "trilane_memory_planned_bytes{pool=\"system\"} 30"));
 }

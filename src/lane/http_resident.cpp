@@ -618,7 +618,6 @@ ResidentSnapshot HttpResident::State::snapshot() const {
     snapshot.predicted_tokens_total = predicted_tokens_.load(std::memory_order_relaxed);
     snapshot.cancelled_total = cancelled_.load(std::memory_order_relaxed);
     snapshot.failed_total = failed_.load(std::memory_order_relaxed);
-    snapshot.observed_bytes = options_.observed_bytes ? options_.observed_bytes() : 0;
     return snapshot;
 }
 

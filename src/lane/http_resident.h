@@ -34,7 +34,6 @@ struct HttpResidentOptions {
     std::chrono::milliseconds silence_timeout{600'000};
     /// At most once, on a thread of the loops: must not wait, nor stop the resident from there.
     std::function<void(const Error&)> on_lost;
-    std::function<std::uint64_t()> observed_bytes;  ///< empty = cannot be told
 };
 
 /// More requests than slots wait their turn here; of these, no more than this.

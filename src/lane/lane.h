@@ -33,7 +33,7 @@ struct ResidentSnapshot {
     std::uint64_t predicted_tokens_total = 0;
     std::uint64_t cancelled_total = 0;
     std::uint64_t failed_total = 0;
-    std::uint64_t observed_bytes = 0;  ///< memory it is seen to hold; 0 = cannot be told
+    plan::Observed observed;  ///< memory it is seen to hold; zeros = cannot be told
 };
 
 /// A model in service.
@@ -79,6 +79,9 @@ struct LoadRequest {
     plan::Need need;  ///< as need() said, with the context that was decided
     CancelToken cancel;
     std::function<void(LoadPhase)> on_phase;
+    /// Called once there is something that takes memory, with how to see how much. What it is given
+    /// may be called from any thread, also after the load.
+    std::function<void(std::function<plan::Observed()>)> on_holding;
     /// Called at most once after load() has succeeded, when the resident can serve no more (its
     /// child died or hangs). Its running requests have failed or will. **Threads:** any; it must
     /// not wait there, nor stop or drop the resident.

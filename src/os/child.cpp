@@ -88,19 +88,35 @@ private:
     std::optional<ChildExit> exit_;
 };
 
-/// RssAnon + RssShmem of a line of /proc/<pid>/status at a time.
-std::uint64_t anonymous_bytes(pid_t pid) {
+/// The sum of these lines of /proc/<pid>/status.
+std::uint64_t status_bytes(pid_t pid, std::initializer_list<std::string_view> keys) {
     std::ifstream status("/proc/" + std::to_string(pid) + "/status");
     std::uint64_t bytes = 0;
     std::string line;
     while (std::getline(status, line)) {
-        for (const std::string_view key : {"RssAnon:", "RssShmem:"}) {
+        for (const std::string_view key : keys) {
             if (line.starts_with(key)) {
                 bytes += std::strtoull(line.c_str() + key.size(), nullptr, 10) * 1024;
             }
         }
     }
     return bytes;
+}
+
+/// Whether a process maps any of these files, whose paths are canonical.
+bool maps_any(pid_t pid, std::span<const std::string> files) {
+    std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+    std::string line;
+    while (!files.empty() && std::getline(maps, line)) {
+        const std::string_view mapped = line;
+        if (std::ranges::any_of(files, [&](const std::string& file) {
+                return mapped.ends_with(file) &&
+                       mapped.substr(0, mapped.size() - file.size()).ends_with(' ');
+            })) {
+            return true;
+        }
+    }
+    return false;
 }
 
 class ChildHandle final : public Child {
@@ -123,8 +139,13 @@ public:
     }
     [[nodiscard]] const std::shared_ptr<LogRing>& log() const override { return log_; }
     [[nodiscard]] std::uint64_t resident_bytes() const override {
-        const std::uint64_t bytes = anonymous_bytes(process_->pid());
+        const std::uint64_t bytes = status_bytes(process_->pid(), {"RssAnon:", "RssShmem:"});
         // Only now: had it ended before, another process might have answered.
+        return process_->exit().has_value() ? 0 : bytes;
+    }
+    [[nodiscard]] std::uint64_t file_bytes(std::span<const std::string> files) const override {
+        const bool maps = maps_any(process_->pid(), files);
+        const std::uint64_t bytes = maps ? status_bytes(process_->pid(), {"RssFile:"}) : 0;
         return process_->exit().has_value() ? 0 : bytes;
     }
 
@@ -361,7 +382,7 @@ Result<std::shared_ptr<Child>> ChildWatch::Watching::launch(ChildOptions& option
     child.streams[0].fd = std::move(spawned.output);
     child.streams[1].fd = std::move(spawned.errors);
     for (const std::string& remark : spawned.remarks) {
-        child.log->note(remark);
+        child.log->note(remark, spawned.pid);
     }
     const bool watched = watch(child.streams[0].fd.get(), number * kRoles + Role::output) &&
                          watch(child.streams[1].fd.get(), number * kRoles + Role::errors) &&
@@ -411,14 +432,14 @@ bool ChildWatch::Watching::read_some(Watched& child, std::size_t which) {
     }
     std::vector<std::string> lines;
     stream.lines.take({buffer_.data(), static_cast<std::size_t>(count)}, lines);
-    child.log->add_lines(std::move(lines), which == Role::errors);
+    child.log->add_lines(std::move(lines), which == Role::errors, child.process->pid());
     return true;
 }
 
 void ChildWatch::Watching::close_stream(Watched& child, std::size_t which) {
     std::vector<std::string> lines;
     child.streams[which].lines.finish(lines);
-    child.log->add_lines(std::move(lines), which == Role::errors);
+    child.log->add_lines(std::move(lines), which == Role::errors, child.process->pid());
     unwatch(child.streams[which].fd);
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,9 @@ public:
     /// Resident bytes of the group's first process that no file backs (RssAnon + RssShmem); 0 once
     /// it has ended or when this cannot be told.
     [[nodiscard]] virtual std::uint64_t resident_bytes() const = 0;
+    /// Its resident bytes that files back (RssFile), if it maps one of `files` (canonical paths);
+    /// else 0.
+    [[nodiscard]] virtual std::uint64_t file_bytes(std::span<const std::string> files) const = 0;
 };
 
 /// Starts children and watches them, all on one thread of its own. Children end when this process

@@ -57,6 +57,22 @@ TEST(LogRing, AnswersTheNewestOfTheLinesAskedFor) {
     EXPECT_EQ(LogRing().tail(3), "");
 }
 
+TEST(LogRing, TellsProcessesApart) {
+    LogRing ring;
+    ring.add_lines({"a1"}, false, 7);
+    ring.add_lines({"b1", "b2"}, true, 8);
+    ring.add_lines({"a2"}, true, 7);
+    ring.note("about b", 8);
+    ring.note("about nobody");
+    ring.add_lines({"a3"}, false, 7);
+    EXPECT_THAT(texts(ring.lines_of(7, 0, 10)), ElementsAre("a1", "a2", "a3"));
+    EXPECT_THAT(texts(ring.lines_of(7, 0, 2)), ElementsAre("a2", "a3"));
+    EXPECT_THAT(texts(ring.lines_of(7, 1, 10)), ElementsAre("a2", "a3"));
+    EXPECT_THAT(texts(ring.lines_of(8, 0, 10)), ElementsAre("b1", "b2", "about b"));
+    EXPECT_THAT(texts(ring.lines_of(9, 0, 10)), IsEmpty());
+    EXPECT_EQ(ring.lines().back().process, 7);
+}
+
 TEST(LogRing, DropsTheOldestWithinItsBytes) {
     constexpr std::size_t kLine = sizeof(LogLine) + 10;
     LogRing ring(5 * kLine);

@@ -129,6 +129,18 @@ Result<KvType> kv_type_from(std::string_view name) {
     return fail(Fault::invalid, "a KV cache of type '{}' is not known; use f16, q8 or q4", name);
 }
 
+std::string_view kv_type_name(KvType type) {
+    switch (type) {
+        case KvType::q8_0:
+            return "q8_0";
+        case KvType::q4_0:
+            return "q4_0";
+        case KvType::f16:
+            break;
+    }
+    return "f16";
+}
+
 double kv_bytes_per_value(KvType type) {
     switch (type) {
         case KvType::q8_0:

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "plan/calibration.h"
 #include "plan/choice.h"
 
 namespace trilane::plan {
@@ -64,6 +65,36 @@ Device gpu_device(const probe::Machine& machine, std::size_t index) {
     return device;
 }
 
+/// The pool that a device has for itself: a GPU's own memory, or its carve-out.
+std::optional<std::size_t> own_pool(const Memory& memory, std::string_view device) {
+    const Device* known = memory.device(device);
+    if (known != nullptr) {
+        for (const Share& share : known->shares) {
+            if (share.pool != 0) {
+                return share.pool;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+/// What the occupants hold of each pool.
+std::vector<std::uint64_t> held_bytes(const Memory& memory, std::size_t pools,
+                                      std::span<const Occupant> occupants) {
+    std::vector<std::uint64_t> held(std::max<std::size_t>(pools, 1), 0);
+    for (const Occupant& one : occupants) {
+        held[0] = plus(held[0], one.observed.own_bytes + one.observed.gpu_bytes);
+        const auto own = own_pool(memory, one.device);
+        if (!own) {
+            continue;
+        }
+        const bool told = one.observed.gpu_bytes + one.observed.vram_bytes > 0;
+        const std::uint64_t claimed = *own < one.claim.size() ? one.claim[*own] : 0;
+        held[*own] = plus(held[*own], told ? one.observed.vram_bytes : claimed);
+    }
+    return held;
+}
+
 std::string shown(std::uint64_t bytes) {
     const auto value = static_cast<double>(bytes);
     if (value < 999.5e6) {
@@ -92,7 +123,19 @@ std::string listed(const std::vector<std::string>& names) {
     return text;
 }
 
-/// "5.4 GB (weights 4.1 GB, KV cache 1.1 GB, …)"
+/// ", observed correction +0.3 GB"; "" = none that changes anything
+std::string shown_correction(const Need& need) {
+    const std::uint64_t predicted = need.predicted_bytes();
+    const std::uint64_t planned = need.bytes();
+    if (planned == predicted) {
+        return "";
+    }
+    const bool more = planned > predicted;
+    return fmt::format(", {} {}{}", kCorrectionName, more ? "+" : "-",
+                       shown(more ? planned - predicted : predicted - planned));
+}
+
+/// "5.4 GB (weights 4.1 GB, KV cache 1.1 GB, …, observed correction +0.2 GB)"
 std::string shown_need(const Need& need) {
     std::vector<Part> parts = need.parts;
     std::erase_if(parts, [](const Part& part) { return part.bytes == 0; });
@@ -103,6 +146,7 @@ std::string shown_need(const Need& need) {
         text += fmt::format("{}{} {}", i == 0 ? "" : ", ", parts[i].what, shown(parts[i].bytes));
     }
     text += parts.size() > kPartsNamed ? ", …" : "";
+    text += shown_correction(need);
     return fmt::format("{}{}", shown(need.bytes()), text.empty() ? "" : fmt::format(" ({})", text));
 }
 
@@ -275,21 +319,8 @@ const Device* Memory::device(std::string_view name) const {
 }
 
 Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
-                 std::uint64_t resident_bytes) {
-    return memory_of(machine, reserve, std::span(&resident_bytes, 1));
-}
-
-Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
-                 std::span<const std::uint64_t> resident_bytes) {
+                 std::span<const Occupant> occupants) {
     Memory memory;
-    for (std::size_t p = 0; p < machine.pools.size(); ++p) {
-        const probe::MemoryPool& pool = machine.pools[p];
-        const std::uint64_t used = less(pool.total_bytes, pool.available_bytes);
-        const std::uint64_t residents = p < resident_bytes.size() ? resident_bytes[p] : 0;
-        memory.pools.push_back({pool.name, pool.total_bytes,
-                                reserve_of(reserve, pool.total_bytes, p == 0),
-                                less(used, residents)});
-    }
     const std::vector<Share> system =
         machine.pools.empty() ? std::vector<Share>{}
                               : std::vector<Share>{{0, machine.pools.front().total_bytes}};
@@ -300,15 +331,27 @@ Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
     for (std::size_t i = 0; i < machine.gpus.size(); ++i) {
         memory.devices.push_back(gpu_device(machine, i));
     }
+    const std::vector<std::uint64_t> held = held_bytes(memory, machine.pools.size(), occupants);
+    for (std::size_t p = 0; p < machine.pools.size(); ++p) {
+        const probe::MemoryPool& pool = machine.pools[p];
+        const std::uint64_t used = less(pool.total_bytes, pool.available_bytes);
+        memory.pools.push_back({pool.name, pool.total_bytes,
+                                reserve_of(reserve, pool.total_bytes, p == 0),
+                                pool.live ? less(used, held[p]) : used});
+    }
     return memory;
 }
 
-std::uint64_t Need::bytes() const {
+std::uint64_t Need::predicted_bytes() const {
     std::uint64_t sum = 0;
     for (const Part& part : parts) {
         sum = plus(sum, part.bytes);
     }
     return sum;
+}
+
+std::uint64_t Need::bytes() const {
+    return corrected_bytes(*this);
 }
 
 Need at_context(Need need, std::uint32_t context_tokens) {

@@ -41,6 +41,8 @@ struct Share {
 struct Device {
     std::string name;  ///< "cpu", "npu", "gpu0" …: as lanes name it
     std::vector<Share> shares;
+    /// How much it has is being asked for: who has no shares yet should wait rather than give up.
+    bool awaited = false;
 };
 
 struct Memory {
@@ -49,19 +51,45 @@ struct Memory {
     [[nodiscard]] const Device* device(std::string_view name) const;
 };
 
-/// The pools and devices of a machine. `resident_bytes` is what the residents hold of system memory
-/// by observation; the rest of what is in use is foreign. Pages of mapped files do not count as in
-/// use anywhere (MemAvailable), so they are not to be among `resident_bytes`.
+/// What one process is seen to hold, by where it lies.
+struct Observed {
+    std::uint64_t own_bytes = 0;   ///< of system memory, with no file behind it
+    std::uint64_t gpu_bytes = 0;   ///< of system memory, given to GPUs (GTT)
+    std::uint64_t vram_bytes = 0;  ///< of GPUs' own memory
+    /// Of model files that it maps, what is in memory. Not among bytes(): the system counts such
+    /// pages as available.
+    std::uint64_t file_bytes = 0;
+    [[nodiscard]] std::uint64_t bytes() const { return own_bytes + gpu_bytes + vram_bytes; }
+    [[nodiscard]] bool operator==(const Observed&) const = default;
+};
+
+/// Somebody of ours in memory: a resident, or a load that has begun.
+struct Occupant {
+    std::string device;
+    std::vector<std::uint64_t> claim;  ///< of each pool, as it was planned
+    Observed observed;
+};
+
+/// The pools and devices of a machine. What the occupants are seen to hold is not foreign; the rest
+/// of what is in use is. Of a GPU's own memory whose driver does not say who holds it, they hold
+/// what they claim. Pools that are not `live` were read when nobody of ours was in them.
 Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
-                 std::uint64_t resident_bytes);
-/// The same with what they hold of each of `machine.pools`; 0 for those left out.
-Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
-                 std::span<const std::uint64_t> resident_bytes);
+                 std::span<const Occupant> occupants = {});
 
 /// One part of what a load takes.
 struct Part {
     std::string what;  ///< "weights", "KV cache", "compute buffers", "prompt cache", "engine"
     std::uint64_t bytes = 0;
+};
+
+/// What observing such a load has taught about the prediction: see calibration.h.
+struct Correction {
+    std::int64_t bytes = 0;  ///< it holds so much more than the parts say; negative = less
+    std::uint32_t context_tokens = 0;   ///< of the load that was observed
+    std::uint64_t total_bytes = 0;      ///< what the correction comes to at that context
+    std::uint64_t predicted_bytes = 0;  ///< of that load, then
+    std::uint64_t observed_bytes = 0;   ///< and what it was seen to hold
+    std::int64_t unix_s = 0;            ///< when
 };
 
 /// What a load takes, and what would change with the context.
@@ -72,6 +100,10 @@ struct Need {
     double bytes_per_context_token = 0;    ///< over all parallel requests
     std::uint32_t context_tokens_max = 0;  ///< what the model was made for; 0 = not known
     std::uint64_t q8_kv_saves_bytes = 0;   ///< by a Q8_0 KV cache; 0 = nothing, or it has one
+    std::optional<Correction> correction;  ///< absent = nothing like it was observed
+    /// The sum of the parts: what formulas say.
+    [[nodiscard]] std::uint64_t predicted_bytes() const;
+    /// The same after the correction: what is planned with.
     [[nodiscard]] std::uint64_t bytes() const;
 };
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "probe/learn.h"
+
 namespace trilane::plan {
 namespace {
 
@@ -72,7 +74,7 @@ Holding holding(std::string model, std::string device, std::uint64_t bytes,
 }
 
 TEST(MemoryOf, AnApuDrawsItsCarveOutFirstAndThenSystemMemoryUpToTheGtt) {
-    const Memory memory = memory_of(apu(), {}, 0);
+    const Memory memory = memory_of(apu(), {});
     ASSERT_EQ(memory.pools.size(), 2U);
     EXPECT_EQ(memory.pools[0].foreign_bytes, 4 * kGiB);
     EXPECT_GT(memory.pools[0].reserve_bytes, 3 * kGiB);
@@ -93,7 +95,7 @@ TEST(MemoryOf, AnApuDrawsItsCarveOutFirstAndThenSystemMemoryUpToTheGtt) {
 }
 
 TEST(MemoryOf, ADiscreteGpuDrawsOnlyItsOwn) {
-    const Memory memory = memory_of(discrete(), {}, 0);
+    const Memory memory = memory_of(discrete(), {});
     const Device* graphics = memory.device("gpu0");
     ASSERT_NE(graphics, nullptr);
     ASSERT_EQ(graphics->shares.size(), 1U);
@@ -102,15 +104,88 @@ TEST(MemoryOf, ADiscreteGpuDrawsOnlyItsOwn) {
     EXPECT_EQ(memory.pools[1].foreign_bytes, kGiB);
 }
 
+/// Somebody of ours on a device.
+std::vector<Occupant> occupant(std::string device, const Observed& observed,
+                               std::vector<std::uint64_t> claim = {}) {
+    return {{std::move(device), std::move(claim), observed}};
+}
+
 TEST(MemoryOf, WhatResidentsHoldIsNotForeign) {
-    EXPECT_EQ(memory_of(apu(), {}, 3 * kGiB).pools[0].foreign_bytes, kGiB);
-    EXPECT_EQ(memory_of(apu(), {}, 9 * kGiB).pools[0].foreign_bytes, 0U);
-    const std::uint64_t held[] = {0, kGiB};
-    EXPECT_EQ(memory_of(discrete(), {}, held).pools[1].foreign_bytes, 0U);
+    const auto foreign = [](const probe::Machine& machine, const std::vector<Occupant>& ours,
+                            std::size_t pool) {
+        return memory_of(machine, {}, ours).pools[pool].foreign_bytes;
+    };
+    EXPECT_EQ(foreign(apu(), occupant("cpu", {.own_bytes = 3 * kGiB}), 0), kGiB);
+    EXPECT_EQ(foreign(apu(), occupant("cpu", {.own_bytes = 9 * kGiB}), 0), 0U);
+    EXPECT_EQ(foreign(apu(), occupant("cpu", {.file_bytes = 3 * kGiB}), 0), 4 * kGiB)
+        << "mapped files do not count as in use";
+    const auto graphics =
+        occupant("gpu0", {.own_bytes = kGiB, .gpu_bytes = kGiB, .vram_bytes = kGiB / 8});
+    EXPECT_EQ(foreign(apu(), graphics, 0), 2 * kGiB);
+    EXPECT_EQ(foreign(apu(), graphics, 1), kGiB / 8);
+}
+
+TEST(MemoryOf, WhatLiesInVramIsNotTakenFromTheSystem) {
+    const auto ours = occupant("gpu0", {.own_bytes = kGiB, .vram_bytes = kGiB}, {0, 3 * kGiB});
+    const Memory memory = memory_of(discrete(), {}, ours);
+    EXPECT_EQ(memory.pools[0].foreign_bytes, kGiB);
+    EXPECT_EQ(memory.pools[1].foreign_bytes, 0U);
+    EXPECT_EQ(
+        memory_of(discrete(), {}, occupant("cpu", {.own_bytes = kGiB})).pools[1].foreign_bytes,
+        kGiB);
+}
+
+TEST(MemoryOf, ADriverThatDoesNotTellIsBelievedToHoldWhatWasPlanned) {
+    const auto silent = occupant("gpu0", {.own_bytes = kGiB}, {0, kGiB / 2});
+    EXPECT_EQ(memory_of(discrete(), {}, silent).pools[1].foreign_bytes, kGiB / 2);
+    // What was learnt once, when nobody of ours was there, has none of ours in it.
+    probe::Machine learnt = discrete();
+    learnt.pools[1].live = false;
+    EXPECT_EQ(memory_of(learnt, {}, silent).pools[1].foreign_bytes, kGiB);
+}
+
+/// The machines of tests/boxes, with a model on each of their cards.
+probe::Machine box(const std::string& name) {
+    return probe::read_machine(TRILANE_SOURCE_DIR "/tests/boxes/" + name);
+}
+
+TEST(MemoryOf, AModelOnADiscreteAmdCardIsCountedOnce) {
+    probe::Machine machine = box("discrete-amd");
+    const Memory empty = memory_of(machine, {});
+    const std::uint64_t room = judge(empty, {}, "gpu0", need_of(kGB, 0)).room_bytes;
+    // It is loaded: the card has less, the process a little of the system's.
+    const std::uint64_t model = 8 * kGB;
+    machine.pools[1].available_bytes -= model;
+    machine.pools[0].available_bytes -= kGB / 2;
+    const auto ours = occupant("gpu0", {.own_bytes = kGB / 2, .vram_bytes = model}, {0, model});
+    const Memory loaded = memory_of(machine, {}, ours);
+    EXPECT_EQ(loaded.pools[0].foreign_bytes, empty.pools[0].foreign_bytes);
+    EXPECT_EQ(loaded.pools[1].foreign_bytes, empty.pools[1].foreign_bytes);
+    std::vector<Holding> holdings{{.model = "m", .device = "gpu0", .pool_bytes = {0, model}}};
+    EXPECT_EQ(judge(loaded, holdings, "gpu0", need_of(kGB, 0)).room_bytes, room - model);
+}
+
+TEST(MemoryOf, AnNvidiaCardHasItsMemoryOnceItsEngineHasTold) {
+    probe::Machine machine = box("nvidia");
+    EXPECT_TRUE(memory_of(machine, {}).device("gpu1")->shares.empty());
+    EXPECT_TRUE(probe::has_to_learn(machine));
+    probe::Engine engine;
+    engine.kind = "llama-server";
+    engine.path = "/usr/bin/llama-server";
+    engine.devices = {{"CUDA0", "NVIDIA GeForce RTX 3090", 24 * kGiB, 23 * kGiB}};
+    probe::learn(machine, std::span(&engine, 1), {});
+    EXPECT_FALSE(probe::has_to_learn(machine));
+    const auto ours = occupant("gpu1", {.own_bytes = kGiB}, {0, 8 * kGiB});
+    const Memory memory = memory_of(machine, {}, ours);
+    ASSERT_EQ(memory.pools.size(), 2U);
+    EXPECT_EQ(memory.pools[1].name, "vram:card1");
+    EXPECT_EQ(memory.pools[1].foreign_bytes, kGiB) << "as it was before our model came";
+    probe::refresh(machine);
+    EXPECT_EQ(memory_of(machine, {}, ours).pools[1].foreign_bytes, kGiB) << "and stays";
 }
 
 TEST(MemoryOf, ReservesWhatTheUserSays) {
-    const Memory memory = memory_of(discrete(), {.bytes = 5 * kGiB}, 0);
+    const Memory memory = memory_of(discrete(), {.bytes = 5 * kGiB});
     EXPECT_EQ(memory.pools[0].reserve_bytes, 5 * kGiB);
     EXPECT_LE(memory.pools[1].reserve_bytes, kGiB);
 }
@@ -137,7 +212,7 @@ TEST(Judge, IsTightWhenLittleIsLeft) {
 }
 
 TEST(Judge, FillsTheCarveOutAndThenTheSystem) {
-    const Memory memory = memory_of(apu(), {.bytes = 0}, 0);
+    const Memory memory = memory_of(apu(), {.bytes = 0});
     const Verdict verdict = judge(memory, {}, "gpu0", need_of(10 * kGB, 0));
     EXPECT_EQ(verdict.fit, Fit::fits) << "a carve-out that is full is not tight";
     const std::uint64_t carved = verdict.pool_bytes[1];
@@ -178,7 +253,7 @@ TEST(Judge, OneLargeGoesBeforeTwoSmallOfItsPriority) {
 }
 
 TEST(Judge, LeavesOtherDevicesAloneUnlessMemorySaysSo) {
-    Memory memory = memory_of(discrete(), {.bytes = 0}, 0);
+    Memory memory = memory_of(discrete(), {.bytes = 0});
     const Holding held[] = {
         {.model = "cpu model", .device = "cpu", .pool_bytes = {8 * kGiB, 0}, .last_used = 1},
         {.model = "gpu model", .device = "gpu0", .pool_bytes = {0, 8 * kGiB}, .last_used = 9}};
@@ -188,9 +263,8 @@ TEST(Judge, LeavesOtherDevicesAloneUnlessMemorySaysSo) {
     // On an APU the pool is shared, and so is the cost.
     const Holding shared[] = {
         {.model = "cpu model", .device = "cpu", .pool_bytes = {30 * kGiB, 0}, .last_used = 1}};
-    EXPECT_THAT(
-        judge(memory_of(apu(), {.bytes = 0}, 0), shared, "gpu0", need_of(40 * kGiB, 0)).evict,
-        ElementsAre("cpu model"));
+    EXPECT_THAT(judge(memory_of(apu(), {.bytes = 0}), shared, "gpu0", need_of(40 * kGiB, 0)).evict,
+                ElementsAre("cpu model"));
 }
 
 TEST(Judge, ARefusalSaysWhatToDo) {
@@ -225,7 +299,7 @@ TEST(Judge, UnknownDevicesAreNamed) {
     EXPECT_THAT(none.text, HasSubstr("no device gpu7 here; use cpu and gpu0"));
     probe::Machine machine = discrete();
     machine.pools.pop_back();  // a driver that does not tell
-    EXPECT_THAT(judge(memory_of(machine, {}, 0), {}, "gpu0", need_of(1, 0)).text,
+    EXPECT_THAT(judge(memory_of(machine, {}), {}, "gpu0", need_of(1, 0)).text,
                 HasSubstr("could not be read"));
 }
 

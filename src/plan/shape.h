@@ -17,6 +17,7 @@ namespace trilane::plan {
 
 enum class KvType { f16, q8_0, q4_0 };
 Result<KvType> kv_type_from(std::string_view name);  ///< "f16", "q8" or "q8_0", "q4" or "q4_0"
+std::string_view kv_type_name(KvType type);          ///< "f16", "q8_0", "q4_0"
 double kv_bytes_per_value(KvType type);
 
 struct LayerShape {

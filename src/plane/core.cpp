@@ -44,6 +44,7 @@ Plane::Core::Core(PlaneOptions options, std::vector<std::shared_ptr<lane::Lane>>
     for (auto& lane : lanes) {
         lanes_.push_back({std::move(lane), WaitingLine(options_.line), {}, 0, 0, 0, 0});
     }
+    observations_ = std::exchange(options_.observations, {});
     catalogue_changed();
 }
 
@@ -333,13 +334,15 @@ void Plane::Core::release(const std::shared_ptr<Lease>& lease, bool answered) {
         Seat& seat = *lease->seat;
         seat.running -= lease->weight;
         seat.answered += answered ? 1 : 0;
+        const bool settles = answered && seat.answered == plan::kSettledAnswers;
         seat.last_used = Clock::now();
         dispatch_waiting(seat.lane, actions);
         // Somebody may wait for this one to be idle: to take its room, or to unload it.
-        decide = seat.running == 0 && (seat.leaving() || !asks_.empty() ||
-                                       std::ranges::any_of(lanes_, [](const LaneState& lane) {
-                                           return lane.line.length() > 0;
-                                       }));
+        decide = settles ||
+                 (seat.running == 0 && (seat.leaving() || !asks_.empty() ||
+                                        std::ranges::any_of(lanes_, [](const LaneState& lane) {
+                                            return lane.line.length() > 0;
+                                        })));
     }
     for (const auto& action : actions) {
         action();
@@ -447,7 +450,9 @@ LaneView Plane::Core::lane_view(std::size_t lane, std::vector<Asked>& asked) con
         one.since_unix_ms = seat->since_unix_ms;
         one.pinned = seat->pinned;
         one.context_tokens = seat->need.context_tokens;
+        one.predicted_bytes = seat->need.predicted_bytes();
         one.planned_bytes = seat->need.bytes();
+        one.correction = seat->need.correction;
         one.load_ms = seat->load_ms;
         one.waiting = state.line.weight_of(seat->model);
         one.failures = seat->failures;

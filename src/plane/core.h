@@ -1,6 +1,6 @@
-// Plane::Core: the state of the plane and what happens to it. Inside of Plane; in three sources:
+// Plane::Core: the state of the plane and what happens to it. Inside of Plane; in four sources:
 // core.cpp takes requests and gives them to residents, loading.cpp moves models in and out,
-// deciding.cpp is the thread that says which.
+// deciding.cpp is the thread that says which, observing.cpp learns what they take.
 #pragma once
 
 #include <atomic>
@@ -62,6 +62,7 @@ public:
     void load(LoadAsk ask, std::function<void(Status)> done);
     Status unload(std::string_view model);
     void catalogue_changed();
+    void memory_changed() { wake(); }
     void set_policies(Policies policies, LineLimits line);
 
     [[nodiscard]] std::shared_ptr<const ModelTable> table() const;
@@ -103,7 +104,18 @@ private:
     void run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms);
     void room_was_made(const std::shared_ptr<Seat>& seat, Actions& actions);
     void retire_totals(Seat& seat);
+    void stop_residents(const std::vector<std::shared_ptr<Seat>>& seats, std::uint32_t patience_ms);
     void post(const std::unique_ptr<os::WorkerPool>& pool, std::function<void()> work) const;
+
+    // observing.cpp
+    [[nodiscard]] std::vector<plan::Occupant> occupants() const;
+    void observe();
+    void observe(const std::shared_ptr<Seat>& seat, const std::shared_ptr<lane::Resident>& resident,
+                 std::uint32_t answers);
+    void keep_observations();
+    [[nodiscard]] plan::LoadKind load_kind(const Seat& seat) const;
+    [[nodiscard]] plan::Need corrected(plan::Need need, std::size_t lane, const std::string& model,
+                                       plan::KvType kv) const;
 
     // deciding.cpp
     void decide_forever();
@@ -151,12 +163,15 @@ private:
     std::vector<std::pair<Want, std::function<void(Status)>>> asks_;  // administrators'
     plan::Memory memory_;                                             // as of the last decision
     std::map<SeatKey, Result<plan::Need>> needs_;
+    std::vector<plan::Observation> observations_;
+    bool unkept_ = false;              // something of them is not written down
     std::set<std::string> preloaded_;  // models that were loaded once
     std::set<std::string> refused_;    // of pins and preloads: told about once
     bool stopping_ = false;
     bool awake_ = false;
     std::condition_variable wake_;
 
+    std::mutex keeping_;  // held across on_observation(); before mutex_
     std::thread decider_;
     // Null once the plane has stopped. Guarded by the mutex, but destroyed without it.
     std::unique_ptr<os::WorkerPool> dispatchers_;

@@ -55,6 +55,7 @@ void Plane::Core::decide_forever() {
 
 /// One look at everything. Returns when the next is due.
 Time Plane::Core::tick() {
+    observe();
     const Time now = Clock::now();
     Time due = now + kLookAgain;
     Actions actions;
@@ -186,8 +187,6 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
         lane::LoadWishes wishes;
     };
     std::vector<Question> questions;
-    std::uint64_t resident_bytes = 0;
-    std::vector<std::shared_ptr<lane::Resident>> residents;
     {
         const std::scoped_lock lock(mutex_);
         for (const Want& want : wants) {
@@ -204,24 +203,19 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
                                      model->policy.wishes});
             }
         }
-        for (const auto& [key, seat] : seats_) {
-            if (seat->resident != nullptr) {
-                residents.push_back(seat->resident);
-            }
-        }
     }
-    for (const auto& resident : residents) {
-        resident_bytes += resident->snapshot().observed_bytes;
-    }
-    residents.clear();
-    plan::Memory memory = options_.memory ? options_.memory(resident_bytes) : plan::Memory();
+    plan::Memory memory = options_.memory ? options_.memory(occupants()) : plan::Memory();
     std::vector<std::pair<SeatKey, Result<plan::Need>>> answers;
     for (const Question& question : questions) {
         answers.emplace_back(question.key, question.lane->need(question.entry, question.wishes));
     }
     const std::scoped_lock lock(mutex_);
     memory_ = std::move(memory);
-    for (auto& [key, need] : answers) {
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        auto& [key, need] = answers[i];
+        if (need) {
+            need = corrected(*std::move(need), key.first, key.second, questions[i].wishes.kv);
+        }
         needs_.insert_or_assign(key, std::move(need));
     }
 }
@@ -256,6 +250,7 @@ void Plane::Core::decide(const Want& want, Time now, Time& due, Actions& actions
     seat->entry = candidate->entry;
     seat->policy = model->policy;
     seat->pinned = model->policy.pin;
+    seat->kv = model->policy.wishes.kv;
     seat->need = std::move(choice.need);
     seat->claim = std::move(choice.claim);
     seat->state = lane::State::offline;
@@ -400,6 +395,10 @@ Plane::Core::Choice Plane::Core::choose(const Want& want, const Model& model, Ti
     if (!known->second) {
         choice.refusal = known->second.error();
         return choice;
+    }
+    const plan::Device* device = memory_.device(lanes_[want.lane].lane->device());
+    if (device != nullptr && device->shares.empty() && device->awaited) {
+        return choice;  // memory_changed() comes
     }
     const plan::Need& full = *known->second;
     for (const auto& [need, may_evict] : offers_of(want, model, full)) {

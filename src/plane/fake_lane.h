@@ -73,6 +73,7 @@ public:
         out.slots = slots_;
         out.slots_busy = static_cast<std::uint32_t>(running_.size());
         out.requests_total = answered_;
+        out.observed = observed_;
         return out;
     }
 
@@ -109,6 +110,10 @@ public:
         }
     }
 
+    void hold(const plan::Observed& observed) {
+        const std::scoped_lock lock(mutex_);
+        observed_ = observed;
+    }
     [[nodiscard]] std::size_t most_at_once() const {
         const std::scoped_lock lock(mutex_);
         return most_;
@@ -138,6 +143,7 @@ private:
     std::vector<Running> running_;
     std::size_t most_ = 0;
     std::uint64_t answered_ = 0;
+    plan::Observed observed_;
 };
 
 /// Serves every GGUF entry; needs `entry.bytes` of the pool.
@@ -150,8 +156,10 @@ public:
     std::uint32_t slots = 2;
     std::uint32_t most_residents = 16;
     bool answers_at_once = true;
-    bool loads_wait = false;           ///< for let_load()
-    std::map<std::string, Error> bad;  ///< models whose load fails
+    std::uint64_t other_bytes = 0;                ///< that a need has besides its weights
+    bool loads_wait = false;                      ///< for let_load()
+    std::map<std::string, Error> bad;             ///< models whose load fails
+    std::map<std::string, plan::Observed> holds;  ///< what a model is seen to hold
 
     [[nodiscard]] const std::string& name() const override { return name_; }
     [[nodiscard]] const lane::Descriptor& descriptor() const override { return kKind; }
@@ -164,7 +172,7 @@ public:
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const lane::LoadWishes& wishes) const override {
         plan::Need need;
-        need.parts = {{"weights", entry.bytes}, {"KV cache", 0}};
+        need.parts = {{"weights", entry.bytes}, {"KV cache", 0}, {"engine", other_bytes}};
         need.context_tokens = wishes.context_tokens != 0 ? wishes.context_tokens : 4096;
         need.context_tokens_max = 4096;
         return need;
@@ -173,6 +181,9 @@ public:
     Result<std::shared_ptr<lane::Resident>> load(lane::LoadRequest request) override {
         const std::string& model = request.entry.id;
         request.on_phase(lane::LoadPhase::starting);
+        if (const auto held = holds.find(model); held != holds.end()) {
+            request.on_holding([observed = held->second] { return observed; });
+        }
         std::unique_lock lock(mutex_);
         loading_.push_back(model);
         changed_.notify_all();
@@ -188,6 +199,9 @@ public:
             return tl::unexpected(failing->second);
         }
         auto resident = std::make_shared<FakeResident>(model, slots, answers_at_once);
+        if (const auto held = holds.find(model); held != holds.end()) {
+            resident->hold(held->second);
+        }
         residents_[model] = resident;
         lost_[model] = request.on_lost;
         loads_[model] += 1;

@@ -95,14 +95,22 @@ void Plane::Core::run_load(const std::shared_ptr<Seat>& seat) {
                                                                : lane::State::starting);
         }
     };
+    request.on_holding = [this, seat](std::function<plan::Observed()> holding) {
+        const std::scoped_lock lock(mutex_);
+        seat->holding = std::move(holding);
+    };
     request.on_lost = [weak = weak_from_this(), seat](const Error& error) {
         if (const auto self = weak.lock()) {
             self->on_lost(seat, error);
         }
     };
-    log(fmt::format("{}: loading {} ({} tokens of context, {:.2f} GB planned)", lane->name(),
-                    seat->model, request.need.context_tokens,
-                    static_cast<double>(request.need.bytes()) * 1e-9));
+    const std::uint64_t planned = request.need.bytes();
+    const std::uint64_t predicted = request.need.predicted_bytes();
+    log(fmt::format("{}: loading {} ({} tokens of context, {:.2f} GB planned{})", lane->name(),
+                    seat->model, request.need.context_tokens, static_cast<double>(planned) * 1e-9,
+                    planned == predicted ? ""
+                                         : fmt::format(", {:.2f} GB predicted and corrected",
+                                                       static_cast<double>(predicted) * 1e-9)));
     const Time began = Clock::now();
     auto result = lane->load(std::move(request));
     const std::chrono::duration<double, std::milli> took = Clock::now() - began;
@@ -117,6 +125,7 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
         const std::scoped_lock lock(mutex_);
         LaneState& lane = lanes_[seat->lane];
         seat->load_ms = ms;
+        seat->holding = nullptr;
         if (!result) {
             lane.load_failures_total += 1;
             line = fmt::format("{}: {} could not be loaded: {}", lane.lane->name(), seat->model,
@@ -241,11 +250,14 @@ void Plane::Core::begin_unload(const std::shared_ptr<Seat>& seat, Actions& actio
 
 void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms) {
     std::shared_ptr<lane::Resident> resident;
+    std::uint32_t answers = 0;
     {
         const std::scoped_lock lock(mutex_);
         resident = seat->resident;
+        answers = seat->answered;
     }
     if (resident != nullptr) {
+        observe(seat, resident, answers);
         resident->stop(patience_ms);
     }
     Actions actions;
@@ -402,6 +414,30 @@ Status Plane::Core::unload(std::string_view model) {
     return {};
 }
 
+/// All at the same time: the slowest decides.
+void Plane::Core::stop_residents(const std::vector<std::shared_ptr<Seat>>& seats,
+                                 std::uint32_t patience_ms) {
+    std::vector<std::thread> stoppers;
+    for (const auto& seat : seats) {
+        std::shared_ptr<lane::Resident> resident;
+        std::uint32_t answers = 0;
+        {
+            const std::scoped_lock lock(mutex_);
+            resident = seat->resident;
+            answers = seat->answered;
+        }
+        if (resident != nullptr) {
+            stoppers.emplace_back([this, seat, resident, answers, patience_ms] {
+                observe(seat, resident, answers);
+                resident->stop(patience_ms);
+            });
+        }
+    }
+    for (std::thread& stopper : stoppers) {
+        stopper.join();
+    }
+}
+
 void Plane::Core::stop(std::uint32_t patience_ms) {
     std::vector<Waiting> waiting;
     std::vector<std::shared_ptr<Seat>> seats;
@@ -427,21 +463,7 @@ void Plane::Core::stop(std::uint32_t patience_ms) {
     if (decider_.joinable()) {
         decider_.join();
     }
-    // All at the same time: the slowest decides.
-    std::vector<std::thread> stoppers;
-    for (const auto& seat : seats) {
-        std::shared_ptr<lane::Resident> resident;
-        {
-            const std::scoped_lock lock(mutex_);
-            resident = seat->resident;
-        }
-        if (resident != nullptr) {
-            stoppers.emplace_back([resident, patience_ms] { resident->stop(patience_ms); });
-        }
-    }
-    for (std::thread& stopper : stoppers) {
-        stopper.join();
-    }
+    stop_residents(seats, patience_ms);
     std::vector<std::unique_ptr<os::WorkerPool>> pools;
     // Loads that were under way see their token; what they may still have brought goes with them.
     for (auto* pool : {&loaders_, &dispatchers_, &unloaders_}) {
@@ -449,6 +471,7 @@ void Plane::Core::stop(std::uint32_t patience_ms) {
         pools.push_back(std::move(*pool));
     }
     pools.clear();
+    keep_observations();  // if a pool has dropped that
     std::map<SeatKey, std::shared_ptr<Seat>> gone;
     {
         const std::scoped_lock lock(mutex_);

@@ -50,6 +50,9 @@ Result<std::shared_ptr<os::LogRing>> Plane::log_of(std::string_view lane) const 
 void Plane::catalogue_changed() {
     core_->catalogue_changed();
 }
+void Plane::memory_changed() {
+    core_->memory_changed();
+}
 void Plane::set_policies(Policies policies, LineLimits line) {
     core_->set_policies(std::move(policies), line);
 }

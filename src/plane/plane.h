@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "catalog/catalog.h"
 #include "lane/lane.h"
+#include "plan/calibration.h"
 #include "plan/plan.h"
 #include "plane/line.h"
 #include "plane/models.h"
@@ -26,9 +28,14 @@ struct PlaneOptions {
     std::chrono::milliseconds batch_wait_max{20'000};
     Policies policies;
     std::string default_model;
-    /// The memory as it is now, given what residents are seen to hold of the system's. Reads files;
-    /// called on the plane's own thread. Empty = memory is no concern.
-    std::function<plan::Memory(std::uint64_t resident_bytes)> memory;
+    /// The memory as it is now, given who of ours is in it. Reads files; called on the plane's own
+    /// thread. Empty = memory is no concern.
+    std::function<plan::Memory(std::span<const plan::Occupant> occupants)> memory;
+    /// What loads were seen to hold before this plane was.
+    std::vector<plan::Observation> observations;
+    /// All of them, whenever something was learnt that is worth keeping; one call at a time, on a
+    /// thread that may wait for files.
+    std::function<void(const std::vector<plan::Observation>&)> on_observation;
     std::function<std::vector<catalog::Entry>()> catalogue;
     std::function<void(std::string_view)> log;  ///< a line for the daemon's log; must not block
 };
@@ -53,6 +60,8 @@ public:
 
     /// Reads the catalogue and the lanes' offers again.
     void catalogue_changed();
+    /// More is known of the memory than when it was last asked for: decides again.
+    void memory_changed();
     /// Takes over other policies and limits; what is loaded stays as it is until it is loaded
     /// again.
     void set_policies(Policies policies, LineLimits line);

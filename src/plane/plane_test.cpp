@@ -73,7 +73,7 @@ struct Box {
 
     /// One pool of `bytes` for both devices.
     explicit Box(std::uint64_t bytes = 100) {
-        options.memory = [bytes](std::uint64_t) {
+        options.memory = [bytes](std::span<const plan::Occupant>) {
             plan::Memory memory;
             memory.pools = {{"system", bytes, 0, 0}};
             memory.devices = {{"gpu0", {{0, bytes}}}, {"cpu", {{0, bytes}}}};
@@ -480,6 +480,144 @@ TEST(Plane, StopEndsEverything) {
     const Ear late = box.ask("a");
     EXPECT_EQ(late.error()->fault, Fault::unavailable);
     EXPECT_TRUE(box.plane->view().lanes[0].residents.empty());
+}
+
+/// Asks so often, one after the other.
+void ask_often(const Box& box, const std::string& model, std::uint32_t times) {
+    for (std::uint32_t i = 0; i < times; ++i) {
+        const Ear ear = box.ask(model);
+        ASSERT_TRUE(ear.wait());
+        ASSERT_FALSE(ear.error()) << ear.error()->message;
+    }
+}
+
+TEST(Plane, WhatAModelHeldCorrectsItsNextLoad) {
+    Box box(100);
+    box.gpu->holds["a"] = {.own_bytes = 0, .gpu_bytes = 36, .vram_bytes = 0, .file_bytes = 0};
+    std::mutex mutex;
+    std::vector<plan::Observation> kept;
+    box.options.on_observation = [&](const std::vector<plan::Observation>& all) {
+        const std::scoped_lock lock(mutex);
+        kept = all;
+    };
+    box.start({entry("a", 30), entry("b", 65)});
+    ask_often(box, "a", 1);
+    const View first = box.plane->view();
+    EXPECT_EQ(box.find(first, "a")->planned_bytes, 30U);
+    EXPECT_FALSE(box.find(first, "a")->correction);
+    EXPECT_EQ(box.find(first, "a")->load.observed.bytes(), 36U);
+    ASSERT_TRUE(load_and_wait(*box.plane, "b"));
+    EXPECT_TRUE(box.holds("a")) << "30 and 65 are less than 100";
+    ASSERT_TRUE(box.plane->unload("a"));
+    ask_often(box, "a", 1);
+    const View second = box.plane->view();
+    EXPECT_EQ(box.find(second, "a")->predicted_bytes, 30U);
+    EXPECT_EQ(box.find(second, "a")->planned_bytes, 36U);
+    EXPECT_EQ(box.find(second, "a")->correction->observed_bytes, 36U);
+    EXPECT_FALSE(box.holds("b")) << "36 and 65 are more than 100";
+    box.plane->stop(0);
+    const std::scoped_lock lock(mutex);
+    ASSERT_EQ(kept.size(), 1U);
+    EXPECT_EQ(kept[0].load.model, "a");
+    EXPECT_EQ(kept[0].load.device, "gpu0");
+    EXPECT_EQ(kept[0].observed_bytes, 36U);
+}
+
+TEST(Plane, RemembersWhatEarlierOnesObserved) {
+    Box box(100);
+    plan::Observation seen;
+    seen.load = {.model = "a",
+                 .weight_bytes = 30,
+                 .lane = "fake",
+                 .device = "gpu0",
+                 .kv = plan::KvType::f16,
+                 .context_tokens = 4096,
+                 .parallel = 1};
+    seen.predicted_bytes = 30;
+    seen.observed_bytes = 45;
+    box.options.observations = {seen};
+    box.start({entry("a", 30), entry("b", 30)});
+    ask_often(box, "a", 1);
+    ask_often(box, "b", 1);
+    const View view = box.plane->view();
+    EXPECT_EQ(box.find(view, "a")->planned_bytes, 45U);
+    EXPECT_EQ(box.find(view, "b")->planned_bytes, 30U) << "another model";
+}
+
+TEST(Plane, LessThanPredictedIsBelievedWhenItHasSettled) {
+    Box box(100);
+    box.gpu->holds["a"] = {.own_bytes = 0, .gpu_bytes = 37, .vram_bytes = 0, .file_bytes = 0};
+    box.gpu->other_bytes = 10;
+    box.start({entry("a", 30)});
+    ask_often(box, "a", plan::kSettledAnswers - 1);
+    ASSERT_TRUE(box.plane->unload("a"));
+    ask_often(box, "a", plan::kSettledAnswers);
+    const View early = box.plane->view();
+    EXPECT_EQ(box.find(early, "a")->planned_bytes, 40U);
+    ASSERT_TRUE(box.plane->unload("a"));
+    ask_often(box, "a", 1);
+    const View settled = box.plane->view();
+    EXPECT_EQ(box.find(settled, "a")->planned_bytes, 37U);
+}
+
+TEST(Plane, TellsWhoOfOursIsInMemory) {
+    Box box(100);
+    box.gpu->holds["a"] = {.own_bytes = 1, .gpu_bytes = 2, .vram_bytes = 3, .file_bytes = 4};
+    box.gpu->holds["slow"] = {.own_bytes = 5, .gpu_bytes = 0, .vram_bytes = 0, .file_bytes = 0};
+    box.gpu->loads_wait = true;
+    box.gpu->let_load("a");
+    box.gpu->let_load("c");
+    std::mutex mutex;
+    std::vector<plan::Occupant> seen;
+    box.options.memory = [&, plain = box.options.memory](std::span<const plan::Occupant> all) {
+        const std::scoped_lock lock(mutex);
+        seen.assign(all.begin(), all.end());
+        return plain(all);
+    };
+    box.start({entry("a", 10), entry("c", 10), entry("slow", 20)});
+    ask_often(box, "a", 1);
+    const Ear slow = box.ask("slow");
+    ASSERT_TRUE(box.gpu->wait_for_loading("slow"));
+    ask_often(box, "c", 1);
+    {
+        const std::scoped_lock lock(mutex);
+        ASSERT_EQ(seen.size(), 2U) << "the resident, and the load that is under way";
+        EXPECT_EQ(seen[0].device, "gpu0");
+        EXPECT_EQ(seen[0].claim, std::vector<std::uint64_t>{10});
+        EXPECT_EQ(seen[0].observed, box.gpu->holds["a"]);
+        EXPECT_EQ(seen[1].claim, std::vector<std::uint64_t>{20});
+        EXPECT_EQ(seen[1].observed, box.gpu->holds["slow"]);
+    }
+    box.gpu->let_load("slow");
+    EXPECT_TRUE(slow.wait());
+    box.plane->stop(0);  // before `seen` goes
+}
+
+TEST(Plane, WaitsForMemoryThatIsBeingAskedFor) {
+    Box box(100);
+    std::atomic<bool> known = false;
+    std::atomic<int> asked = 0;
+    box.options.memory = [&, plain = box.options.memory](std::span<const plan::Occupant> all) {
+        plan::Memory memory = plain(all);
+        if (!known) {
+            memory.devices[0].shares.clear();
+            memory.devices[0].awaited = true;
+        }
+        asked += 1;
+        return memory;
+    };
+    box.cpu->bad["a"] = {Fault::invalid, "not here"};
+    box.start({entry("a")});
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a").error().fault == Fault::invalid)
+        << "the other device is known";
+    EXPECT_GE(asked, 1);
+    EXPECT_EQ(ear.ends(), 0) << "neither refused nor loaded";
+    known = true;
+    box.plane->memory_changed();
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error());
+    box.plane->stop(0);
 }
 
 /// Random clients, losses, unloads and cancels: every request ends exactly once.

@@ -29,12 +29,16 @@ struct Seat {
     catalog::Entry entry;
     ModelPolicy policy;
     bool pinned = false;
+    plan::KvType kv = plan::KvType::f16;  // that it is loaded with, whatever the policy says later
 
     lane::State state = lane::State::starting;  // ready stands for serving and idle, too
     std::int64_t since_unix_ms = 0;
     std::shared_ptr<lane::Resident> resident;
     plan::Need need;
     std::vector<std::uint64_t> claim;           // bytes of each pool
+    std::function<plan::Observed()> holding;    // while it loads: what it has taken so far
+    std::optional<std::uint32_t> observed_at;   // answers it had given when last observed
+    bool noted = false;                         // an observation of this load is remembered
     std::vector<std::shared_ptr<Seat>> awaits;  // their room is needed first
     CancelToken load_cancel;
     std::vector<std::function<void(Status)>> callbacks;

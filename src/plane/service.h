@@ -17,6 +17,7 @@
 #include "lane/lane.h"
 #include "lane/state.h"
 #include "os/log_ring.h"
+#include "plan/plan.h"
 
 namespace trilane::plane {
 
@@ -27,8 +28,10 @@ struct Residency {
     std::int64_t since_unix_ms = 0;  ///< in that state
     bool pinned = false;
     std::uint32_t context_tokens = 0;
-    std::uint64_t planned_bytes = 0;
-    double load_ms = 0;  ///< of the last load; 0 = none
+    std::uint64_t predicted_bytes = 0;           ///< by formula
+    std::uint64_t planned_bytes = 0;             ///< after the correction
+    std::optional<plan::Correction> correction;  ///< by what such a load was seen to hold
+    double load_ms = 0;                          ///< of the last load; 0 = none
     std::uint32_t waiting = 0;
     std::uint32_t failures = 0;  ///< in a row
     std::string error;           ///< why it failed

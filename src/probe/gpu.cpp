@@ -232,6 +232,7 @@ void refresh_gpu(const Tree& tree, GpuFacts& gpu) {
     if (const auto total = tree.number_fact(folder + "/mem_info_vram_total"); total.known()) {
         gpu.vram_total_bytes = total;
         gpu.vram_used_bytes = tree.number_fact(folder + "/mem_info_vram_used");
+        gpu.vram_is_learnt = false;
     }
     gpu.gtt_total_bytes = tree.number_fact(folder + "/mem_info_gtt_total");
     gpu.gtt_used_bytes = tree.number_fact(folder + "/mem_info_gtt_used");

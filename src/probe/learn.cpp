@@ -39,6 +39,7 @@ bool take_from_engine(GpuFacts& gpu, std::size_t place, const Engine& engine) {
                 gpu.vram_total_bytes = {device.total_bytes, source};
                 gpu.vram_used_bytes = {
                     device.total_bytes - std::min(device.free_bytes, device.total_bytes), source};
+                gpu.vram_is_learnt = true;
                 return true;
             }
         }
@@ -62,6 +63,7 @@ void take_from_vulkan(GpuFacts& gpu, std::size_t place, std::span<const VulkanDe
         if (total > 0) {
             const std::string source = "Vulkan: " + device.name;
             gpu.vram_total_bytes = {total, source};
+            gpu.vram_is_learnt = true;
             if (budget > 0) {
                 gpu.vram_used_bytes = {total - std::min(budget, total), source};
             }
@@ -70,6 +72,10 @@ void take_from_vulkan(GpuFacts& gpu, std::size_t place, std::span<const VulkanDe
 }
 
 }  // namespace
+
+bool has_to_learn(const Machine& machine) {
+    return std::any_of(machine.gpus.begin(), machine.gpus.end(), is_wanted);
+}
 
 void learn(Machine& machine, std::span<const Engine> engines,
            std::span<const VulkanDevice> vulkan) {

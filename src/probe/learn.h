@@ -10,6 +10,9 @@
 
 namespace trilane::probe {
 
+/// Whether there is a discrete GPU whose memory no file tells.
+bool has_to_learn(const Machine& machine);
+
 /// Fills in, where it is unknown, the memory of discrete GPUs (NVIDIA's driver has no file for it):
 /// first from the engines' lists of devices, which know what is free, then from Vulkan's heaps; and
 /// Mesa's version from its own driver. Facts that files told stay. Makes the pools anew.

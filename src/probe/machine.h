@@ -42,6 +42,7 @@ struct GpuFacts {
     bool integrated = false;               ///< shares the system's memory
     Fact<std::uint64_t> vram_total_bytes;  ///< on an APU: the carve-out
     Fact<std::uint64_t> vram_used_bytes;
+    bool vram_is_learnt = false;  ///< both by asking once (learn.h): not read again
     Fact<std::uint64_t> gtt_total_bytes;
     Fact<std::uint64_t> gtt_used_bytes;
     Fact<std::uint32_t> busy_percent;
@@ -110,6 +111,7 @@ struct MemoryPool {
     std::uint64_t total_bytes = 0;
     std::uint64_t available_bytes = 0;
     std::string source;
+    bool live = true;  ///< refresh() reads what is available anew; else it stays as it was learnt
 };
 
 struct Machine {

@@ -169,7 +169,7 @@ std::vector<MemoryPool> memory_pools(const MemoryFacts& memory, const std::vecto
         const std::uint64_t total = gpu.vram_total_bytes.value;
         pools.push_back({(gpu.integrated ? "carve-out:" : "vram:") + gpu.name, total,
                          total - std::min(total, gpu.vram_used_bytes.value),
-                         gpu.vram_total_bytes.source});
+                         gpu.vram_total_bytes.source, !gpu.vram_is_learnt});
     }
     return pools;
 }

@@ -68,9 +68,9 @@ export class Keeper {
 export class LaneBox {
   /**
    * `lanes`: name → {engine: 'llama-server' | 'flm', script, config: TOML lines}; `models`: names
-   * of GGUF models; `config`: further TOML.
+   * of GGUF models; `config`: further TOML; `home`: a folder that outlives the box.
    */
-  static async start({ lanes, models = ['a', 'b', 'c'], config = '', options = [] }) {
+  static async start({ lanes, models = ['a', 'b', 'c'], config = '', options = [], home }) {
     const box = new LaneBox();
     box.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trilane-lanes-'));
     const folder = (name) => {
@@ -90,12 +90,12 @@ export class LaneBox {
     }
     const configFile = (box.configFile = path.join(box.folder, 'config.toml'));
     fs.writeFileSync(configFile, toml);
-    const home = folder('home');
+    box.environment = { PATH: process.env.PATH, HOME: home ?? folder('home'), TRILANE_MODELS_DIR: modelsFolder };
     box.child = spawn(BINARY,
       ['serve', '--port', '0', '--no-model', '--config', configFile, '--log-level', 'info', ...options],
       {
         cwd: box.folder,
-        env: { PATH: process.env.PATH, HOME: home, TRILANE_MODELS_DIR: modelsFolder },
+        env: box.environment,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     box.exited = once(box.child, 'exit');
@@ -123,8 +123,13 @@ export class LaneBox {
   }
 
   /** Runs another verb of the command line against this daemon: {code, out, err}. */
-  async verb(...words) {
-    const child = spawn(BINARY, [...words, '--url', this.url], { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  verb(...words) {
+    return this.run(...words, '--url', this.url);
+  }
+
+  /** Runs a verb that needs no daemon, in the daemon's surroundings. */
+  async run(...words) {
+    const child = spawn(BINARY, words, { cwd: this.folder, env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
     let err = '';
     child.stdout.on('data', (bytes) => (out += bytes));

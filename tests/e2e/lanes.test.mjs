@@ -1,6 +1,8 @@
 // Lanes, slots and memory: the daemon over scripted engines that are real processes.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -216,6 +218,98 @@ describe('room for one model', () => {
     assert.match(answer.body.error.message, /[MG]B/);
     assert.deepEqual(box.children(), []);
     await box.stop();
+  });
+});
+
+describe('several children of one lane', () => {
+  test('an error has the lines of the child that failed, not of its neighbours', async () => {
+    const box = await LaneBox.start({
+      lanes: { gpu: { engine: 'llama-server', script: { by_model: { 'a.gguf': { log_requests: true }, 'bad.gguf': { load_ms: 600, fail_load: 'unknown model architecture' } } } } },
+      models: ['a', 'bad'],
+    });
+    await box.chat('a');
+    let failed;
+    const failing = new Keeper(box.url).chat('bad').then((answer) => (failed = answer));
+    let answers = 0;
+    while (failed === undefined) {
+      await box.chat('a');
+      answers += 1;
+    }
+    await failing;
+    assert.ok(answers > 5, `${answers} answers in between`);
+    const { body } = await box.keeper.ask('GET', '/trilane/v1/logs?lane=gpu');
+    const lines = body.lines.filter((line) => line.text.startsWith('request: POST'));
+    assert.ok(lines.length >= answers, 'the neighbour printed into the same log');
+    assert.equal(failed.status, 503);
+    assert.match(failed.body.error.message, /unknown model architecture/);
+    assert.doesNotMatch(failed.body.error.message, /request: /);
+    const spoke = new Set(body.lines.filter((line) => line.process !== 0).map((line) => line.process));
+    assert.equal(spoke.size, 2, 'each line tells its process');
+    await box.stop();
+  });
+});
+
+describe('memory that is observed', () => {
+  const HELD_MB = 190;
+  const lanes = { gpu: { engine: 'llama-server', script: { by_model: { 'a.gguf': { resident_mb: HELD_MB } } } } };
+  const one = async (box, model) => (await box.state()).lanes[0].models.find((each) => each.model === model);
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'trilane-home-'));
+  const file = path.join(home, '.local/state/trilane/observed-loads.json');
+  after(() => fs.rmSync(home, { recursive: true, force: true }));
+
+  test('a model that holds more than predicted is planned with that the next time', async () => {
+    const box = await LaneBox.start({ lanes, home });
+    await box.chat('a');
+    await box.until(() => one(box, 'a'), (model) => model.observed_bytes > HELD_MB << 20);
+    const first = await one(box, 'a');
+    assert.ok(first.predicted_bytes > 0 && first.observed_bytes > first.predicted_bytes * 1.1, JSON.stringify(first));
+    assert.ok(first.observed_bytes < first.predicted_bytes * 2, 'within what is believed');
+    assert.equal(first.planned_bytes, first.predicted_bytes, 'nothing was known');
+    assert.equal(first.correction, null);
+
+    await box.keeper.ask('POST', '/trilane/v1/unload', { model: 'a' });
+    await box.until(() => box.residents(), (all) => all.a === undefined);
+    await box.chat('a');
+    const second = await one(box, 'a');
+    assert.equal(second.predicted_bytes, first.predicted_bytes);
+    assert.ok(Math.abs(second.planned_bytes - first.observed_bytes) < 0.02 * first.observed_bytes, JSON.stringify(second));
+    assert.equal(second.correction.bytes, second.planned_bytes - second.predicted_bytes);
+    const pool = (await box.state()).pools[0];
+    assert.equal(pool.planned_bytes, second.planned_bytes, 'it claims what it holds');
+
+    await box.chat('b');
+    assert.equal((await one(box, 'b')).correction, null, 'another model is another matter');
+
+    assert.match((await box.verb('ps')).out, /a +(ready|serving).*\(predicted .* MB, seen .* MB\)/);
+    const metrics = (await box.keeper.ask('GET', '/metrics')).body;
+    const metric = (name) => Number(new RegExp(`${name}\\{lane="gpu",model="a"\\} (\\d+)`).exec(metrics)?.[1]);
+    assert.equal(metric('trilane_model_predicted_bytes'), second.predicted_bytes);
+    assert.equal(metric('trilane_model_planned_bytes'), second.planned_bytes);
+    assert.ok(metric('trilane_model_observed_bytes') > HELD_MB << 20);
+
+    const plan = await box.run('plan', 'a', '--device', 'cpu');
+    assert.match(plan.out, /observed correction/);
+    assert.match(plan.out, /cpu llama-server: corrected by what it was seen to hold on \d{4}-\d\d-\d\d: .* MB/);
+    await box.stop();
+    assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).loads.some((load) => load.model === 'a'), true);
+  });
+
+  test('the next daemon knows it', async () => {
+    const box = await LaneBox.start({ lanes, home });
+    await box.chat('a');
+    const model = await one(box, 'a');
+    assert.ok(model.correction.bytes > 0 && model.planned_bytes > HELD_MB << 20, JSON.stringify(model));
+    await box.stop();
+  });
+
+  test('a file that is broken is ignored with a line in the log', async () => {
+    fs.writeFileSync(file, '{"format": 1, "loads": [');
+    const box = await LaneBox.start({ lanes, home });
+    assert.match(box.log, /observed-loads.json cannot be read .* ignored/);
+    assert.equal((await box.chat('a')).status, 200);
+    assert.equal((await one(box, 'a')).correction, null);
+    await box.stop();
+    assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).loads.length, 1, 'and made anew');
   });
 });
 

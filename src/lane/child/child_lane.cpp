@@ -164,6 +164,9 @@ Result<std::shared_ptr<ChildProcess>> ChildLane::start(const LoadRequest& reques
     if (parts_.log) {
         parts_.log(settings_.name + ": " + line);
     }
+    if (request.on_holding) {
+        request.on_holding(process->observer());
+    }
     return process;
 }
 

@@ -64,7 +64,7 @@ TEST_F(ChildLaneTest, LoadsAnswersAndLeavesNothing) {
     ASSERT_TRUE(answer->ended());
     EXPECT_EQ(answer->text(), "tok0 tok1 tok2 tok3 tok4") << answer->message();
     EXPECT_EQ(resident->snapshot().requests_total, 1U) << "the first completion is not a client's";
-    EXPECT_GT(resident->snapshot().observed_bytes, 0U);
+    EXPECT_GT(resident->snapshot().observed.own_bytes, 0U);
 
     ASSERT_EQ(processes(*lane).size(), 1U);
     const std::uint16_t used = port(*lane);
@@ -91,6 +91,23 @@ TEST_F(ChildLaneTest, AFailedLoadSaysWhy) {
     EXPECT_THAT(error.message, AllOf(HasSubstr("llama-server exited with status 1 while loading: "),
                                      HasSubstr("main: exiting due to model loading error"),
                                      HasSubstr("see `trilane logs gpu`")));
+}
+
+TEST_F(ChildLaneTest, ANeighboursLinesAreNoPartOfIt) {
+    const auto lane =
+        gpu(R"({"by_model": {"chatty": {"log_requests": true, "print": ["the neighbour's"]},
+                "bad": {"load_ms": 300, "fail_load": "out of memory"}}})");
+    std::optional<Error> error;
+    std::thread failing([&] { error = lane->load(gguf("bad")).error(); });
+    EXPECT_TRUE(eventually([&] { return has_line(*lane, "loading model"); }));
+    const auto loaded = lane->load(gguf("chatty"));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    const auto answer = ask(**loaded, "Hello [[tokens:2]]");
+    EXPECT_TRUE(answer->ended());
+    failing.join();
+    ASSERT_TRUE(has_line(*lane, "the neighbour's"));
+    EXPECT_THAT(error->message, AllOf(HasSubstr("exiting due to model loading error"),
+                                      Not(HasSubstr("neighbour")), Not(HasSubstr("chatty"))));
 }
 
 TEST_F(ChildLaneTest, AChildThatIsKilledWhileLoadingSaysBySignal) {

@@ -46,7 +46,6 @@ ChildResident::ChildResident(net::Loops& loops, HttpResidentOptions options,
       port_(std::move(port)),
       process_(std::move(process)) {
     if (takes_chat) {
-        options.observed_bytes = [child = process_] { return child->observed_bytes(); };
         options.on_lost = [child = process_, loss = loss_](const Error& error) {
             child->kill();  // it does not answer: asking it to leave would be no use
             loss->report({error.fault,
@@ -116,14 +115,15 @@ void ChildResident::notice_cancel() {
 }
 
 ResidentSnapshot ChildResident::snapshot() const {
-    if (http_ != nullptr) {
-        return http_->snapshot();
-    }
     ResidentSnapshot snapshot;
-    snapshot.slots = slots_;
-    snapshot.requests_total = refused_total_.load(std::memory_order_relaxed);
-    snapshot.failed_total = snapshot.requests_total;
-    snapshot.observed_bytes = process_->observed_bytes();
+    if (http_ != nullptr) {
+        snapshot = http_->snapshot();
+    } else {
+        snapshot.slots = slots_;
+        snapshot.requests_total = refused_total_.load(std::memory_order_relaxed);
+        snapshot.failed_total = snapshot.requests_total;
+    }
+    snapshot.observed = process_->observed();
     return snapshot;
 }
 

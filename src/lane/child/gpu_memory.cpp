@@ -36,19 +36,24 @@ std::uint64_t parse_bytes(std::string_view text) {
 /// Of one client: drm-resident-<region> where the driver has it, else drm-memory-<region>, which
 /// amdgpu has had for longer. The "cpu" region is counted in the process's own resident memory.
 struct Regions {
-    std::uint64_t resident = 0;
-    std::uint64_t memory = 0;
+    GpuBytes resident;
+    GpuBytes memory;
     bool has_resident = false;
 };
+
+/// Regions are named "vram" (amdgpu), "vram0" (xe) or "local0" (i915) where they are the GPU's own.
+std::uint64_t& place_of(GpuBytes& bytes, std::string_view region) {
+    return region.starts_with("vram") || region.starts_with("local") ? bytes.vram : bytes.system;
+}
 
 void read_region(Regions& regions, std::string_view key, std::string_view value) {
     constexpr std::string_view kResident = "drm-resident-";
     constexpr std::string_view kMemory = "drm-memory-";
     if (key.starts_with(kResident) && key.substr(kResident.size()) != "cpu") {
-        regions.resident += parse_bytes(value);
+        place_of(regions.resident, key.substr(kResident.size())) += parse_bytes(value);
         regions.has_resident = true;
     } else if (key.starts_with(kMemory) && key.substr(kMemory.size()) != "cpu") {
-        regions.memory += parse_bytes(value);
+        place_of(regions.memory, key.substr(kMemory.size())) += parse_bytes(value);
     }
 }
 
@@ -84,8 +89,8 @@ DrmClient parse_fdinfo(std::string_view text) {
     return client;
 }
 
-std::uint64_t gpu_bytes_of(pid_t pid, const std::string& proc) {
-    std::map<std::string, std::uint64_t> clients;
+GpuBytes gpu_bytes_of(pid_t pid, const std::string& proc) {
+    std::map<std::string, GpuBytes> clients;
     const std::string folder = proc + "/" + std::to_string(pid);
     std::error_code error;
     int left = kFdInfosMax;
@@ -103,9 +108,10 @@ std::uint64_t gpu_bytes_of(pid_t pid, const std::string& proc) {
             clients[client.id] = client.bytes;
         }
     }
-    std::uint64_t bytes = 0;
+    GpuBytes bytes;
     for (const auto& [id, held] : clients) {
-        bytes += held;
+        bytes.system += held.system;
+        bytes.vram += held.vram;
     }
     return bytes;
 }

@@ -13,14 +13,21 @@ namespace trilane::lane {
 /// Open files of a process that are looked at.
 inline constexpr int kFdInfosMax = 4096;
 
-/// Sum over its DRM clients, each counted once, of the memory that they have resident; 0 when there
-/// are none or it cannot be read. `proc` stands for "/proc".
-std::uint64_t gpu_bytes_of(pid_t pid, const std::string& proc = "/proc");
+/// What is resident, by where it lies.
+struct GpuBytes {
+    std::uint64_t system = 0;  ///< of the system's memory, given to a GPU (GTT)
+    std::uint64_t vram = 0;    ///< of a GPU's own
+    [[nodiscard]] bool operator==(const GpuBytes&) const = default;
+};
+
+/// Sum over its DRM clients, each counted once; zeros when there are none or it cannot be read.
+/// `proc` stands for "/proc".
+GpuBytes gpu_bytes_of(pid_t pid, const std::string& proc = "/proc");
 
 /// One fdinfo's client ("drm-pdev" and "drm-client-id"; "" = no DRM file) and its bytes.
 struct DrmClient {
     std::string id;
-    std::uint64_t bytes = 0;
+    GpuBytes bytes;
 };
 DrmClient parse_fdinfo(std::string_view text);
 

@@ -22,11 +22,17 @@ constexpr std::string_view kNewer =
     "drm-total-gtt:\t9999 MiB\ndrm-resident-gtt:\t3 MiB\ndrm-resident-vram:\t4096\n";
 
 TEST(GpuMemory, ReadsAFile) {
-    EXPECT_EQ(parse_fdinfo(kOlder).bytes, (1024U + 2048U) << 10U);
+    EXPECT_EQ(parse_fdinfo(kOlder).bytes, (GpuBytes{2048U << 10U, 1024U << 10U}));
     EXPECT_EQ(parse_fdinfo(kOlder).id, "\t0000:c5:00.0/\t42");
-    EXPECT_EQ(parse_fdinfo(kNewer).bytes, (3U << 20U) + 4096U) << "resident says more than memory";
+    EXPECT_EQ(parse_fdinfo(kNewer).bytes, (GpuBytes{3U << 20U, 4096U}))
+        << "resident says more than memory";
     EXPECT_TRUE(parse_fdinfo("pos:\t0\nflags:\t0\nmnt_id:\t15\n").id.empty());
-    EXPECT_EQ(parse_fdinfo("drm-client-id:\t1\ndrm-memory-vram:\tmuch\n").bytes, 0U);
+    EXPECT_EQ(parse_fdinfo("drm-client-id:\t1\ndrm-memory-vram:\tmuch\n").bytes, GpuBytes());
+    EXPECT_EQ(parse_fdinfo("drm-client-id:\t1\ndrm-resident-local0:\t8 KiB\n"
+                           "drm-resident-system0:\t4 KiB\n")
+                  .bytes,
+              (GpuBytes{4096U, 8192U}))
+        << "i915's names";
 }
 
 TEST(GpuMemory, CountsEachClientOnce) {
@@ -43,12 +49,13 @@ TEST(GpuMemory, CountsEachClientOnce) {
     open("4", "/dev/dri/renderD128", kOlder);  // a copy of the same client
     open("5", "/dev/dri/renderD128", kNewer);
     open("6", "socket:[123]", kNewer);
-    EXPECT_EQ(gpu_bytes_of(7, proc.path()), ((1024U + 2048U) << 10U) + (3U << 20U) + 4096U);
-    EXPECT_EQ(gpu_bytes_of(8, proc.path()), 0U);
+    EXPECT_EQ(gpu_bytes_of(7, proc.path()),
+              (GpuBytes{(2048U << 10U) + (3U << 20U), (1024U << 10U) + 4096U}));
+    EXPECT_EQ(gpu_bytes_of(8, proc.path()), GpuBytes());
 }
 
 TEST(GpuMemory, ThisProcessCanBeAsked) {
-    EXPECT_EQ(gpu_bytes_of(::getpid()), 0U);
+    EXPECT_EQ(gpu_bytes_of(::getpid()), GpuBytes());
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "lane/child/process.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "lane/child/gpu_memory.h"
@@ -19,12 +21,59 @@ std::string as_text(const std::vector<std::string>& argv) {
     return text;
 }
 
+/// The files among the arguments, as /proc/<pid>/maps would name them.
+std::vector<std::string> files_among(const std::vector<std::string>& argv) {
+    namespace fs = std::filesystem;
+    std::vector<std::string> files;
+    for (std::size_t i = 1; i < argv.size(); ++i) {
+        std::error_code error;
+        if (argv[i].starts_with('/') && fs::is_regular_file(argv[i], error)) {
+            const fs::path real = fs::canonical(argv[i], error);
+            if (!error) {
+                files.push_back(real.string());
+            }
+        }
+    }
+    return files;
+}
+
 }  // namespace
 
-struct ChildProcess::Observed {
-    std::mutex mutex;
-    std::chrono::steady_clock::time_point at{};
-    std::uint64_t bytes = 0;
+/// What the process holds, asked for as often as one likes.
+class ChildProcess::Observer {
+public:
+    Observer(std::shared_ptr<os::Child> child, std::vector<std::string> files)
+        : child_(std::move(child)), files_(std::move(files)) {}
+
+    plan::Observed look() {
+        const auto now = std::chrono::steady_clock::now();
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (at_ != std::chrono::steady_clock::time_point{} && now - at_ < kObservedAge) {
+                return held_;
+            }
+            at_ = now;  // others take the old figure meanwhile
+        }
+        const GpuBytes on_gpus = gpu_bytes_of(child_->pid());
+        plan::Observed held;
+        held.own_bytes = child_->resident_bytes();
+        held.gpu_bytes = on_gpus.system;
+        held.vram_bytes = on_gpus.vram;
+        held.file_bytes = child_->file_bytes(files_);
+        if (child_->exit().has_value()) {
+            held = {};
+        }
+        const std::lock_guard<std::mutex> lock(mutex_);
+        held_ = held;
+        return held;
+    }
+
+private:
+    const std::shared_ptr<os::Child> child_;
+    const std::vector<std::string> files_;  // named in its command line; canonical
+    std::mutex mutex_;
+    std::chrono::steady_clock::time_point at_{};
+    plan::Observed held_;
 };
 
 Result<std::shared_ptr<ChildProcess>> ChildProcess::start(os::ChildWatch& children,
@@ -47,19 +96,21 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::start(os::ChildWatch& childr
             hear();
         }
     };
+    std::vector<std::string> files = files_among(options.argv);
     TRILANE_TRY(std::shared_ptr<os::Child> child,
                 children.start(std::move(options), std::move(heard)));
-    return std::shared_ptr<ChildProcess>(
-        new ChildProcess(std::move(child), std::move(end), std::move(names), first_line));
+    return std::shared_ptr<ChildProcess>(new ChildProcess(
+        std::move(child), std::move(end), std::move(names), std::move(files), first_line));
 }
 
 ChildProcess::ChildProcess(std::shared_ptr<os::Child> child, std::shared_ptr<End> end,
-                           ChildNames names, std::uint64_t first_line)
+                           ChildNames names, std::vector<std::string> files,
+                           std::uint64_t first_line)
     : child_(std::move(child)),
       end_(std::move(end)),
       names_(std::move(names)),
       first_line_(first_line),
-      observed_(std::make_unique<Observed>()) {}
+      observer_(std::make_shared<Observer>(child_, std::move(files))) {}
 
 ChildProcess::~ChildProcess() {
     on_end(nullptr);
@@ -91,10 +142,9 @@ void ChildProcess::on_end(std::function<void()> hear) {
 
 std::string ChildProcess::tail() const {
     std::string joined;
-    std::vector<os::LogLine> lines = child_->log()->lines(first_line_, kTailLines + 1);
-    // Our own line about the start may come late and says nothing of the end.
-    std::erase_if(lines, [](const os::LogLine& line) { return line.text.starts_with("started "); });
-    for (const os::LogLine& line : lines) {
+    // Others of the lane print into the same log.
+    for (const os::LogLine& line :
+         child_->log()->lines_of(child_->pid(), first_line_, kTailLines)) {
         joined += (joined.empty() ? "" : " | ") + line.text;
     }
     return joined;
@@ -121,29 +171,20 @@ void ChildProcess::stop() {
     if (!child_->wait_for(kTerminateGrace)) {
         child_->kill();
         if (!child_->wait_for(kReapPatience)) {
-            child_->log()->note(
-                fmt::format("process {} does not die although it was killed: a "
-                            "driver holds it; its memory stays in use",
-                            child_->pid()));
+            child_->log()->note(fmt::format("process {} does not die although it was killed: a "
+                                            "driver holds it; its memory stays in use",
+                                            child_->pid()),
+                                child_->pid());
         }
     }
 }
 
-std::uint64_t ChildProcess::observed_bytes() const {
-    const auto now = std::chrono::steady_clock::now();
-    {
-        const std::lock_guard<std::mutex> lock(observed_->mutex);
-        if (observed_->at != std::chrono::steady_clock::time_point{} &&
-            now - observed_->at < kObservedAge) {
-            return observed_->bytes;
-        }
-        observed_->at = now;  // others take the old figure meanwhile
-    }
-    const std::uint64_t bytes = child_->resident_bytes() + gpu_bytes_of(child_->pid());
-    const std::uint64_t held = ended() ? 0 : bytes;
-    const std::lock_guard<std::mutex> lock(observed_->mutex);
-    observed_->bytes = held;
-    return held;
+plan::Observed ChildProcess::observed() const {
+    return observer_->look();
+}
+
+std::function<plan::Observed()> ChildProcess::observer() const {
+    return [observer = observer_] { return observer->look(); };
 }
 
 }  // namespace trilane::lane

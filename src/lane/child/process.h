@@ -17,6 +17,7 @@
 #include "base/cancel.h"
 #include "base/result.h"
 #include "os/child.h"
+#include "plan/plan.h"
 
 namespace trilane::lane {
 
@@ -64,8 +65,10 @@ public:
     void stop();
 
     [[nodiscard]] pid_t pid() const { return child_->pid(); }
-    /// Memory it holds: what no file backs, and what it has on GPUs.
-    [[nodiscard]] std::uint64_t observed_bytes() const;
+    /// Memory it holds. Good for a second; zeros once it has ended.
+    [[nodiscard]] plan::Observed observed() const;
+    /// The same for somebody else to call; does not keep the process alive.
+    [[nodiscard]] std::function<plan::Observed()> observer() const;
 
 private:
     /// Outlives the process object, because the watch's callback may.
@@ -77,15 +80,15 @@ private:
     };
 
     ChildProcess(std::shared_ptr<os::Child> child, std::shared_ptr<End> end, ChildNames names,
-                 std::uint64_t first_line);
+                 std::vector<std::string> files, std::uint64_t first_line);
     [[nodiscard]] std::string tail() const;
 
     const std::shared_ptr<os::Child> child_;
     const std::shared_ptr<End> end_;
     const ChildNames names_;
     const std::uint64_t first_line_;  // the log's last one before it started
-    struct Observed;
-    const std::unique_ptr<Observed> observed_;
+    class Observer;
+    const std::shared_ptr<Observer> observer_;
 };
 
 }  // namespace trilane::lane

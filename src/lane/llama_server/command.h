@@ -19,6 +19,8 @@ namespace trilane::lane::llama_server {
 /// Copies of what sliding windows and recurrent layers hold, per request: with none, a
 /// conversation on such a model is read from its beginning at every turn.
 inline constexpr std::uint32_t kContextCheckpoints = 4;
+/// Requests at once where nobody says.
+inline constexpr std::uint32_t kParallelDefault = 4;
 
 struct Command {
     catalog::Entry entry;

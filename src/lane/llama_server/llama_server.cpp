@@ -24,8 +24,6 @@ using catalog::Purpose;
 
 /// Of one request, when nobody wishes otherwise and the model was made for more.
 constexpr std::uint32_t kContextDefault = 8'192;
-/// Requests at once, when nobody wishes otherwise.
-constexpr std::uint32_t kParallelDefault = 4;
 constexpr std::uint32_t kParallelMax = 64;
 constexpr std::uint32_t kResidentsMax = 16;
 constexpr std::uint32_t kBatchDefault = 2'048;
@@ -110,8 +108,8 @@ plan::Wishes LlamaServerLane::plan_wishes(const catalog::Entry& entry, const Loa
     const std::uint32_t most = settings().requests_max == 0
                                    ? kParallelMax
                                    : std::min(settings().requests_max, kParallelMax);
-    planned.parallel =
-        std::clamp(wishes.parallel == 0 ? kParallelDefault : wishes.parallel, 1U, most);
+    planned.parallel = std::clamp(
+        wishes.parallel == 0 ? llama_server::kParallelDefault : wishes.parallel, 1U, most);
     planned.kv = wishes.kv;
     planned.prompt_cache_bytes = settings().prompt_cache_bytes;
     planned.on_gpu = on_gpu();
