@@ -229,7 +229,7 @@ describe('several children of one lane', () => {
     });
     await box.chat('a');
     let failed;
-    const failing = new Keeper(box.url).chat('bad').then((answer) => (failed = answer));
+    const failing = new Keeper(box.url).chat('bad', 'hello').then((answer) => (failed = answer));
     let answers = 0;
     while (failed === undefined) {
       await box.chat('a');
@@ -250,7 +250,7 @@ describe('several children of one lane', () => {
 });
 
 describe('memory that is observed', () => {
-  const HELD_MB = 190;
+  const HELD_MB = 260;
   const lanes = { gpu: { engine: 'llama-server', script: { by_model: { 'a.gguf': { resident_mb: HELD_MB } } } } };
   const one = async (box, model) => (await box.state()).lanes[0].models.find((each) => each.model === model);
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'trilane-home-'));
