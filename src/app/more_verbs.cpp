@@ -86,6 +86,7 @@ void add_plan(CLI::App& root, Finishers& finishers) {
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
         o->model_dirs = environment.model_dirs;
         o->state_dir = environment.state_dir;
+        o->config_file = environment.config_file;
         return *o;
     });
 }

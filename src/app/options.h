@@ -142,7 +142,8 @@ struct PlanOptions {
     bool json = false;
     std::string root;
     std::vector<std::string> model_dirs;
-    std::string state_dir;  ///< where the daemon keeps what loads were seen to hold; "" = nowhere
+    std::string state_dir;    ///< where the daemon keeps what loads were seen to hold; "" = nowhere
+    std::string config_file;  ///< whose reserve counts; "" = none
 };
 
 struct PullVerbOptions {

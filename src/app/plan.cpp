@@ -8,6 +8,7 @@
 #include "app/output.h"
 #include "app/plan_listing.h"
 #include "app/verbs.h"
+#include "config/config.h"
 #include "engine/memory.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
@@ -16,6 +17,7 @@
 namespace trilane::app {
 namespace {
 
+constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20U;
 constexpr std::string_view kNative = "native";
 constexpr std::string_view kLlamaServer = "llama-server";
 
@@ -361,6 +363,22 @@ json::Value place_json(const PlannedPlace& place, const plan::Memory& memory) {
             {"note", place.note}};
 }
 
+/// What the daemon of this machine would plan with: what it has observed, and its reserve. A
+/// configuration that cannot be read is `trilane config check`'s business.
+void take_from_here(const PlanOptions& options, PlanQuestion& question) {
+    auto observed = read_observed_loads(observed_loads_path(options.state_dir));
+    if (!observed) {
+        print_error(fmt::format("trilane: {}\n", printable(observed.error().message)));
+    } else {
+        question.observed = *std::move(observed);
+    }
+    const auto text = options.config_file.empty() ? Result<std::string>()
+                                                  : read_file(options.config_file, kConfigBytesMax);
+    if (text && !text->empty()) {
+        question.reserve = config::read_config(*text, options.config_file).config.memory.reserve;
+    }
+}
+
 }  // namespace
 
 bool PlannedLoads::all_fit() const {
@@ -371,7 +389,7 @@ bool PlannedLoads::all_fit() const {
 Result<PlannedLoads> plan_loads(const probe::Machine& machine, std::span<const ModelFile> files,
                                 const PlanQuestion& question) {
     PlannedLoads loads;
-    loads.memory = plan::memory_of(machine, {});
+    loads.memory = plan::memory_of(machine, question.reserve);
     std::vector<plan::Holding> holdings;
     for (const ModelFile& file : files) {
         TRILANE_TRY(PlannedModel model,
@@ -460,12 +478,7 @@ Result<int> perform(const PlanOptions& options) {
     }
     const probe::Machine machine = probe::read_machine(options.root);
     if (options.root.empty()) {
-        auto observed = read_observed_loads(observed_loads_path(options.state_dir));
-        if (!observed) {
-            print_error(fmt::format("trilane: {}\n", printable(observed.error().message)));
-        } else {
-            question.observed = *std::move(observed);
-        }
+        take_from_here(options, question);
     }
     TRILANE_TRY(const PlannedLoads loads, plan_loads(machine, files, question));
     TRILANE_TRY_STATUS(

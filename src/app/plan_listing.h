@@ -25,6 +25,7 @@ struct PlanQuestion {
     plan::KvType kv = plan::KvType::f16;
     std::string device;                       ///< "" = every one there is
     std::vector<plan::Observation> observed;  ///< what loads here were seen to hold
+    plan::Reserve reserve;
 };
 
 /// One way to run a model: a device and the kind of lane on it.

@@ -146,6 +146,13 @@ TEST(Plan, IsCorrectedByWhatWasSeen) {
     EXPECT_THAT(plan_text(plain), Not(HasSubstr("correct")));
 }
 
+TEST(Plan, KeepsTheReserveThatIsConfigured) {
+    PlanQuestion question{.device = "cpu"};
+    question.reserve.bytes = 63 * kGB;
+    const PlannedLoads loads = planned(apu(), {kNano}, question);
+    EXPECT_EQ(loads.models[0].places[0].verdict.room_bytes, kGB);
+}
+
 TEST(Plan, TextHasAColumnForEachPlace) {
     const std::string text = plan_text(planned(apu(), {kNano, kStories}));
     EXPECT_THAT(text, HasSubstr("gpu0 llama-server  cpu native  cpu llama-server"));

@@ -78,19 +78,26 @@ std::optional<std::size_t> own_pool(const Memory& memory, std::string_view devic
     return std::nullopt;
 }
 
-/// What the occupants hold of each pool.
+/// What of that lies within what was claimed. Nobody has planned the rest: it counts as foreign.
+std::uint64_t within_claim(const Occupant& one, std::size_t pool, std::uint64_t seen_bytes) {
+    if (one.claim.empty()) {
+        return seen_bytes;
+    }
+    return std::min(seen_bytes, pool < one.claim.size() ? one.claim[pool] : 0);
+}
+
+/// What the occupants hold of each pool, as far as they have claimed it.
 std::vector<std::uint64_t> held_bytes(const Memory& memory, std::size_t pools,
                                       std::span<const Occupant> occupants) {
     std::vector<std::uint64_t> held(std::max<std::size_t>(pools, 1), 0);
     for (const Occupant& one : occupants) {
-        held[0] = plus(held[0], one.observed.own_bytes + one.observed.gpu_bytes);
-        const auto own = own_pool(memory, one.device);
-        if (!own) {
-            continue;
+        const Observed& seen = one.observed;
+        held[0] = plus(held[0], within_claim(one, 0, seen.own_bytes + seen.gpu_bytes));
+        if (const auto own = own_pool(memory, one.device)) {
+            const bool told = seen.gpu_bytes + seen.vram_bytes > 0;
+            const std::uint64_t untold = one.claim.empty() ? 0 : kAll;
+            held[*own] = plus(held[*own], within_claim(one, *own, told ? seen.vram_bytes : untold));
         }
-        const bool told = one.observed.gpu_bytes + one.observed.vram_bytes > 0;
-        const std::uint64_t claimed = *own < one.claim.size() ? one.claim[*own] : 0;
-        held[*own] = plus(held[*own], told ? one.observed.vram_bytes : claimed);
     }
     return held;
 }

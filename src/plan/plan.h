@@ -66,13 +66,14 @@ struct Observed {
 /// Somebody of ours in memory: a resident, or a load that has begun.
 struct Occupant {
     std::string device;
-    std::vector<std::uint64_t> claim;  ///< of each pool, as it was planned
+    std::vector<std::uint64_t> claim;  ///< of each pool, as it was planned; empty = not bounded
     Observed observed;
 };
 
-/// The pools and devices of a machine. What the occupants are seen to hold is not foreign; the rest
-/// of what is in use is. Of a GPU's own memory whose driver does not say who holds it, they hold
-/// what they claim. Pools that are not `live` were read when nobody of ours was in them.
+/// The pools and devices of a machine. What the occupants are seen to hold of what they claim is
+/// not foreign; the rest of what is in use is, what they hold beyond their claims included. Of a
+/// GPU's own memory whose driver does not say who holds it, they hold what they claim. Pools that
+/// are not `live` were read when nobody of ours was in them.
 Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
                  std::span<const Occupant> occupants = {});
 

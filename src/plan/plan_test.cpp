@@ -126,13 +126,25 @@ TEST(MemoryOf, WhatResidentsHoldIsNotForeign) {
 }
 
 TEST(MemoryOf, WhatLiesInVramIsNotTakenFromTheSystem) {
-    const auto ours = occupant("gpu0", {.own_bytes = kGiB, .vram_bytes = kGiB}, {0, 3 * kGiB});
+    const auto ours =
+        occupant("gpu0", {.own_bytes = kGiB, .vram_bytes = kGiB}, {2 * kGiB, 3 * kGiB});
     const Memory memory = memory_of(discrete(), {}, ours);
     EXPECT_EQ(memory.pools[0].foreign_bytes, kGiB);
     EXPECT_EQ(memory.pools[1].foreign_bytes, 0U);
     EXPECT_EQ(
         memory_of(discrete(), {}, occupant("cpu", {.own_bytes = kGiB})).pools[1].foreign_bytes,
         kGiB);
+}
+
+TEST(MemoryOf, WhatIsHeldBeyondTheClaimIsNoRoom) {
+    const auto foreign = [](std::uint64_t own_bytes) {
+        return memory_of(discrete(), {}, occupant("cpu", {.own_bytes = own_bytes}, {kGiB, 0}))
+            .pools[0]
+            .foreign_bytes;
+    };
+    EXPECT_EQ(foreign(kGiB / 2), 3 * kGiB / 2) << "it may still grow into its claim";
+    EXPECT_EQ(foreign(kGiB), kGiB);
+    EXPECT_EQ(foreign(2 * kGiB), kGiB) << "the second was planned by nobody";
 }
 
 TEST(MemoryOf, ADriverThatDoesNotTellIsBelievedToHoldWhatWasPlanned) {
@@ -159,7 +171,8 @@ TEST(MemoryOf, AModelOnADiscreteAmdCardIsCountedOnce) {
     machine.pools[0].available_bytes -= kGB / 2;
     const auto ours = occupant("gpu0", {.own_bytes = kGB / 2, .vram_bytes = model}, {0, model});
     const Memory loaded = memory_of(machine, {}, ours);
-    EXPECT_EQ(loaded.pools[0].foreign_bytes, empty.pools[0].foreign_bytes);
+    EXPECT_EQ(loaded.pools[0].foreign_bytes, empty.pools[0].foreign_bytes + kGB / 2)
+        << "nobody has planned what it takes beside the card";
     EXPECT_EQ(loaded.pools[1].foreign_bytes, empty.pools[1].foreign_bytes);
     std::vector<Holding> holdings{{.model = "m", .device = "gpu0", .pool_bytes = {0, model}}};
     EXPECT_EQ(judge(loaded, holdings, "gpu0", need_of(kGB, 0)).room_bytes, room - model);
