@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "gguf/gguf.h"
+#include "model/encoder_config.h"
+#include "model/keys.h"
 
 namespace trilane::model {
 namespace {
@@ -34,73 +36,7 @@ std::string known_architectures() {
         names += names.empty() ? "" : ", ";
         names += family.architecture;
     }
-    return names;
-}
-
-/// Reads `<architecture>.<name>` keys with their ranges.
-class Keys {
-public:
-    Keys(const gguf::File& file, std::string_view architecture)
-        : file_(file), prefix_(std::string(architecture) + ".") {}
-
-    Result<std::uint32_t> count(std::string_view name, std::uint64_t max) const {
-        TRILANE_TRY(const std::uint64_t value, file_.required_integer(key(name)));
-        return checked(name, value, max);
-    }
-    // An optional key that is there must be readable: a value taken for absent would be another
-    // model.
-    Result<std::uint32_t> count_or(std::string_view name, std::uint64_t fallback,
-                                   std::uint64_t max) const {
-        return present(name) ? count(name, max) : checked(name, fallback, max);
-    }
-    Result<float> number_or(std::string_view name, double fallback) const {
-        if (!present(name)) {
-            return static_cast<float>(fallback);
-        }
-        TRILANE_TRY(const double value, file_.required_number(key(name)));
-        return static_cast<float>(value);
-    }
-    Result<std::string_view> text_or(std::string_view name, std::string_view fallback) const {
-        if (!present(name)) {
-            return fallback;
-        }
-        return file_.required_string(key(name));
-    }
-
-private:
-    Result<std::uint32_t> checked(std::string_view name, std::uint64_t value,
-                                  std::uint64_t max) const {
-        if (value == 0 || value > max) {
-            return fail(Fault::corrupt, "{}{} is {}; between 1 and {} is possible", prefix_, name,
-                        value, max);
-        }
-        return static_cast<std::uint32_t>(value);
-    }
-    [[nodiscard]] std::string key(std::string_view name) const {
-        return prefix_ + std::string(name);
-    }
-    [[nodiscard]] bool present(std::string_view name) const {
-        return file_.find(key(name)) != nullptr;
-    }
-    const gguf::File& file_;
-    std::string prefix_;
-};
-
-Status read_rope(const Keys& keys, Config& config) {
-    TRILANE_TRY(config.rope_theta, keys.number_or("rope.freq_base", 10000.0));
-    TRILANE_TRY(const std::string_view scaling, keys.text_or("rope.scaling.type", "none"));
-    if (scaling == "linear") {
-        TRILANE_TRY(config.rope_scale, keys.number_or("rope.scaling.factor", 1.0));
-    } else if (scaling != "none" && !scaling.empty()) {
-        return fail(Fault::invalid,
-                    "rope scaling \"{}\" is not supported; only none and linear are", scaling);
-    }
-    if (!std::isfinite(config.rope_theta) || !std::isfinite(config.rope_scale) ||
-        config.rope_theta <= 0 || config.rope_scale <= 0) {
-        return fail(Fault::corrupt, "rope base {} or factor {} is not positive", config.rope_theta,
-                    config.rope_scale);
-    }
-    return {};
+    return names + "; and for embeddings " + encoder_architectures();
 }
 
 Status check_shape(const Config& config) {
@@ -119,21 +55,6 @@ Status check_shape(const Config& config) {
     return {};
 }
 
-/// The vocabulary's size is the embedding's row count, whatever a key says.
-Result<std::uint32_t> vocab_tokens(const gguf::File& file) {
-    const gguf::Tensor* embedding = file.find_tensor("token_embd.weight");
-    if (embedding == nullptr || embedding->dimensions != 2) {
-        return fail(Fault::corrupt,
-                    "the file has no matrix token_embd.weight; it holds a vocabulary or an "
-                    "adapter, not a model");
-    }
-    if (embedding->shape[1] == 0 || embedding->shape[1] > kVocabMax) {
-        return fail(Fault::corrupt, "token_embd.weight has {} rows; between 1 and {} is possible",
-                    embedding->shape[1], kVocabMax);
-    }
-    return static_cast<std::uint32_t>(embedding->shape[1]);
-}
-
 }  // namespace
 
 Result<Config> read_config(const gguf::File& file) {
@@ -147,6 +68,12 @@ Result<Config> read_config(const gguf::File& file) {
                     architecture, known_architectures());
     }
     const Keys keys(file, architecture);
+    if (!keys.flag_or("attention.causal", true)) {
+        return fail(Fault::invalid,
+                    "this {} was trained without causal attention ({}); the native engine has no "
+                    "such decoder",
+                    architecture, keys.key("attention.causal"));
+    }
     Config config;
     config.architecture = architecture;
     config.rope_pairs = family->rope_pairs;
@@ -175,7 +102,9 @@ Result<Config> read_config(const gguf::File& file) {
     if (!std::isfinite(config.norm_eps) || config.norm_eps < 0) {
         return fail(Fault::corrupt, "the norm epsilon is {}", config.norm_eps);
     }
-    TRILANE_TRY_STATUS(read_rope(keys, config));
+    TRILANE_TRY(const Rope rope, read_rope(keys));
+    config.rope_theta = rope.theta;
+    config.rope_scale = rope.scale;
     TRILANE_TRY_STATUS(check_shape(config));
     return config;
 }

@@ -7,15 +7,10 @@
 
 #include "base/check.h"
 #include "model/model.h"
-#include "tensor/dequantize.h"
+#include "model/products.h"
 
 namespace trilane::model {
 namespace {
-
-/// A product is cut into this many parts per worker, so that a worker that is held back leaves
-/// little undone; parts below the row count are not worth their handing out.
-constexpr std::size_t kPartsPerWorker = 4;
-constexpr std::size_t kPartRowsMin = 64;
 
 /// One step over one batch. Work on single tokens is shared by tokens, products by rows, attention
 /// by (token, head): each barrier is one share of the team.
@@ -32,16 +27,29 @@ public:
           team_(team) {}
 
     void run() {
+        run_layers();
+        logits();
+    }
+
+    /// Leaves the normed last hidden states in `normed`.
+    void run_hidden() {
+        run_layers();
+        each_token(batch_.size(), [&](std::size_t t) {
+            table_.rms_norm(row(ws_.x, t), weights_.output_norm.data(), config_.norm_eps,
+                            config_.dim, row(ws_.normed, t));
+        });
+    }
+
+private:
+    void run_layers() {
         embed();
         turn_angles();
         for (std::uint32_t l = 0; l < config_.layers; ++l) {
             attention(weights_.layers[l], l);
             feed_forward(weights_.layers[l]);
         }
-        logits();
     }
 
-private:
     [[nodiscard]] float* row(tensor::Buffer& rows, std::size_t t) const {
         return rows.as<float>() + t * ws_.wide;
     }
@@ -54,38 +62,18 @@ private:
 
     /// Each product of `normed` (and its quantised forms) into its rows of `wide` floats.
     void multiply(std::span<const tensor::Product> products, std::size_t n) {
-        std::size_t rows = 0;
-        for (const tensor::Product& product : products) {
-            rows = std::max(rows, product.linear->rows_padded());
-        }
-        const std::size_t parts =
-            std::clamp(rows / kPartRowsMin, std::size_t{1}, team_.size() * kPartsPerWorker);
-        team_.share(team_.size() == 1 ? 1 : parts, [&](std::size_t, std::size_t part) {
-            tensor::matmul_part(table_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n,
-                                {part, team_.size() == 1 ? 1 : parts});
-        });
+        model::multiply(table_, team_, products, ws_.normed.as<float>(), ws_.wide, ws_.acts, n);
     }
 
     /// Row t of `normed` in the forms that these linears read.
     void quantize(std::size_t t, std::initializer_list<const tensor::Linear*> readers) {
-        bool done[3] = {};
-        for (const tensor::Linear* linear : readers) {
-            bool& seen = done[static_cast<std::size_t>(linear->form)];
-            if (!seen) {
-                ws_.acts.quantize(table_, linear->form, t, row(ws_.normed, t), linear->cols);
-                seen = true;
-            }
-        }
+        model::quantize(table_, ws_.acts, t, row(ws_.normed, t), readers);
     }
 
     void embed() {
-        const Embedding& embedding = weights_.embedding;
         each_token(batch_.size(), [&](std::size_t t) {
-            const std::size_t at = static_cast<std::size_t>(batch_[t].id) * embedding.row_bytes;
-            const auto decoded =
-                tensor::dequantize(embedding.type, embedding.rows.subspan(at, embedding.row_bytes),
+            weights_.embedding.row(static_cast<std::size_t>(batch_[t].id),
                                    std::span<float>(row(ws_.x, t), config_.dim));
-            TRILANE_CHECK(decoded.has_value());
         });
     }
 
@@ -103,16 +91,8 @@ private:
 
     void rotate(float* head, std::size_t t) const {
         const std::size_t half = config_.rope_dim / 2;
-        const float* cosines = ws_.cosines.as<float>() + t * half;
-        const float* sines = ws_.sines.as<float>() + t * half;
-        const bool adjacent = config_.rope_pairs == RopePairs::adjacent;
-        for (std::size_t j = 0; j < half; ++j) {
-            float& a = head[adjacent ? 2 * j : j];
-            float& b = head[adjacent ? 2 * j + 1 : j + half];
-            const float turned = a * cosines[j] - b * sines[j];
-            b = b * cosines[j] + a * sines[j];
-            a = turned;
-        }
+        model::rotate(head, ws_.cosines.as<float>() + t * half, ws_.sines.as<float>() + t * half,
+                      half, config_.rope_pairs == RopePairs::adjacent);
     }
 
     /// Normalises (where the family does) and rotates the heads of token t, then caches its keys
@@ -249,6 +229,12 @@ void Model::forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& w
                     os::ThreadTeam& team) const {
     TRILANE_CHECK(!batch.empty() && batch.size() <= workspace.tokens_max);
     Step(config_, weights_, *table_, batch, kv, workspace, team).run();
+}
+
+void Model::forward_hidden(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace,
+                           os::ThreadTeam& team) const {
+    TRILANE_CHECK(!batch.empty() && batch.size() <= workspace.tokens_max);
+    Step(config_, weights_, *table_, batch, kv, workspace, team).run_hidden();
 }
 
 }  // namespace trilane::model

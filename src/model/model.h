@@ -67,6 +67,11 @@ public:
     void forward(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace,
                  os::ThreadTeam& team) const;
 
+    /// As forward, but leaves the normed last hidden state of every token, [n][wide], in
+    /// workspace.normed, and computes no logits.
+    void forward_hidden(std::span<const BatchToken> batch, KvCache& kv, Workspace& workspace,
+                        os::ThreadTeam& team) const;
+
 private:
     Config config_;
     Weights weights_;

@@ -13,58 +13,28 @@
 namespace trilane::model {
 namespace {
 
-/// Loads the tensors of one file, checking each shape against the config.
+/// Loads the tensors of one decoder.
 class Loader {
 public:
-    Loader(const gguf::File& file, const Config& config) : file_(file), config_(config) {}
+    Loader(const gguf::File& file, const Config& config)
+        : tensors_(file, config.architecture), config_(config) {}
 
-    Result<std::vector<float>> vector(const std::string& name, std::size_t count) const {
-        TRILANE_TRY(const gguf::Tensor* tensor, find(name));
-        return tensor::load_vector(file_, *tensor, count);
-    }
-
-    Result<std::vector<float>> optional_vector(const std::string& name, std::size_t count) const {
-        if (file_.find_tensor(name) == nullptr) {
-            return std::vector<float>{};
-        }
-        return vector(name, count);
-    }
-
-    /// `stem`.weight with its optional `stem`.bias and `stem`.scale.
+    [[nodiscard]] const Tensors& tensors() const { return tensors_; }
     Result<tensor::Linear> linear(const std::string& stem, std::size_t rows,
                                   std::size_t cols) const {
-        TRILANE_TRY(const gguf::Tensor* tensor, find(stem + ".weight"));
-        if (tensor->shape[0] != cols || tensor->shape[1] != rows) {
-            return fail(Fault::corrupt, "tensor {} is {} × {}; the metadata make it {} × {}",
-                        tensor->name, tensor->shape[1], tensor->shape[0], rows, cols);
-        }
         // Models trained with int8 activations leave their output head out of it.
         const bool int8_tokens = config_.int8_tokens && stem.starts_with("blk.");
-        const auto policy =
-            int8_tokens ? tensor::TernaryPolicy::token_i8 : tensor::TernaryPolicy::exact;
-        TRILANE_TRY(tensor::Linear linear, tensor::load_linear(file_, *tensor, policy));
-        TRILANE_TRY(linear.bias, optional_vector(stem + ".bias", rows));
-        TRILANE_TRY(const auto scale, optional_vector(stem + ".scale", 1));
-        linear.output_scale = scale.empty() ? 1.0F : scale[0];
-        return linear;
+        return tensors_.linear(
+            stem, {rows, cols},
+            int8_tokens ? tensor::TernaryPolicy::token_i8 : tensor::TernaryPolicy::exact);
     }
-
     Result<LayerWeights> layer(std::uint32_t index) const;
-    Result<Embedding> embedding() const;
-    [[nodiscard]] bool has(const std::string& name) const {
-        return file_.find_tensor(name) != nullptr;
-    }
 
 private:
-    Result<const gguf::Tensor*> find(const std::string& name) const {
-        const gguf::Tensor* tensor = file_.find_tensor(name);
-        if (tensor == nullptr) {
-            return fail(Fault::corrupt, "tensor {} is missing; architecture {} needs it", name,
-                        config_.architecture);
-        }
-        return tensor;
+    Result<std::vector<float>> vector(const std::string& name, std::size_t count) const {
+        return tensors_.vector(name, count);
     }
-    const gguf::File& file_;
+    Tensors tensors_;
     const Config& config_;
 };
 
@@ -90,24 +60,6 @@ Result<LayerWeights> Loader::layer(std::uint32_t index) const {
         TRILANE_TRY(w.ffn_sub_norm, vector(name("ffn_sub_norm.weight"), c.ffn));
     }
     return w;
-}
-
-Result<Embedding> Loader::embedding() const {
-    TRILANE_TRY(const gguf::Tensor* tensor, find("token_embd.weight"));
-    TRILANE_TRY_STATUS(gguf::require_readable(*tensor));
-    const auto* traits = gguf::traits_of(tensor->type);
-    if (tensor->type == static_cast<std::uint32_t>(gguf::Type::i2_s) ||
-        config_.dim % traits->block_weights != 0) {
-        return fail(Fault::invalid, "tensor token_embd.weight cannot be read row by row as {}",
-                    traits->name);
-    }
-    if (tensor->shape[0] != config_.dim) {
-        return fail(Fault::corrupt, "token_embd.weight has rows of {}; the metadata make it {}",
-                    tensor->shape[0], config_.dim);
-    }
-    return Embedding{
-        tensor->type, file_.data(*tensor),
-        config_.dim / traits->block_weights * static_cast<std::size_t>(traits->block_bytes)};
 }
 
 Status load_layers(const Loader& loader, const Config& config, os::ThreadTeam& team,
@@ -157,12 +109,13 @@ std::size_t bytes_read(const LayerWeights& w) {
 Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team) {
     const Loader loader(file, config);
     Weights weights;
-    TRILANE_TRY(weights.embedding, loader.embedding());
-    TRILANE_TRY(weights.output_norm, loader.vector("output_norm.weight", config.dim));
+    const Tensors& tensors = loader.tensors();
+    TRILANE_TRY(weights.embedding, tensors.embedding("token_embd.weight", config.dim));
+    TRILANE_TRY(weights.output_norm, tensors.vector("output_norm.weight", config.dim));
     TRILANE_TRY(const auto factors,
-                loader.optional_vector("rope_freqs.weight", config.rope_dim / 2));
+                tensors.optional_vector("rope_freqs.weight", config.rope_dim / 2));
     weights.rope_frequencies = rope_frequencies(config, factors);
-    TRILANE_TRY(weights.head, loader.linear(loader.has("output.weight") ? "output" : "token_embd",
+    TRILANE_TRY(weights.head, loader.linear(tensors.has("output.weight") ? "output" : "token_embd",
                                             config.vocab, config.dim));
     TRILANE_TRY_STATUS(load_layers(loader, config, team, weights));
     weights.bytes_per_token = weights.head.bytes_read;

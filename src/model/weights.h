@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "model/config.h"
+#include "model/tensors.h"
 #include "os/thread_team.h"
 #include "tensor/linear.h"
 
@@ -27,13 +28,6 @@ struct LayerWeights {
     tensor::Linear w_up;               ///< ffn × dim
     std::vector<float> ffn_sub_norm;   ///< [ffn], sub_norms only
     tensor::Linear w_down;             ///< dim × ffn
-};
-
-/// Rows of the token embedding, decoded one at a time from the file.
-struct Embedding {
-    std::uint32_t type = 0;
-    std::span<const std::byte> rows;  ///< vocab × row_bytes
-    std::size_t row_bytes = 0;
 };
 
 struct Weights {
