@@ -134,7 +134,10 @@ void Batcher::loop() {
             publish();
             continue;
         }
-        model_.forward(batch_, kv_, workspace_, team_);
+        {
+            const os::ThreadTeam::Turn turn = team_.turn();  // texts are embedded in between
+            model_.forward(batch_, kv_, workspace_, team_);
+        }
         ++step_;
         steps_.store(step_, std::memory_order_relaxed);
         take_logits();

@@ -102,6 +102,10 @@ const model::Model& Engine::model() const {
     return state_->loaded->model;
 }
 
+os::ThreadTeam& Engine::team() const {
+    return *state_->loaded->team;
+}
+
 const gguf::File& Engine::file() const {
     return *state_->loaded->file;
 }

@@ -24,6 +24,9 @@ class File;
 namespace trilane::model {
 class Model;
 }
+namespace trilane::os {
+class ThreadTeam;
+}
 
 namespace trilane::engine {
 
@@ -114,6 +117,8 @@ public:
     [[nodiscard]] Snapshot snapshot() const;
     [[nodiscard]] const Options& options() const;  ///< with the defaults filled in
     [[nodiscard]] const model::Model& model() const;
+    /// The threads that run it; who else uses them takes turns with the engine.
+    [[nodiscard]] os::ThreadTeam& team() const;
     [[nodiscard]] const gguf::File& file() const;
     [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const;
     /// The vocabulary as matchers want it; built when first asked for. **Threads:** any.

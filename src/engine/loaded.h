@@ -15,6 +15,9 @@
 
 namespace trilane::engine {
 
+/// `threads` 0 = the cores this process may use.
+std::unique_ptr<os::ThreadTeam> make_team(std::size_t threads);
+
 struct Loaded {
     std::shared_ptr<const gguf::File> file;
     std::shared_ptr<const token::Tokenizer> tokenizer;

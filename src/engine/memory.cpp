@@ -13,9 +13,11 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/memory_parts.h"
 #include "gguf/gguf.h"
 #include "kernels/kernels.h"
 #include "model/config.h"
+#include "model/encoder_config.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "probe/cpu.h"
@@ -28,25 +30,12 @@ namespace {
 constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20U;
 
-/// Pages of the program and its libraries that a process touches first when it loads a model and
-/// runs it: parsers, kernels, the allocator's own. Measured as what is left of the resident set of
-/// the smallest model (stories260K, one slot of 64 tokens) once all that is counted here is taken
-/// off. Not a property of the model.
-constexpr std::uint64_t kCodeBytes = 1'400'000;
-
-/// What a thread of the team keeps resident: its stack as deep as the kernels go, its control block
-/// and the first pages of its allocator arena.
-constexpr std::uint64_t kThreadBytes = std::uint64_t{32} << 10U;
-
 /// Ternary scales that are looked at to tell which layout a tensor will get: its first page.
 constexpr std::size_t kScalesLookedAt = 48;
 
 /// glibc keeps freed blocks up to this size in the arena of the thread that freed them; larger ones
 /// are mappings of their own and go back at once (M_MMAP_THRESHOLD's upper bound).
 constexpr std::uint64_t kKeptBlockBytesMax = std::uint64_t{32} << 20U;
-
-/// Header of a block of the allocator, and its rounding, on average.
-constexpr std::uint64_t kBlockOverheadBytes = 24;
 
 /// Of token's tables: a hash and an index; a pair, a rank and a product.
 constexpr std::uint64_t kEntrySlotBytes = 8;
@@ -259,34 +248,6 @@ Status WeightTally::run() {
     return {};
 }
 
-/// The parsed header and the tokenizer's tables over it.
-std::uint64_t vocabulary_bytes(const gguf::File& file, const token::Vocabulary& vocabulary) {
-    std::uint64_t header = file.file_bytes();
-    for (const gguf::Tensor& tensor : file.tensors()) {
-        header = std::min(header, tensor.offset);
-    }
-    std::uint64_t bytes = header;
-    for (const gguf::Entry& entry : file.metadata()) {
-        const auto* array = std::get_if<gguf::Array>(&entry.value);
-        if (array != nullptr && array->kind() == gguf::ValueKind::string) {
-            bytes += pages(array->size() * sizeof(std::string_view));
-        }
-    }
-    bytes += file.metadata().size() * (sizeof(gguf::Entry) + sizeof(std::uint32_t));
-    bytes += file.tensors().size() * (sizeof(gguf::Tensor) + sizeof(std::uint32_t));
-
-    const std::uint64_t entries = vocabulary.entries.size();
-    const std::uint64_t merges = vocabulary.merges.size();
-    bytes += entries * (sizeof(std::string_view) + sizeof(token::Kind));
-    bytes += vocabulary.scores.size() * sizeof(float);
-    bytes += merges * sizeof(std::string_view);
-    bytes += std::bit_ceil(2 * entries + 1) * kEntrySlotBytes;
-    if (vocabulary.family == token::Family::byte_bpe) {
-        bytes += std::bit_ceil(merges * 3 / 2 + 2) * kPairSlotBytes;
-    }
-    return bytes;
-}
-
 /// The widest row of any step, in whole panels: Workspace::wide.
 std::uint64_t widest_row(const model::Config& c) {
     return (std::uint64_t{std::max({c.dim, c.q_width(), c.kv_width(), c.ffn})} + 63) / 64 * 64;
@@ -338,12 +299,42 @@ std::uint64_t request_bytes(const model::Config& c, const Options& o) {
 
 }  // namespace
 
+std::uint64_t vocabulary_bytes(const gguf::File& file, const token::Vocabulary& vocabulary) {
+    std::uint64_t header = file.file_bytes();
+    for (const gguf::Tensor& tensor : file.tensors()) {
+        header = std::min(header, tensor.offset);
+    }
+    std::uint64_t bytes = header;
+    for (const gguf::Entry& entry : file.metadata()) {
+        const auto* array = std::get_if<gguf::Array>(&entry.value);
+        if (array != nullptr && array->kind() == gguf::ValueKind::string) {
+            bytes += pages(array->size() * sizeof(std::string_view));
+        }
+    }
+    bytes += file.metadata().size() * (sizeof(gguf::Entry) + sizeof(std::uint32_t));
+    bytes += file.tensors().size() * (sizeof(gguf::Tensor) + sizeof(std::uint32_t));
+
+    const std::uint64_t entries = vocabulary.entries.size();
+    const std::uint64_t merges = vocabulary.merges.size();
+    bytes += entries * (sizeof(std::string_view) + sizeof(token::Kind));
+    bytes += vocabulary.scores.size() * sizeof(float);
+    bytes += merges * sizeof(std::string_view);
+    bytes += std::bit_ceil(2 * entries + 1) * kEntrySlotBytes;
+    if (vocabulary.family == token::Family::byte_bpe) {
+        bytes += std::bit_ceil(merges * 3 / 2 + 2) * kPairSlotBytes;
+    }
+    return bytes;
+}
+
 Result<MemoryNeed> memory_need(const std::string& path, const Options& options) {
     if (options.slots == 0 || options.prefill_chunk_tokens == 0) {
         return fail(Fault::invalid, "slots and prefill chunk must each be at least 1");
     }
     TRILANE_TRY(const auto file, gguf::File::open(path));
     TRILANE_TRY(const token::Vocabulary vocabulary, token::read_vocabulary(file));
+    if (model::is_encoder(file->string("general.architecture").value_or(""))) {
+        return encoder_memory_need(*file, vocabulary, options);
+    }
     TRILANE_TRY(const model::Config config, model::read_config(*file));
     if (vocabulary.entries.size() > config.vocab) {
         return fail(Fault::corrupt, "{}: the tokenizer knows {} tokens, the weights only {}", path,

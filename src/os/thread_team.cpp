@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -91,6 +93,11 @@ struct ThreadTeam::State {
     bool crowded = false;
     std::vector<std::thread> threads;
 
+    std::mutex turns;  // guards the two below
+    std::uint64_t turns_asked = 0;
+    std::uint64_t turns_over = 0;
+    std::condition_variable turn_over;
+
     void serve(std::size_t worker) {
         std::int32_t seen = 0;
         for (;;) {
@@ -164,6 +171,25 @@ ThreadTeam::~ThreadTeam() {
 
 std::size_t ThreadTeam::size() const {
     return state_->threads.size() + 1;
+}
+
+ThreadTeam::Turn::Turn(ThreadTeam& team) : team_(team) {
+    State& state = *team_.state_;
+    std::unique_lock<std::mutex> lock(state.turns);
+    const std::uint64_t own = state.turns_asked++;
+    state.turn_over.wait(lock, [&] { return state.turns_over == own; });
+}
+
+ThreadTeam::Turn::~Turn() {
+    State& state = *team_.state_;
+    bool awaited = false;
+    {
+        const std::lock_guard<std::mutex> lock(state.turns);
+        awaited = ++state.turns_over != state.turns_asked;
+    }
+    if (awaited) {
+        state.turn_over.notify_all();
+    }
 }
 
 void ThreadTeam::run(const std::function<void(std::size_t)>& work) {

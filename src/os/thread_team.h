@@ -32,6 +32,21 @@ public:
 
     static constexpr std::size_t kItemsMax = (std::size_t{1} << 24U) - 1;
 
+    /// The right to call run() and share() while it lives, where several threads use one team.
+    class Turn {
+    public:
+        explicit Turn(ThreadTeam& team);
+        ~Turn();
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+
+    private:
+        ThreadTeam& team_;
+    };
+    /// Waits for its turn: first come, first served, so that whoever takes many short ones lets the
+    /// others in between. **Threads:** any.
+    [[nodiscard]] Turn turn() { return Turn(*this); }
+
 private:
     struct State;
     std::unique_ptr<State> state_;
