@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 . scripts/node_packages.sh
 node_packages tests/oracle
 cd tests/oracle
+[ $# -gt 0 ] || node embeddings.mjs
 exec node oracle.mjs "$@"

@@ -193,7 +193,8 @@ TEST(MemoryNeed, RefusesWhatALoadWouldRefuse) {
     expect_same(TRILANE_SOURCE_DIR "/tests/fixtures/tokenizers/ggml-vocab-llama-spm.gguf", {});
     expect_same(kNano, options_of(2048, 8));
     EXPECT_FALSE(memory_need(kNano, options_of(0, 0)).has_value());
-    const std::string bert = TRILANE_SOURCE_DIR "/tests/fixtures/tokenizers/ggml-vocab-bert-bge.gguf";
+    const std::string bert =
+        TRILANE_SOURCE_DIR "/tests/fixtures/tokenizers/ggml-vocab-bert-bge.gguf";
     EXPECT_EQ(memory_need(bert, {}).error().message, Embedder::open(bert, {}).error().message);
 }
 

@@ -103,6 +103,9 @@ public:
 
     /// Whether it could load that model, by its store, purpose and format. Cheap.
     [[nodiscard]] virtual bool can_serve(const catalog::Entry& entry) const = 0;
+    /// Sets what a model that it can_serve() can be asked for here beyond its purpose. Cheap.
+    virtual void add_abilities(const catalog::Entry& /*entry*/,
+                               job::Abilities& /*abilities*/) const {}
     /// Models only this lane knows (FLM's tags, a remote's list), as last read. Cheap.
     [[nodiscard]] virtual std::vector<catalog::Entry> offers() const { return {}; }
     /// Reads that list again. May wait for a program or a network.

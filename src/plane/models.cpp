@@ -39,6 +39,11 @@ ModelTable::ModelTable(std::span<const catalog::Entry> entries,
     }
     for (Model& model : models_) {
         order_candidates(model, lanes);
+        if (!model.candidates.empty()) {
+            // Where it would be loaded first; another lane refuses what it cannot do itself.
+            const Candidate& first = model.candidates.front();
+            lanes[first.lane]->add_abilities(first.entry, model.card.abilities);
+        }
     }
     for (std::size_t i = 0; i < models_.size(); ++i) {
         for (const std::string& alias : models_[i].policy.aliases) {

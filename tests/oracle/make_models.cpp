@@ -45,6 +45,7 @@ struct Variant {
     bool head_norms = false;
     bool sub_norms = false;
     bool output_scales = false;  ///< `.scale` tensors beside the linears
+    std::uint32_t pooling = 0;   ///< of embeddings; 0 = the file says nothing
 };
 
 constexpr std::array kVariants{
@@ -74,6 +75,14 @@ constexpr std::array kVariants{
             .architecture = "bitnet",
             .sub_norms = true,
             .output_scales = true},
+    Variant{.name = "llama_embed_mean", .architecture = "llama", .pooling = 1},
+    Variant{.name = "qwen3_embed_last",
+            .architecture = "qwen3",
+            .head_dim = 128,
+            .rope_theta = 1'000'000.0F,
+            .norm_eps = 1e-6F,
+            .head_norms = true,
+            .pooling = 3},
 };
 
 struct Weights {
@@ -142,6 +151,9 @@ void ModelMaker::add_config() {
         out_.add(key("rope.scaling.factor"), 4.0F);
     }
     out_.add(key("vocab_size"), kVocab);
+    if (v_.pooling != 0) {
+        out_.add(key("pooling_type"), v_.pooling);
+    }
 }
 
 /// The characters that GPT-2's byte-level vocabularies use for the 256 bytes.

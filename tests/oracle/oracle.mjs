@@ -243,7 +243,9 @@ async function main() {
     maxThreads: 1,
   });
   const { stdout } = await run(options.make, ["--list"]);
-  const names = stdout.trim().split("\n").filter((name) => name.includes(options.only));
+  const names = stdout.trim().split("\n").filter(
+    (name) => name.includes(options.only) && !name.includes("_embed_"), // those are embeddings.mjs's
+  );
   console.log("σ = standard deviation of the oracle's logits at the step; apart = |margin difference|");
   console.log(
     `${"model".padEnd(26)} ${"steps".padStart(5)} ${"distinct".padStart(8)} ${"ties".padStart(5)} ` +

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 
@@ -13,8 +14,10 @@
 #include "gguf/gguf.h"
 #include "lane/native/answer_assembler.h"
 #include "lane/native/constraint.h"
+#include "lane/native/embedding.h"
 #include "lane/native/prompt.h"
 #include "lane/native/token_answers.h"
+#include "model/encoder_config.h"
 #include "model/model.h"
 
 namespace trilane::lane {
@@ -259,6 +262,7 @@ job::ModelCard make_card(const engine::Engine& engine, const PromptWriter& promp
     card.abilities.insert = prompts.fills_in();
     card.abilities.tools = prompts.has_template();  // templates without get them in words
     card.abilities.thinking = prompts.has_template() && prompts.style().thinks;
+    card.abilities.embed = decoder_embeds(file, card.architecture);
     card.parameters = parameters(file);
     card.bytes = weight_bytes(file);
     card.context_tokens = engine.options().context_tokens;
@@ -280,7 +284,8 @@ public:
           form_(std::make_shared<AnswerForm>(
               AnswerForm{prompts_.style(), marker_ids(*engine_->tokenizer(), prompts_.style())})),
           card_(make_card(*engine_, prompts_, options)),
-          counters_(std::make_shared<Counters>()) {}
+          counters_(std::make_shared<Counters>()),
+          embeddings_(card_.id, [this] { return engine::Embedder::beside(*engine_); }) {}
 
     [[nodiscard]] const job::ModelCard& card() const override { return card_; }
     [[nodiscard]] std::uint32_t slots() const override { return engine_->options().slots; }
@@ -306,13 +311,24 @@ public:
         snapshot.predicted_tokens_total = engine.predicted_tokens_total;
         snapshot.cancelled_total = counters_->cancelled.load(std::memory_order_relaxed);
         snapshot.failed_total = counters_->failed.load(std::memory_order_relaxed);
+        embeddings_.add_to(snapshot);
         return snapshot;
     }
 
-    void stop(std::uint32_t patience_ms) override { engine_->stop(patience_ms); }
+    void stop(std::uint32_t patience_ms) override {
+        const auto begun = std::chrono::steady_clock::now();
+        engine_->stop(patience_ms);
+        const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - begun);
+        embeddings_.stop(patience_ms -
+                         std::min(patience_ms, static_cast<std::uint32_t>(spent.count())));
+    }
 
 private:
     Status try_submit(job::Request request, const job::EventSink& sink, const CancelToken& cancel) {
+        if (EmbeddingDesk::takes(request)) {
+            return embeddings_.submit(request, sink, cancel);
+        }
         if (is_about_tokens(request)) {
             return answer_about_tokens(request, prompts_, *engine_->tokenizer(), sink);
         }
@@ -378,7 +394,15 @@ private:
     std::shared_ptr<const AnswerForm> form_;
     job::ModelCard card_;
     std::shared_ptr<Counters> counters_;
+    EmbeddingDesk embeddings_;  // last: it ends before the engine that it uses
 };
+
+/// By the catalogue's word, which has "" for a file that does not say.
+bool is_decoder(std::string_view architecture) {
+    constexpr std::array<std::string_view, 7> kArchitectures{
+        "llama", "qwen2", "qwen3", "bitnet", "bitnet-b1.58", "bitnet-25", ""};
+    return std::ranges::find(kArchitectures, architecture) != kArchitectures.end();
+}
 
 /// The place: every model that fits this process.
 class NativeLane final : public Lane {
@@ -398,12 +422,18 @@ public:
     }
 
     [[nodiscard]] bool can_serve(const catalog::Entry& entry) const override {
-        constexpr std::array<std::string_view, 7> kArchitectures{
-            "llama", "qwen2", "qwen3", "bitnet", "bitnet-b1.58", "bitnet-25", ""};
-        return entry.store == catalog::Store::gguf && entry.more_paths.empty() &&
-               (entry.purpose == catalog::Purpose::chat ||
-                entry.purpose == catalog::Purpose::unknown) &&
-               std::ranges::find(kArchitectures, entry.architecture) != kArchitectures.end();
+        using catalog::Purpose;
+        const bool encoder = model::is_encoder(entry.architecture);
+        const bool purpose = entry.purpose == Purpose::unknown || entry.purpose == Purpose::embed ||
+                             entry.purpose == (encoder ? Purpose::rerank : Purpose::chat);
+        return entry.store == catalog::Store::gguf && entry.more_paths.empty() && purpose &&
+               (encoder || is_decoder(entry.architecture));
+    }
+
+    void add_abilities(const catalog::Entry& entry, job::Abilities& abilities) const override {
+        // What a chat model's file says of pooling is known once it is loaded.
+        abilities.embed = abilities.embed || (entry.purpose == catalog::Purpose::chat &&
+                                              is_decoder(entry.architecture));
     }
 
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
@@ -454,7 +484,8 @@ private:
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
 };
 
-constexpr std::array kNativePurposes{catalog::Purpose::chat};
+constexpr std::array kNativePurposes{catalog::Purpose::chat, catalog::Purpose::embed,
+                                     catalog::Purpose::rerank};
 constexpr std::array<OptionText, 4> kNativeOptions{{
     {"threads", "threads of the engine (default: the cores it may use)"},
     {"parallel", "requests that are answered at once (default: 8)"},
@@ -479,6 +510,9 @@ const Descriptor kNativeDescriptor{
 };
 
 Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options) {
+    if (is_encoder_file(options.model_path)) {
+        return load_encoder(options);
+    }
     TRILANE_TRY(auto engine, engine::Engine::load(options.model_path, options.engine));
     return std::shared_ptr<Resident>(std::make_shared<NativeResident>(std::move(engine), options));
 }
