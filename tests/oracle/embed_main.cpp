@@ -1,23 +1,21 @@
-// trilane_embed MODEL vectors|scores ID,ID,…: the vector of each text of tokens, not normalised, or
-// its score, one line each. trilane_embed MODEL speed TOKENS: how many texts of so many tokens a
-// second, alone and 64 together. For comparing with other engines; not installed.
+// trilane_oracle_embed MODEL vectors|scores ID,ID,…: the vector of each text of tokens, not
+// normalised, or its score, one line each. trilane_oracle_embed MODEL speed TOKENS: how many texts
+// of so many tokens a second, alone and 64 together. For comparing with other engines.
 #include <fmt/core.h>
 
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <future>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "app/environment.h"
-#include "app/output.h"
 #include "engine/embedder.h"
 #include "engine/engine.h"
 #include "gguf/gguf.h"
-#include "kernels/kernels.h"
 #include "model/encoder_config.h"
 
 namespace {
@@ -52,9 +50,6 @@ struct Opened {
 
 Result<Opened> open(const std::string& path) {
     engine::Options options;
-    if (const std::string name = app::read_environment().isa; !name.empty()) {
-        TRILANE_TRY(options.isa, kernels::isa_from_name(name));
-    }
     Opened opened;
     TRILANE_TRY(const auto file, gguf::File::open(path));
     if (model::is_encoder(file->string("general.architecture").value_or(""))) {
@@ -93,7 +88,8 @@ Status print_rows(const std::string& model, const std::vector<engine::Passage>& 
         }
         out.back() = '\n';
     }
-    return app::print(out);
+    std::fputs(out.c_str(), stdout);
+    return {};
 }
 
 Status print_speed(const std::string& model, std::size_t tokens) {
@@ -118,9 +114,8 @@ Status print_speed(const std::string& model, std::size_t tokens) {
                 std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
         }
         const double rate = static_cast<double>(done) / seconds;
-        TRILANE_TRY_STATUS(
-            app::print(fmt::format("{} together, {} tokens each: {:.1f} texts/s, {:.0f} tokens/s\n",
-                                   together, tokens, rate, rate * static_cast<double>(tokens))));
+        fmt::print("{} together, {} tokens each: {:.1f} texts/s, {:.0f} tokens/s\n", together,
+                   tokens, rate, rate * static_cast<double>(tokens));
     }
     return {};
 }
@@ -138,14 +133,15 @@ int main(int argc, char** argv) {
     }
     const bool speed = good && arguments[1] == "speed" && texts[0].ids[0] > 0;
     if (!good || (!speed && arguments[1] != "vectors" && arguments[1] != "scores")) {
-        app::print_error(
-            "usage: trilane_embed MODEL vectors|scores ID,ID,...  or  MODEL speed N\n");
+        std::fputs(
+            "usage: trilane_oracle_embed MODEL vectors|scores ID,ID,...  or  MODEL speed N\n",
+            stderr);
         return 2;
     }
     const Status done = speed ? print_speed(arguments[0], static_cast<std::size_t>(texts[0].ids[0]))
                               : print_rows(arguments[0], texts, arguments[1] == "scores");
     if (!done) {
-        app::print_error(fmt::format("trilane_embed: {}\n", done.error().message));
+        fmt::print(stderr, "trilane_oracle_embed: {}\n", done.error().message);
         return 1;
     }
     return 0;
