@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "gguf/gguf.h"
+#include "lane/native/prompt.h"
+#include "lane/native/token_answers.h"
 #include "model/encoder_config.h"
 
 namespace trilane::lane {
@@ -271,6 +273,8 @@ public:
     EncoderResident(std::unique_ptr<engine::Embedder> embedder, const NativeOptions& options)
         : slots_(options.engine.slots),
           card_(make_card(*embedder, options)),
+          tokenizer_(embedder->tokenizer()),
+          prompts_(embedder->file(), tokenizer_, embedder->context_tokens()),
           desk_(card_.id,
                 [held = std::make_shared<std::unique_ptr<engine::Embedder>>(std::move(embedder))]()
                     -> Result<std::unique_ptr<engine::Embedder>> { return std::move(*held); }) {}
@@ -283,10 +287,7 @@ public:
 
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override {
         requests_.fetch_add(1, std::memory_order_relaxed);
-        Status accepted = EmbeddingDesk::takes(request)
-                              ? desk_.submit(request, sink, cancel)
-                              : fail(Fault::invalid, "model: '{}' is not made for {}", card_.id,
-                                     job::subject(request));
+        Status accepted = try_submit(request, sink, cancel);
         if (!accepted) {
             refused_.fetch_add(1, std::memory_order_relaxed);
             sink(job::Failed{std::move(accepted).error()});
@@ -305,8 +306,22 @@ public:
     void stop(std::uint32_t patience_ms) override { desk_.stop(patience_ms); }
 
 private:
+    Status try_submit(const job::Request& request, const job::EventSink& sink,
+                      const CancelToken& cancel) {
+        if (EmbeddingDesk::takes(request)) {
+            return desk_.submit(request, sink, cancel);
+        }
+        if (is_about_tokens(request)) {
+            return answer_about_tokens(request, prompts_, *tokenizer_, sink);
+        }
+        return fail(Fault::invalid, "model: '{}' is not made for {}", card_.id,
+                    job::subject(request));
+    }
+
     const std::uint32_t slots_;
     const job::ModelCard card_;
+    const std::shared_ptr<const token::Tokenizer> tokenizer_;
+    const PromptWriter prompts_;
     EmbeddingDesk desk_;
     std::atomic<std::uint64_t> requests_{0};
     std::atomic<std::uint64_t> refused_{0};

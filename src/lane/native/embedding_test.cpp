@@ -200,6 +200,25 @@ TEST(Embedding, AnEncoderDoesNothingElse) {
     EXPECT_EQ(ask(*sample.resident, embed({"the sun"})).fault, Fault::unavailable);
 }
 
+TEST(Embedding, AnEncoderTellsItsTokens) {
+    const Sample sample(model::SampleEncoder{});
+    job::Request request;
+    request.ask = job::Tokenize{.text = "The sun", .add_special = true};
+    std::vector<std::int32_t> ids;
+    std::promise<job::Done> last;
+    sample.resident->submit(request,
+                            [&](job::Event event) {
+                                if (auto* tokens = std::get_if<job::Tokens>(&event)) {
+                                    ids = tokens->ids;
+                                } else {
+                                    last.set_value(std::get<job::Done>(event));
+                                }
+                            },
+                            {});
+    EXPECT_EQ(last.get_future().get().usage.prompt_tokens, 4U);
+    EXPECT_EQ(ids, (std::vector<std::int32_t>{2, 4, 5, 3}));
+}
+
 model::SampleEncoder ranker() {
     model::SampleEncoder sample;
     sample.rank_head = true;
