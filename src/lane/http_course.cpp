@@ -7,8 +7,8 @@ namespace trilane::lane {
 Course::Course(std::shared_ptr<CourseHome> home, Job job)
     : home_(std::move(home)),
       job_(std::move(job)),
-      shaper_(job_.request, home_->upstream().rules,
-              [this](job::Event event) { deliver(std::move(event)); }) {}
+      exchange_(upstream::open_exchange(job_.request, home_->upstream(),
+                                        [this](job::Event event) { deliver(std::move(event)); })) {}
 
 void Course::begin() {
     if (asked_at_ == Clock::time_point()) {
@@ -18,21 +18,21 @@ void Course::begin() {
 }
 
 void Course::ask() {
-    const upstream::Upstream& server = home_->upstream();
     stage_ = Stage::reading;
-    break_off_wanted_ = false;
     tail_since_ = 0;
-    upstream::WrittenRequest written =
-        upstream::write_request(job_.request, server, shaper_.choice());
-    reader_.emplace(server, job_.request, written,
-                    [this](job::Event event) { on_event(std::move(event)); });
+    Result<upstream::Outgoing> request = exchange_->ask();
+    if (!request) {
+        fail(std::move(request).error());
+        home_->gone(shared_from_this(), false, false);
+        return;
+    }
     std::uint64_t number = 0;
     {
         const std::scoped_lock lock(mutex_);
         number = call_number_;
         cancel_wanted_ = verdict_.has_value();
     }
-    auto call = home_->send(written.path, std::move(written.body), shared_from_this());
+    auto call = home_->send(*std::move(request), shared_from_this());
     {
         const std::scoped_lock lock(mutex_);
         if (number != call_number_) {
@@ -102,7 +102,7 @@ void Course::look_after(Clock::time_point now) {
 
 void Course::on_head(net::AnswerHead head) {
     const std::string* type = head.header("content-type");
-    reader_->on_head(head.status, type == nullptr ? std::string_view() : *type);
+    exchange_->on_head(head.status, type == nullptr ? std::string_view() : *type);
     home_->heard(false);
 }
 
@@ -114,12 +114,14 @@ void Course::on_body(std::string_view bytes) {
         look_after(Clock::now());
         return;
     }
-    const std::uint64_t before = reader_->pieces();
-    reader_->on_body(bytes);
-    home_->heard(reader_->pieces() != before);
-    if (break_off_wanted_) {
-        break_off();
-    } else if (stage_ != Stage::reading || reader_->only_end_missing()) {
+    const std::uint64_t before = exchange_->pieces();
+    const upstream::Next next = exchange_->on_body(bytes);
+    home_->heard(exchange_->pieces() != before);
+    take(next);
+    using upstream::Next;
+    if (next == Next::enough || next == Next::enough_of_this || next == Next::failed) {
+        break_off();  // the call is of no more use
+    } else if (next != Next::more || exchange_->only_end_missing()) {
         await_end();
     }
 }
@@ -128,42 +130,32 @@ void Course::await_end() {
     tail_since_ = Clock::now().time_since_epoch().count();
 }
 
-void Course::on_event(job::Event event) {
-    using Next = upstream::AnswerShaper::Next;
-    if (stage_ != Stage::reading) {
-        return;
-    }
-    switch (shaper_.on_event(std::move(event))) {
+/// Where the answer leaves the job.
+void Course::take(upstream::Next next) {
+    using upstream::Next;
+    switch (next) {
         case Next::more:
             return;
         case Next::answered:
+        case Next::enough:
             stage_ = Stage::over;
             return;
         case Next::ask_again:
-            stage_ = Stage::ask_next;
-            return;
-        case Next::enough:
-            stage_ = Stage::over;
-            break_off_wanted_ = true;
-            return;
         case Next::enough_of_this:
             stage_ = Stage::ask_next;
-            break_off_wanted_ = true;
             return;
         case Next::failed:
             break;
     }
-    // The call is of no more use; if it has ended already, breaking it off does nothing.
-    break_off_wanted_ = true;
-    const Fault fault = shaper_.failure().fault;
+    const Fault fault = exchange_->failure().fault;
     const bool may_pass = fault == Fault::unavailable || fault == Fault::corrupt;
     if (home_->upstream().rules.retry_once_on_error && !tried_again_ && may_pass &&
-        reader_->server_said() && !shaper_.has_sent_text()) {
+        exchange_->may_pass()) {
         tried_again_ = true;
         stage_ = Stage::try_again;
         return;
     }
-    fail(shaper_.failure());
+    fail(exchange_->failure());
 }
 
 void Course::fail(Error error) {
@@ -200,17 +192,6 @@ void Course::complete_timings(job::Timings& timings) const {
     timings.predicted_ms = Ms(Clock::now() - first_text_at_).count();
 }
 
-/// The call is over, and the answer not complete.
-void Course::end_reading(const Status& status, const std::optional<Error>& verdict) {
-    if (verdict) {
-        fail(*verdict);
-    } else if (!status && status.error().fault == Fault::cancelled && reader_->only_end_missing()) {
-        reader_->conclude();  // waited for in vain, and broken off for that
-    } else {
-        reader_->on_end(status);
-    }
-}
-
 void Course::on_end(const Status& status) {
     std::optional<Error> verdict;
     {
@@ -219,11 +200,13 @@ void Course::on_end(const Status& status) {
         ++call_number_;
         verdict = verdict_;
     }
-    if (stage_ == Stage::reading) {
-        end_reading(status, verdict);
+    if (stage_ == Stage::reading && verdict) {
+        fail(*verdict);
+    } else if (stage_ == Stage::reading) {
+        take(exchange_->on_end(status));
     }
     const bool broken_off =
-        !status && status.error().fault == Fault::cancelled && !reader_->completed();
+        !status && status.error().fault == Fault::cancelled && !exchange_->completed();
     const bool asks_again = stage_ == Stage::ask_next || stage_ == Stage::try_again;
     if (asks_again && verdict) {
         fail(*verdict);

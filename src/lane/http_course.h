@@ -15,8 +15,7 @@
 #include "base/cancel.h"
 #include "base/result.h"
 #include "job/job.h"
-#include "lane/upstream/answer_reader.h"
-#include "lane/upstream/answer_shaper.h"
+#include "lane/upstream/exchange.h"
 #include "lane/upstream/rules.h"
 #include "net/client.h"
 
@@ -29,8 +28,7 @@ class CourseHome {
 public:
     virtual ~CourseHome() = default;
     [[nodiscard]] virtual const upstream::Upstream& upstream() const = 0;
-    /// `path` is below the API's prefix.
-    virtual std::shared_ptr<net::Call> send(std::string_view path, std::string body,
+    virtual std::shared_ptr<net::Call> send(upstream::Outgoing request,
                                             std::shared_ptr<net::AnswerListener> listener) = 0;
     /// Bytes have come; `progress`: a piece of an answer is among them.
     virtual void heard(bool progress) = 0;
@@ -57,7 +55,8 @@ public:
 
     Course(std::shared_ptr<CourseHome> home, Job job);
 
-    /// Asks the server: once, and once more each time that it is gone and asks again.
+    /// Asks the server: once, and once more each time that it is gone and asks again. What cannot
+    /// be asked fails, and is gone.
     void begin();
     /// The last event of a course that is not with the server.
     void refuse(Error error);
@@ -69,6 +68,7 @@ public:
     /// Ends it if there is a reason, and a call that is kept open for nothing. **Threads:** any.
     void look_after(Clock::time_point now);
 
+    [[nodiscard]] const job::Request& request() const { return job_.request; }
     [[nodiscard]] bool counted() const { return job_.counted; }
     [[nodiscard]] bool has_answered() const { return answered_.load(std::memory_order_acquire); }
 
@@ -81,22 +81,19 @@ private:
     enum class Stage : std::uint8_t { reading, ask_next, try_again, over };
 
     void ask();
-    void on_event(job::Event event);
+    void take(upstream::Next next);
     void deliver(job::Event event);
     void fail(Error error);
     void complete_timings(job::Timings& timings) const;
     void break_off();
     void await_end();
-    void end_reading(const Status& status, const std::optional<Error>& verdict);
 
     const std::shared_ptr<CourseHome> home_;
     const Job job_;
-    upstream::AnswerShaper shaper_;
 
     // Of whoever asks or listens: one thread at a time.
-    std::optional<upstream::AnswerReader> reader_;
+    const std::unique_ptr<upstream::Exchange> exchange_;
     Stage stage_ = Stage::reading;
-    bool break_off_wanted_ = false;
     bool tried_again_ = false;
     Clock::time_point asked_at_;
     Clock::time_point first_text_at_;

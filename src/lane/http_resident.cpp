@@ -40,15 +40,25 @@ constexpr unsigned kUnauthorized = 401;
 constexpr unsigned kForbidden = 403;
 constexpr unsigned kUnavailable = 503;
 
-/// What stands between the target's base path and "/chat/completions": nothing where the base path
-/// ends with a version already ("…/v1").
-std::string api_prefix(const net::Target& target) {
-    const std::string& base = target.base_path;
+/// Where a base path's own version ("…/v1") begins; its end when it has none.
+std::size_t version_at(const std::string& base) {
     const std::size_t slash = base.rfind('/');
     const bool versioned = slash != std::string::npos && slash + 2 < base.size() &&
                            base[slash + 1] == 'v' && base[slash + 2] >= '0' &&
                            base[slash + 2] <= '9';
-    return versioned ? "" : "/v1";
+    return versioned ? slash : base.size();
+}
+
+/// What stands before "/chat/completions" when the base path has lost its version.
+std::string api_prefix(const std::string& base) {
+    const std::size_t at = version_at(base);
+    return at == base.size() ? "/v1" : base.substr(at);
+}
+
+/// Where the server's own pages are, which have no version.
+net::Target without_version(net::Target target) {
+    target.base_path.resize(version_at(target.base_path));
+    return target;
 }
 
 std::vector<net::Header> key_headers(const std::string& api_key) {
@@ -130,6 +140,29 @@ Status judge_health(const Result<net::WholeAnswer>& answer, const upstream::Upst
     return tl::unexpected(upstream::error_of_status(answer->head.status, answer->body, server));
 }
 
+/// Whether the model is made for it. **Errors:** invalid.
+Status check_able(const job::ModelCard& card, const job::Request& request) {
+    if (!job::able(card.abilities, request)) {
+        return fail(Fault::invalid, "model: '{}' is not made for {}", card.id,
+                    job::subject(request));
+    }
+    const auto* chat = std::get_if<job::Chat>(&request.ask);
+    if (chat == nullptr) {
+        return {};
+    }
+    for (const job::Message& message : chat->messages) {
+        for (const job::Media& media : message.media) {
+            const bool picture = media.kind == job::Media::Kind::image;
+            if (!(picture ? card.abilities.vision : card.abilities.hearing)) {
+                return fail(Fault::invalid,
+                            "model: '{}' does not {}; leave the {} out or use a model that does",
+                            card.id, picture ? "see" : "hear", picture ? "pictures" : "sounds");
+            }
+        }
+    }
+    return {};
+}
+
 /// How many requests a server says it works on: llama-server's /slots, FLM's /api/npu/status.
 std::optional<std::size_t> requests_at_work(const net::WholeAnswer& answer) {
     const auto body = json::parse(answer.body);
@@ -158,9 +191,10 @@ public:
     State(net::Loops& loops, HttpResidentOptions options)
         : options_(std::move(options)),
           upstream_{options_.upstream_model, options_.api_key, options_.card.context_tokens,
-                    options_.rules},
-          prefix_(api_prefix(options_.target)),
-          client_(std::make_unique<net::Client>(loops, options_.target, client_limits(options_))) {}
+                    options_.rules, options_.voices},
+          prefix_(api_prefix(options_.target.base_path)),
+          client_(std::make_unique<net::Client>(loops, without_version(options_.target),
+                                                client_limits(options_))) {}
 
     /// Behind the constructor, for the ticker must not keep what owns it.
     void attach(net::Loops& loops) {
@@ -181,7 +215,7 @@ public:
     Status check_health(milliseconds timeout, const CancelToken& cancel);
     Status check_sanity(milliseconds timeout);
 
-    std::shared_ptr<net::Call> send(std::string_view path, std::string body,
+    std::shared_ptr<net::Call> send(upstream::Outgoing asked,
                                     std::shared_ptr<net::AnswerListener> listener) override;
     void heard(bool progress) override;
     void answered(const Course& course, const job::Event& last) override;
@@ -253,6 +287,10 @@ void HttpResident::State::submit(Course::Job job) {
         course->refuse(*std::move(reason));
         return;
     }
+    if (Status able = check_able(options_.card, course->request()); !able) {
+        course->refuse(std::move(able).error());
+        return;
+    }
     std::optional<Error> refusal;
     std::shared_ptr<net::Ticker> ticker;
     bool begins = false;
@@ -322,14 +360,14 @@ void HttpResident::State::leave() {
 }
 
 std::shared_ptr<net::Call> HttpResident::State::send(
-    std::string_view path, std::string body, std::shared_ptr<net::AnswerListener> listener) {
+    upstream::Outgoing asked, std::shared_ptr<net::AnswerListener> listener) {
     net::Outgoing request;
     request.method = "POST";
-    request.target = prefix_;
-    request.target += path;
+    request.target = asked.at_root ? std::string() : prefix_;
+    request.target += asked.path;
     request.headers = key_headers(options_.api_key);
-    request.headers.push_back({"Content-Type", "application/json"});
-    request.body = std::move(body);
+    request.headers.push_back({"Content-Type", std::move(asked.content_type)});
+    request.body = std::move(asked.body);
     auto made = call(std::move(request), listener);
     if (made == nullptr) {
         // Not while a course is with us; but a listener must hear its end.
@@ -719,11 +757,6 @@ std::uint32_t HttpResident::slots() const {
 }
 
 void HttpResident::submit(job::Request request, job::EventSink sink, CancelToken cancel) {
-    if (!job::is_generation(request)) {
-        sink(job::Failed{{Fault::invalid, fmt::format("model: '{}' is not made for {}", card().id,
-                                                      job::subject(request))}});
-        return;
-    }
     state_->submit({std::move(request), std::move(sink), std::move(cancel)});
 }
 
@@ -756,7 +789,8 @@ Result<std::vector<std::string>> list_upstream_models(net::Client& client,
                                                       milliseconds timeout) {
     const upstream::Upstream server{"", api_key, 0, {}};
     net::Outgoing request;
-    request.target = api_prefix(client.target()) + "/models";
+    const std::string& base = client.target().base_path;
+    request.target = (version_at(base) == base.size() ? "/v1" : "") + std::string("/models");
     request.headers = key_headers(api_key);
     request.head_timeout = timeout;
     request.silence_timeout = timeout;

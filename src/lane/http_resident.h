@@ -1,5 +1,5 @@
-// HttpResident: a model behind an HTTP server that speaks OpenAI's API, whoever runs that server:
-// a child of ours or a machine elsewhere. Translates jobs to its requests and its answers to
+// HttpResident: a model behind an HTTP server, mostly one that speaks OpenAI's API, whoever runs
+// it: a child of ours or a machine elsewhere. Translates jobs to its requests and its answers to
 // events, and watches that it keeps answering. Starts and stops nothing but its own connections.
 #pragma once
 
@@ -26,6 +26,7 @@ struct HttpResidentOptions {
     net::Target target;
     std::string api_key;
     UpstreamRules rules;
+    std::vector<std::string> voices;  ///< of a server that speaks; empty = not known
     /// Busy, without a byte of an answer and with health failing, for so long: lost.
     std::chrono::milliseconds hang_timeout{60'000};
     std::chrono::milliseconds health_interval{2'000};

@@ -19,6 +19,7 @@ protected:
     HttpResidentRig() {
         options_.card.id = "m";
         options_.card.context_tokens = 4096;
+        options_.card.abilities.chat = options_.card.abilities.complete = true;
         options_.upstream_model = "qwen3-4b";
         options_.target = server_.target();
         options_.slots = 4;

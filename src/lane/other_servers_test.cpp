@@ -35,7 +35,7 @@ protected:
         ASSERT_TRUE(answer->ended());
         ASSERT_TRUE(answer->error().has_value());
         EXPECT_EQ(answer->error()->fault, Fault::invalid);
-        EXPECT_THAT(answer->message(), HasSubstr("takes no chat requests"));
+        EXPECT_THAT(answer->message(), HasSubstr("is not made for chat"));
     }
 };
 

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "answer.h"
+#include "base/utf8.h"
 #include "json/json.h"
 #include "llama_flags.h"
 #include "openai_text.h"
@@ -61,6 +62,7 @@ private:
     bool answer_tokens(Exchange& exchange) const;
     void answer_inference(Exchange& exchange);
     void answer_text(Exchange& exchange, bool chat);
+    void answer_insertion(Exchange& exchange);
     void page_health(Exchange& exchange) const;
     void page_props(Exchange& exchange) const;
     void page_slots(Exchange& exchange) const;
@@ -206,21 +208,56 @@ bool LlamaServer::answer_page(Exchange& exchange) const {
     return true;
 }
 
+namespace {
+
+/// Three bytes each; a piece that is no UTF-8 comes as its bytes.
+std::string tokens_of(std::string_view text, bool with_pieces) {
+    std::string out = "{\"tokens\":[";
+    for (std::size_t at = 0; at < text.size(); at += kTokenBytes) {
+        const std::string_view piece = text.substr(at, kTokenBytes);
+        std::uint32_t token = 0;
+        for (std::size_t k = 0; k < piece.size(); ++k) {
+            token |= static_cast<std::uint32_t>(static_cast<unsigned char>(piece[k])) << (8U * k);
+        }
+        out += at > 0 ? "," : "";
+        if (!with_pieces) {
+            fmt::format_to(std::back_inserter(out), "{}", token);
+        } else if (is_valid_utf8(piece)) {
+            fmt::format_to(std::back_inserter(out), "{{\"id\":{},\"piece\":{}}}", token,
+                           json_string(piece));
+        } else {
+            std::vector<int> bytes;
+            for (const char c : piece) {
+                bytes.push_back(static_cast<unsigned char>(c));
+            }
+            fmt::format_to(std::back_inserter(out), "{{\"id\":{},\"piece\":[{}]}}", token,
+                           fmt::join(bytes, ","));
+        }
+    }
+    return out + "]}";
+}
+
+/// As a template would render it: roles in brackets, texts behind them.
+std::string rendered(std::string_view messages) {
+    std::string text;
+    Skim list(messages);
+    std::string_view none;
+    std::string_view message;
+    while (list.next(none, message)) {
+        text +=
+            '<' + unquoted(member(message, "role")) + '>' + unquoted(member(message, "content"));
+    }
+    return text + "<assistant>";
+}
+
+}  // namespace
+
 bool LlamaServer::answer_tokens(Exchange& exchange) const {
     const Request& request = exchange.request;
     std::string out;
     if (request.method == "POST" && request.path == "/tokenize") {
-        const std::string text = unquoted(member(request.body, "content"));
-        out = "{\"tokens\":[";
-        for (std::size_t at = 0; at < text.size(); at += kTokenBytes) {
-            std::uint32_t token = 0;
-            for (std::size_t k = 0; k < kTokenBytes && at + k < text.size(); ++k) {
-                token |= static_cast<std::uint32_t>(static_cast<unsigned char>(text[at + k]))
-                         << (8U * k);
-            }
-            fmt::format_to(std::back_inserter(out), "{}{}", at > 0 ? "," : "", token);
-        }
-        out += "]}";
+        out = tokens_of(unquoted(member(request.body, "content")),
+                        member(request.body, "with_pieces") == "true");
     } else if (request.method == "POST" && request.path == "/detokenize") {
         std::string text;
         Skim tokens(member(request.body, "tokens"));
@@ -232,6 +269,9 @@ bool LlamaServer::answer_tokens(Exchange& exchange) const {
             }
         }
         out = fmt::format("{{\"content\":{}}}", json_string(text));
+    } else if (request.method == "POST" && request.path == "/apply-template") {
+        out = fmt::format("{{\"prompt\":{}}}",
+                          json_string(rendered(member(request.body, "messages"))));
     } else {
         return false;
     }
@@ -328,13 +368,14 @@ void LlamaServer::answer_inference(Exchange& exchange) {
     const std::string_view path = exchange.request.path;
     const bool chat = is_one_of(path, {"/v1/chat/completions", "/chat/completions"});
     const bool text = is_one_of(path, {"/v1/completions", "/completions"});
+    const bool infill = path == "/infill";
     const bool vectors = is_one_of(path, {"/v1/embeddings", "/embeddings"});
     const bool ranks = is_one_of(path, {"/v1/rerank", "/rerank", "/v1/reranking", "/reranking"});
-    if (!chat && !text && !vectors && !ranks) {
+    if (!chat && !text && !infill && !vectors && !ranks) {
         error(exchange, 404, "File Not Found");
         return;
     }
-    if ((chat || text) && (flags_.embedding || flags_.reranking)) {
+    if ((chat || text || infill) && (flags_.embedding || flags_.reranking)) {
         error(exchange, 501, "This server does not support completions.");
         return;
     }
@@ -349,6 +390,10 @@ void LlamaServer::answer_inference(Exchange& exchange) {
     }
     if (chat || text) {
         answer_text(exchange, chat);
+        return;
+    }
+    if (infill) {
+        answer_insertion(exchange);
         return;
     }
     auto lease = slots_->take(exchange);
@@ -407,6 +452,42 @@ void LlamaServer::answer_text(Exchange& exchange, bool chat) {
         return;
     }
     answer_openai(exchange, *asked, answer, shape_, chat, lease->slot());
+}
+
+/// In its own shape: no choices, no end mark.
+void LlamaServer::answer_insertion(Exchange& exchange) {
+    Result<Asked> asked = read_asked(exchange.request.body);
+    const std::string_view prefix = member(exchange.request.body, "input_prefix");
+    if (!asked || prefix.empty() || member(exchange.request.body, "input_suffix").empty()) {
+        error(exchange, 400, "\"input_prefix\" and \"input_suffix\" are required");
+        return;
+    }
+    asked->prompt = asked->last = prefix;
+    const Answer answer = compose(*asked, exchange.behaviour(), {});
+    auto lease = slots_->take(exchange);
+    if (!lease) {
+        return;
+    }
+    exchange.set_release([&lease] { lease->release(); });
+    if (exchange.was_spoiled() || !read_prompt(exchange, answer)) {
+        return;
+    }
+    exchange.begin_stream(kEventStream);
+    std::int64_t count = 0;
+    const bool whole = decode(exchange, answer, lease->slot(), [&](std::int64_t i) {
+        exchange.chunk(
+            fmt::format("data: {{\"index\":0,\"content\":{},\"stop\":false,\"tokens_predicted\":{},"
+                        "\"tokens_evaluated\":{}}}\n\n",
+                        json_string(answer.piece(i).text), ++count, answer.prompt_tokens));
+    });
+    if (whole) {
+        exchange.chunk(fmt::format(
+            "data: "
+            "{{\"index\":0,\"content\":\"\",\"stop\":true,\"model\":{},\"tokens_predicted\":{},"
+            "\"tokens_evaluated\":{},\"stop_type\":\"{}\",\"stopping_word\":\"\"}}\n\n",
+            shape_.model, count, answer.prompt_tokens, answer.cut ? "limit" : "eos"));
+        exchange.end_stream();
+    }
 }
 
 void LlamaServer::describe(json::Value& stats) const {

@@ -160,6 +160,7 @@ private:
     void answer_transcription(Exchange& exchange) const;
     void answer_speech(Exchange& exchange) const;
     void answer_images(Exchange& exchange) const;
+    void answer_sdapi(Exchange& exchange) const;
     void error(Exchange& exchange, unsigned status, std::string_view message) const {
         const Behaviour& behaviour = exchange.behaviour();
         const std::string retry = behaviour.retry_after_s < 0
@@ -262,8 +263,11 @@ bool OtherServer::answer_work(Exchange& exchange) {
         answer_transcription(exchange);
     } else if ((kind_ == Kind::kokoro || speaks_all()) && path == "/v1/audio/speech") {
         answer_speech(exchange);
-    } else if ((kind_ == Kind::sd || speaks_all()) && path == "/v1/images/generations") {
+    } else if ((kind_ == Kind::sd || speaks_all()) &&
+               (path == "/v1/images/generations" || path == "/v1/images/edits")) {
         answer_images(exchange);
+    } else if (kind_ == Kind::sd && (path == "/sdapi/v1/txt2img" || path == "/sdapi/v1/img2img")) {
+        answer_sdapi(exchange);
     } else {
         return false;
     }
@@ -285,6 +289,12 @@ void OtherServer::answer_transcription(Exchange& exchange) const {
     const std::string_view body = exchange.request.body;
     if (body.find("name=\"file\"") == std::string_view::npos) {
         exchange.reply(400, kJson, "{\"error\":\"no 'file' field in the request\"}");
+        return;
+    }
+    // whisper.cpp reads what its decoder knows, and resamples nothing but that.
+    const bool wav = body.find("\r\n\r\nRIFF") != std::string_view::npos;
+    if (kind_ == Kind::whisper && !wav) {
+        exchange.reply(400, kJson, "{\"error\":\"failed to read audio data\"}");
         return;
     }
     const std::string text = words_for(body, exchange.behaviour());
@@ -346,13 +356,45 @@ void OtherServer::answer_speech(Exchange& exchange) const {
     exchange.end_stream();
 }
 
-void OtherServer::answer_images(Exchange& exchange) const {
+/// stable-diffusion.cpp's other API. A picture to change comes back as it is.
+void OtherServer::answer_sdapi(Exchange& exchange) const {
     const std::string_view body = exchange.request.body;
     if (member(body, "prompt").empty()) {
+        exchange.reply(400, kJson, "{\"error\":\"prompt required\"}");
+        return;
+    }
+    std::string_view picture = kPixelPng;
+    std::string first;
+    Skim images(member(body, "init_images"));
+    std::string_view none;
+    std::string_view value;
+    if (images.next(none, value)) {
+        first = unquoted(value);
+        picture = first;
+    }
+    const auto wanted =
+        std::clamp<std::int64_t>(integer(member(body, "batch_size")).value_or(1), 1, 10);
+    std::string out = "{\"images\":[";
+    for (std::int64_t i = 0; i < wanted; ++i) {
+        fmt::format_to(std::back_inserter(out), "{}\"{}\"", i > 0 ? "," : "", picture);
+    }
+    exchange.reply(200, kJson, out + "],\"parameters\":{},\"info\":\"{}\"}");
+}
+
+void OtherServer::answer_images(Exchange& exchange) const {
+    const std::string_view body = exchange.request.body;
+    const bool edits = exchange.request.path == "/v1/images/edits";
+    if (edits && (form_field(body, "prompt").empty() ||
+                  body.find("name=\"image") == std::string_view::npos)) {
+        error(exchange, 400, "prompt and image must be given");
+        return;
+    }
+    if (!edits && member(body, "prompt").empty()) {
         error(exchange, 400, "prompt must be given");
         return;
     }
-    const auto wanted = std::clamp<std::int64_t>(integer(member(body, "n")).value_or(1), 1, 10);
+    const auto number = edits ? integer(form_field(body, "n")) : integer(member(body, "n"));
+    const auto wanted = std::clamp<std::int64_t>(number.value_or(1), 1, 10);
     std::string out = fmt::format("{{\"created\":{},\"data\":[", std::time(nullptr));
     for (std::int64_t i = 0; i < wanted; ++i) {
         fmt::format_to(std::back_inserter(out), "{}{{\"b64_json\":\"{}\"}}", i > 0 ? "," : "",

@@ -232,8 +232,7 @@ Result<std::shared_ptr<Resident>> ChildLane::bring_up(const LoadRequest& request
     launch.resident.target = client.target();
     set_patience(launch.resident, std::chrono::seconds{settings_.hang_timeout_s});
     auto resident =
-        std::make_shared<ChildResident>(*parts_.loops, launch.resident, process, std::move(port),
-                                        launch.takes_chat, launch.refusal);
+        std::make_shared<ChildResident>(*parts_.loops, launch.resident, process, std::move(port));
     Status tried =
         launch.takes_chat ? resident->check_sanity(watch) : try_out(client, watch, launch);
     if (!tried) {

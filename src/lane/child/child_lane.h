@@ -38,8 +38,7 @@ struct Launch {
     std::vector<std::string> ready_targets{"/health"};
     /// Its endpoint and callbacks are filled in by ChildLane.
     HttpResidentOptions resident;
-    bool takes_chat = true;
-    std::string refusal;  ///< of requests, when it does not
+    bool takes_chat = true;  ///< then a test question is its first task; else try_out()'s
 };
 
 /// What an opened lane consists of: settings without blanks, and its program.

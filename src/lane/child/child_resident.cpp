@@ -38,22 +38,18 @@ void Loss::deafen() {
 }
 
 ChildResident::ChildResident(net::Loops& loops, HttpResidentOptions options,
-                             std::shared_ptr<ChildProcess> process, os::PortReservation port,
-                             bool takes_chat, std::string refusal)
+                             std::shared_ptr<ChildProcess> process, os::PortReservation port)
     : card_(options.card),
       slots_(options.slots),
-      refusal_(std::move(refusal)),
       port_(std::move(port)),
       process_(std::move(process)) {
-    if (takes_chat) {
-        options.on_lost = [child = process_, loss = loss_](const Error& error) {
-            child->kill();  // it does not answer: asking it to leave would be no use
-            loss->report({error.fault,
-                          child->with_tail(fmt::format("{} hangs and was killed ({})",
+    options.on_lost = [child = process_, loss = loss_](const Error& error) {
+        child->kill();  // it does not answer: asking it to leave would be no use
+        loss->report(
+            {error.fault, child->with_tail(fmt::format("{} hangs and was killed ({})",
                                                        child->names().program, error.message))});
-        };
-        http_ = std::make_shared<HttpResident>(loops, std::move(options));
-    }
+    };
+    http_ = std::make_shared<HttpResident>(loops, std::move(options));
     // The process keeps this callback, which therefore must not keep the process.
     process_->on_end([loss = loss_, http = std::weak_ptr<HttpResident>(http_),
                       process = std::weak_ptr<ChildProcess>(process_)] {
@@ -100,38 +96,22 @@ Status ChildResident::begin_service(std::function<void(const Error&)> on_lost) {
 }
 
 void ChildResident::submit(job::Request request, job::EventSink sink, CancelToken cancel) {
-    if (http_ != nullptr) {
-        http_->submit(std::move(request), std::move(sink), std::move(cancel));
-        return;
-    }
-    refused_total_.fetch_add(1, std::memory_order_relaxed);
-    sink(job::Failed{{Fault::invalid, refusal_}});
+    http_->submit(std::move(request), std::move(sink), std::move(cancel));
 }
 
 void ChildResident::notice_cancel() {
-    if (http_ != nullptr) {
-        http_->notice_cancel();
-    }
+    http_->notice_cancel();
 }
 
 ResidentSnapshot ChildResident::snapshot() const {
-    ResidentSnapshot snapshot;
-    if (http_ != nullptr) {
-        snapshot = http_->snapshot();
-    } else {
-        snapshot.slots = slots_;
-        snapshot.requests_total = refused_total_.load(std::memory_order_relaxed);
-        snapshot.failed_total = snapshot.requests_total;
-    }
+    ResidentSnapshot snapshot = http_->snapshot();
     snapshot.observed = process_->observed();
     return snapshot;
 }
 
 void ChildResident::stop(std::uint32_t patience_ms) {
     loss_->deafen();
-    if (http_ != nullptr) {
-        http_->stop(patience_ms);
-    }
+    http_->stop(patience_ms);
     process_->stop();
 }
 

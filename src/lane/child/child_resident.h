@@ -3,7 +3,6 @@
 // no process and no port behind.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,16 +39,14 @@ private:
 
 class ChildResident final : public Resident {
 public:
-    /// `options` is complete but for its callbacks and port. Without `takes_chat` there is no
-    /// HttpResident, and every request is refused with `refusal`.
+    /// `options` is complete but for its callbacks.
     ChildResident(net::Loops& loops, HttpResidentOptions options,
-                  std::shared_ptr<ChildProcess> process, os::PortReservation port, bool takes_chat,
-                  std::string refusal);
+                  std::shared_ptr<ChildProcess> process, os::PortReservation port);
     ~ChildResident() override;
     ChildResident(const ChildResident&) = delete;
     ChildResident& operator=(const ChildResident&) = delete;
 
-    /// HttpResident::check_sanity, broken off when the load ends. Only with `takes_chat`.
+    /// HttpResident::check_sanity, broken off when the load ends. Only of a model that chats.
     Status check_sanity(const LoadWatch& watch);
     /// The load has succeeded: losses are told from now on. **Errors:** it is lost already.
     Status begin_service(std::function<void(const Error&)> on_lost);
@@ -64,13 +61,11 @@ public:
 private:
     const job::ModelCard card_;
     const std::uint32_t slots_;
-    const std::string refusal_;
     const std::shared_ptr<Loss> loss_ = std::make_shared<Loss>();
     // In this order: the port is free again only when the process is gone.
     const os::PortReservation port_;
     const std::shared_ptr<ChildProcess> process_;
-    std::shared_ptr<HttpResident> http_;  // null without `takes_chat`
-    std::atomic<std::uint64_t> refused_total_{0};
+    std::shared_ptr<HttpResident> http_;
 };
 
 }  // namespace trilane::lane

@@ -73,6 +73,14 @@ public:
     [[nodiscard]] std::vector<job::FinishReason> reasons() const { return locked(reasons_); }
     [[nodiscard]] std::vector<job::ToolCallPiece> calls() const { return locked(calls_); }
     [[nodiscard]] job::Usage usage() const { return locked(usage_); }
+    [[nodiscard]] std::vector<std::vector<float>> vectors() const { return locked(vectors_); }
+    [[nodiscard]] std::vector<float> scores() const { return locked(scores_); }
+    [[nodiscard]] job::Tokens tokens() const { return locked(tokens_); }
+    [[nodiscard]] job::Transcript transcript() const { return locked(transcript_); }
+    [[nodiscard]] std::size_t segments() const { return locked(segments_); }
+    [[nodiscard]] std::string sound() const { return locked(sound_); }
+    [[nodiscard]] std::string sound_type() const { return locked(sound_type_); }
+    [[nodiscard]] std::vector<job::Picture> pictures() const { return locked(pictures_); }
     [[nodiscard]] int ends() const { return locked(ends_); }
     [[nodiscard]] std::string message() const {
         const std::optional<Error> error = this->error();
@@ -87,6 +95,21 @@ private:
             calls_.push_back(*call);
         } else if (const auto* end = std::get_if<job::ChoiceEnd>(&event)) {
             reasons_.push_back(end->reason);
+        } else if (const auto* vectors = std::get_if<job::Vectors>(&event)) {
+            vectors_ = vectors->vectors;
+        } else if (const auto* scores = std::get_if<job::Scores>(&event)) {
+            scores_ = scores->scores;
+        } else if (const auto* tokens = std::get_if<job::Tokens>(&event)) {
+            tokens_ = *tokens;
+        } else if (const auto* transcript = std::get_if<job::Transcript>(&event)) {
+            transcript_ = *transcript;
+        } else if (std::holds_alternative<job::Segment>(event)) {
+            ++segments_;
+        } else if (const auto* sound = std::get_if<job::Sound>(&event)) {
+            sound_ += sound->bytes;
+            sound_type_ = sound->type;
+        } else if (const auto* picture = std::get_if<job::Picture>(&event)) {
+            pictures_.push_back(*picture);
         } else if (const auto* done = std::get_if<job::Done>(&event)) {
             usage_ = done->usage;
             ++ends_;
@@ -113,6 +136,14 @@ private:
     std::vector<job::FinishReason> reasons_;
     std::vector<job::ToolCallPiece> calls_;
     job::Usage usage_;
+    std::vector<std::vector<float>> vectors_;
+    std::vector<float> scores_;
+    job::Tokens tokens_;
+    job::Transcript transcript_;
+    std::size_t segments_ = 0;
+    std::string sound_;
+    std::string sound_type_;
+    std::vector<job::Picture> pictures_;
     int ends_ = 0;
 };
 

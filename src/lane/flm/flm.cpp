@@ -204,9 +204,6 @@ Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
     launch.resident.slots = kRequestsMax;
     launch.resident.rules = flm_rules();
     launch.takes_chat = !is_served_beside(request.entry.purpose);
-    launch.refusal = fmt::format(
-        "{} {}; it takes no chat requests", request.entry.id,
-        request.entry.purpose == Purpose::embed ? "makes embeddings" : "transcribes speech");
     return launch;
 }
 
@@ -263,6 +260,12 @@ UpstreamRules flm_rules() {
     rules.health_at_tags = true;
     rules.cancel_may_linger = true;
     rules.think_is_a_parameter = true;
+    rules.formats = UpstreamFormats::none;
+    rules.tool_choice = UpstreamToolChoice::none;
+    rules.continuing = UpstreamContinuing::never;
+    rules.vectors_one_by_one = true;
+    rules.no_token_pages = true;
+    rules.plain_transcripts = true;
     return rules;
 }
 

@@ -52,6 +52,10 @@ json::Value object_in(const json::Value& object, const char* name) {
     return object.is_object() && object.contains(name) ? object[name] : json::Value();
 }
 
+bool says(const json::Value& object, const char* name) {
+    return object.is_object() && object.contains(name) && object[name] == true;
+}
+
 /// A GET whose answer should be JSON; null when the server has no such thing.
 Result<json::Value> read_json(net::Client& client, const LoadWatch& watch, const char* target) {
     net::Outgoing request;
@@ -200,9 +204,11 @@ Result<Launch> LlamaServerLane::launch(const LoadRequest& request, std::uint16_t
     launch.resident.rules.cancel_may_linger = true;
     launch.resident.rules.single_choice = true;
     launch.takes_chat = !pools(request.entry.purpose);
-    launch.refusal = fmt::format(
-        "{} {}; it takes no chat requests", request.entry.id,
-        request.entry.purpose == Purpose::embed ? "makes embeddings" : "ranks documents");
+    launch.resident.rules.formats = UpstreamFormats::grammars;
+    launch.resident.rules.tool_choice = UpstreamToolChoice::words;
+    launch.resident.rules.continuing = UpstreamContinuing::by_last_message;
+    launch.resident.rules.infill = true;
+    launch.resident.rules.renders_templates = true;
     return launch;
 }
 
@@ -225,6 +231,9 @@ Status LlamaServerLane::describe(net::Client& client, const LoadWatch& watch, La
     if (const std::uint64_t parameters = integer_in(meta, "n_params"); parameters != 0) {
         card.parameters = parameters;
     }
+    const json::Value senses = object_in(props, "modalities");
+    card.abilities.vision = card.abilities.vision || says(senses, "vision");
+    card.abilities.hearing = says(senses, "audio");
     card.vocab_tokens = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(integer_in(meta, "n_vocab"), UINT32_MAX));
     return {};

@@ -67,10 +67,111 @@ TEST_F(LlamaServerTest, ModelsThatPoolAreTriedInTheirOwnWay) {
         ASSERT_TRUE(answer->ended());
         ASSERT_TRUE(answer->error().has_value());
         EXPECT_EQ(answer->error()->fault, Fault::invalid);
-        EXPECT_THAT(answer->message(), HasSubstr("takes no chat requests"));
+        EXPECT_THAT(answer->message(), HasSubstr("is not made for chat"));
         EXPECT_EQ((*loaded)->snapshot().failed_total, 1U);
     }
     EXPECT_EQ(processes(*lane).size(), 2U);
+    EXPECT_TRUE(eventually([&] { return all_gone(*lane); }));
+}
+
+job::Request of(decltype(job::Request::ask) ask) {
+    job::Request request;
+    request.id = "test";
+    request.ask = std::move(ask);
+    return request;
+}
+
+TEST_F(LlamaServerTest, MakesVectorsAndRankings) {
+    const auto lane = gpu("{}");
+    const auto embedder = lane->load(gguf("pooling", catalog::Purpose::embed));
+    ASSERT_TRUE(embedder.has_value()) << embedder.error().message;
+    job::Embed embed;
+    embed.inputs = {std::string("one"), std::string("two"), std::string(5'000, 'x')};
+    embed.dimensions = 16;
+    const auto vectors = ask(**embedder, of(embed));
+    ASSERT_TRUE(vectors->ended());
+    ASSERT_EQ(vectors->message(), "");
+    const auto made = vectors->vectors();
+    ASSERT_EQ(made.size(), 3U);
+    EXPECT_EQ(made[0].size(), 16U);
+    EXPECT_NE(made[0], made[1]);
+    EXPECT_GT(vectors->usage().prompt_tokens, 0U);
+    embed.inputs = {std::string("two")};
+    const auto again = ask(**embedder, of(embed));
+    ASSERT_TRUE(again->ended());
+    EXPECT_EQ(again->vectors().at(0), made[1]);
+    // 5000 bytes may be more than the 4096 tokens of the context: measured first, and they are not.
+    EXPECT_EQ(fake_page(*lane, "/fake/stats")["by_path"]["/tokenize"], 1);
+    const auto tokens = ask(**embedder, of(job::Tokenize{"h\xC3\xA4llo", false, true}));
+    ASSERT_TRUE(tokens->ended());
+    EXPECT_EQ(tokens->message(), "");
+    EXPECT_EQ(tokens->tokens().pieces, (std::vector<std::string>{"h\xC3\xA4", "llo"}));
+
+    const auto ranker = lane->load(gguf("ranking", catalog::Purpose::rerank));
+    ASSERT_TRUE(ranker.has_value()) << ranker.error().message;
+    const auto scores = ask(**ranker, of(job::Rerank{"cat", {"a dog", "the cat", "a cow"}}));
+    ASSERT_TRUE(scores->ended());
+    ASSERT_EQ(scores->message(), "");
+    ASSERT_EQ(scores->scores().size(), 3U);
+    EXPECT_GT(scores->scores()[1], scores->scores()[0]);
+    EXPECT_GT(scores->scores()[1], scores->scores()[2]);
+}
+
+TEST_F(LlamaServerTest, TellsOfTokensAndFillsIn) {
+    const auto lane = gpu("{}");
+    const auto loaded = lane->load(gguf("nano"));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    const auto tokens = ask(**loaded, of(job::Tokenize{"abcdef", false, true}));
+    ASSERT_TRUE(tokens->ended());
+    const auto ids = tokens->tokens().ids;
+    EXPECT_EQ(ids.size(), 2U);
+    const auto text = ask(**loaded, of(job::Detokenize{ids}));
+    ASSERT_TRUE(text->ended());
+    EXPECT_EQ(text->text(), "abcdef");
+    job::Message message;
+    message.content = "abc";
+    job::CountTokens count;
+    count.chat.messages = {message};
+    const auto counted = ask(**loaded, of(count));
+    ASSERT_TRUE(counted->ended());
+    EXPECT_EQ(counted->message(), "");
+    EXPECT_EQ(counted->usage().prompt_tokens, 7U);  // "<user>abc<assistant>", three bytes each
+    job::Completion insertion{"[[id:fim]] int f() {", false};
+    insertion.suffix = "}";
+    job::Request request = of(insertion);
+    request.max_tokens = 2;
+    const auto inserted = ask(**loaded, request);
+    ASSERT_TRUE(inserted->ended());
+    EXPECT_EQ(inserted->message(), "");
+    EXPECT_THAT(inserted->text(), HasSubstr("fim.0"));
+    EXPECT_EQ(inserted->reasons(), std::vector{job::FinishReason::length});
+    EXPECT_EQ(inserted->usage().completion_tokens, 2U);
+    const auto wrong = ask(**loaded, of(job::Embed{{std::string("a")}, std::nullopt}));
+    ASSERT_TRUE(wrong->ended());
+    EXPECT_THAT(wrong->message(), HasSubstr("is not made for embeddings"));
+}
+
+TEST_F(LlamaServerTest, VectorsCanBeCancelledAndTheirServersHang) {
+    Settings own = settings("gpu", "llama-server");
+    own.hang_timeout_s = 1;
+    const auto lane = open(
+        own, install("llama-server", R"({"rules":[{"path":"/v1/embeddings","from":2,"hang":true},)"
+                                     R"({"path":"/health","from":2,"hang":true}]})"));
+    const auto loaded = lane->load(gguf("pooling", catalog::Purpose::embed));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    const job::Request request = of(job::Embed{{std::string("a")}, std::nullopt});
+    const CancelToken cancel;
+    const auto first = ask(**loaded, request, cancel);
+    cancel.cancel();
+    (*loaded)->notice_cancel();
+    ASSERT_TRUE(first->ended());
+    EXPECT_EQ(first->error()->fault, Fault::cancelled);
+    EXPECT_EQ((*loaded)->snapshot().cancelled_total, 1U);
+    const auto second = ask(**loaded, request);
+    ASSERT_TRUE(second->ended());
+    EXPECT_EQ(second->error()->fault, Fault::unavailable);
+    EXPECT_THAT(second->message(), HasSubstr("no sign of life"));
+    ASSERT_TRUE(eventually([&] { return losses_->count() > 0; }));
     EXPECT_TRUE(eventually([&] { return all_gone(*lane); }));
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "lane/card.h"
 #include "net/client.h"
 #include "os/log_ring.h"
 
@@ -44,11 +45,19 @@ Purpose purpose_of(std::string_view model) {
     constexpr std::array kWords = std::to_array<Word>({
         {"rerank", Purpose::rerank},
         {"embed", Purpose::embed},
+        {"bge-", Purpose::embed},
+        {"gte-", Purpose::embed},
+        {"e5-", Purpose::embed},
+        {"minilm", Purpose::embed},
         {"whisper", Purpose::transcribe},
         {"transcribe", Purpose::transcribe},
         {"tts", Purpose::speak},
+        {"kokoro", Purpose::speak},
         {"dall-e", Purpose::image},
         {"image", Purpose::image},
+        {"flux", Purpose::image},
+        {"stable-diffusion", Purpose::image},
+        {"sdxl", Purpose::image},
     });
     for (const Word& word : kWords) {
         if (name.find(word.part) != std::string::npos) {
@@ -150,6 +159,10 @@ private:
         HttpResidentOptions options;
         options.card.id = request.entry.id;
         options.card.name = request.entry.id;
+        options.card.abilities = abilities_of(request.entry.purpose);
+        // Which of its models see and hear, the server knows best.
+        options.card.abilities.vision = options.card.abilities.chat;
+        options.card.abilities.hearing = options.card.abilities.chat;
         options.card.context_tokens = request.need.context_tokens != 0
                                           ? request.need.context_tokens
                                           : context_tokens(request.entry, request.wishes);
@@ -200,7 +213,8 @@ private:
     std::vector<catalog::Entry> offers_;
 };
 
-constexpr std::array kPurposes{Purpose::chat, Purpose::unknown};
+constexpr std::array kPurposes{Purpose::chat,  Purpose::embed, Purpose::rerank, Purpose::transcribe,
+                               Purpose::speak, Purpose::image, Purpose::unknown};
 constexpr std::array<OptionText, 7> kOptions{{
     {"url", "where the server is: http://host:port, https://host/v1, unix:/path (required)"},
     {"api_key", "its key, sent as a bearer token; never shown"},
@@ -234,6 +248,7 @@ UpstreamRules remote_rules() {
     rules.end_may_be_missing = true;
     rules.no_health = true;
     rules.sparse_parameters = true;
+    rules.fetches_urls = true;
     return rules;
 }
 

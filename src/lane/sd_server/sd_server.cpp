@@ -16,6 +16,9 @@ constexpr std::uint32_t kRequestsMax = 1;
 /// Buffers for a picture of 1024 × 1024, decoded in tiles, and the process. An estimate.
 constexpr std::uint64_t kBuffersBytes = std::uint64_t{3} << 30U;
 
+/// Of one request for pictures, on a CPU.
+constexpr std::chrono::minutes kAnswerMax{60};
+
 constexpr std::string_view kRemove = "remove it";
 constexpr std::string_view kUseModel = "name the model in the request or the catalogue";
 constexpr std::array<Reserved, 7> kReserved{{
@@ -62,8 +65,8 @@ protected:
         launch.resident.upstream_model = request.entry.id;
         launch.resident.slots = kRequestsMax;
         launch.takes_chat = false;
-        launch.refusal =
-            fmt::format("{} makes pictures; it takes no chat requests", request.entry.id);
+        launch.resident.rules.draws_by_sdapi = true;
+        launch.resident.silence_timeout = kAnswerMax;
         return launch;
     }
 };

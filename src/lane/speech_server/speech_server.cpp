@@ -52,7 +52,7 @@ protected:
         launch.resident.upstream_model = request.entry.id;
         launch.resident.slots = kRequestsMax;
         launch.takes_chat = false;
-        launch.refusal = fmt::format("{} speaks; it takes no chat requests", request.entry.id);
+        launch.resident.rules.speaks_wav_only = true;
         return launch;
     }
 

@@ -1,7 +1,6 @@
 // The kokoro lane: any server of OpenAI's speech API as a child; without further settings the
 // command line of Kokoros (`koko openai`). It is started, checked with one spoken word and
-// supervised like the others; requests for it have no kind of job yet, so its residents refuse what
-// they are given (all of it is chat).
+// supervised like the others.
 #pragma once
 
 #include <cstdint>

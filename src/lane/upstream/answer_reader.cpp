@@ -46,6 +46,7 @@ AnswerReader::AnswerReader(const Upstream& upstream, const job::Request& request
       request_id_(request.id),
       max_tokens_(asked.max_tokens),
       top_logprobs_(request.top_logprobs),
+      stop_(request.stop),
       choices_left_(asked.choices),
       choices_(asked.choices) {}
 
@@ -124,7 +125,7 @@ bool AnswerReader::take_data(std::string_view data) {
     }
     take_chunk();
     // Some servers forget the end mark and leave the connection open: all is said by then.
-    if (upstream_.rules.end_may_be_missing && only_end_missing() &&
+    if ((upstream_.rules.end_may_be_missing || chunk_.is_native) && only_end_missing() &&
         figures_.completion_tokens.has_value()) {
         done();
     }
@@ -181,6 +182,9 @@ void AnswerReader::take_delta(ChoiceDelta& delta) {
               "own; try again, or look at the lane's log"});
     } else if (delta.finish != Finish::none) {
         choice.finish = delta.finish;
+        if (std::ranges::find(stop_, delta.stop_text) != stop_.end()) {
+            choice.stop_text = std::move(delta.stop_text);
+        }
         --choices_left_;
         // Whether it ended for its length may stand in the figures, which come last.
         if (!upstream_.rules.never_says_length) {
@@ -336,7 +340,7 @@ void AnswerReader::send_end(Choice& choice, std::uint32_t index) {
             tail.clear();
         }
     }
-    sink_(job::ChoiceEnd{index, reason_of(choice), {}});
+    sink_(job::ChoiceEnd{index, reason_of(choice), std::move(choice.stop_text)});
 }
 
 void AnswerReader::done() {
@@ -400,7 +404,7 @@ void AnswerReader::stream_ended(const Status& status) {
     if (finished_) {
         return;
     }
-    if (choices_left_ == 0 && upstream_.rules.end_may_be_missing) {
+    if (choices_left_ == 0 && (upstream_.rules.end_may_be_missing || chunk_.is_native)) {
         done();
     } else {
         fail(broken_off(status));

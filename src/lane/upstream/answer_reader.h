@@ -72,6 +72,7 @@ private:
         std::vector<Call> calls;
         std::uint32_t tokens = 0;  // as far as pieces tell
         Finish finish = Finish::none;
+        std::string stop_text;
         bool end_sent = false;
     };
 
@@ -99,6 +100,7 @@ private:
     const std::string request_id_;
     const std::optional<std::uint32_t> max_tokens_;
     const std::optional<std::uint32_t> top_logprobs_;
+    const std::vector<std::string> stop_;
 
     Mode mode_ = Mode::unknown;
     unsigned status_ = 0;

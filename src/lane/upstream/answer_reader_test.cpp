@@ -428,5 +428,38 @@ TEST(AnswerReaderTest, StartsWithACommentOfAServerAtWork) {
     EXPECT_THAT(events_of(llama(": ping\n\n")), ElementsAre("started 0", StartsWith("failed")));
 }
 
+TEST(AnswerReaderTest, ReadsWhatIsFilledIn) {
+    Transcript transcript;
+    transcript.request.ask = job::Completion{"a", false};
+    transcript.request.stop = {"\n\n"};
+    transcript.body =
+        "data: {\"index\":0,\"content\":\"x = \",\"tokens\":[1],\"stop\":false,"
+        "\"tokens_predicted\":1,\"tokens_evaluated\":12}\n\n"
+        "data: {\"index\":0,\"content\":\"1\",\"stop\":false,\"tokens_predicted\":2,"
+        "\"tokens_evaluated\":12}\n\n"
+        "data: {\"index\":0,\"content\":\"\",\"stop\":true,\"model\":\"m\","
+        "\"tokens_predicted\":3,\"tokens_evaluated\":12,\"stop_type\":\"word\","
+        "\"stopping_word\":\"\\n\\n\",\"timings\":{\"prompt_n\":12,\"prompt_ms\":2.0,"
+        "\"predicted_n\":3,\"predicted_ms\":4.0}}\n\n";
+    EXPECT_THAT(
+        events_of(transcript),
+        testing::ElementsAre("started 12", "text 0 'x = '", "text 0 '1'", "end 0 stop at \n\n",
+                             "done prompt=12 cached=0 completion=3 read=12 in 2.0 ms, 3 in "
+                             "4.0 ms"));
+}
+
+TEST(AnswerReaderTest, TellsWhichStopTextItWas) {
+    Transcript transcript;
+    transcript.request = chat_request();
+    transcript.request.stop = {"END"};
+    for (const char* name : {"stop_reason", "matched_stop"}) {
+        transcript.body = fmt::format(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"a\"}},"
+            "\"finish_reason\":\"stop\",\"{}\":\"END\"}}]}}\n\ndata: [DONE]\n\n",
+            name);
+        EXPECT_EQ(events_of(transcript).at(2), "end 0 stop at END");
+    }
+}
+
 }  // namespace
 }  // namespace trilane::lane::upstream

@@ -73,7 +73,7 @@ AnswerShaper::AnswerShaper(const job::Request& request, const UpstreamRules& rul
     choices_.assign(request.choices, Choice(cut_stops_ ? request.stop : none));
 }
 
-AnswerShaper::Next AnswerShaper::on_event(job::Event event) {
+Next AnswerShaper::on_event(job::Event event) {
     if (auto* piece = std::get_if<job::Text>(&event)) {
         piece->choice += first_choice_;
         return text(std::move(*piece));
@@ -90,8 +90,8 @@ AnswerShaper::Next AnswerShaper::on_event(job::Event event) {
         start(*started);
         return Next::more;
     }
-    if (const auto* last = std::get_if<job::ChoiceEnd>(&event)) {
-        return end(last->choice + first_choice_, last->reason);
+    if (auto* last = std::get_if<job::ChoiceEnd>(&event)) {
+        return end({last->choice + first_choice_, last->reason, std::move(last->stop_text)});
     }
     if (const auto* last = std::get_if<job::Done>(&event)) {
         add_figures(*last);
@@ -122,7 +122,7 @@ void AnswerShaper::start(job::Started started) {
     }
 }
 
-AnswerShaper::Next AnswerShaper::text(job::Text piece) {
+Next AnswerShaper::text(job::Text piece) {
     Choice& choice = at(piece.choice);
     if (choice.ended) {
         return Next::more;
@@ -141,16 +141,19 @@ AnswerShaper::Next AnswerShaper::text(job::Text piece) {
         has_sent_text_ = true;
         sink_(std::move(piece));
     }
-    return choice.cutter.stopped() ? end(index, job::FinishReason::stop) : Next::more;
+    return choice.cutter.stopped()
+               ? end({index, job::FinishReason::stop, choice.cutter.stop_text()})
+               : Next::more;
 }
 
-AnswerShaper::Next AnswerShaper::end(std::uint32_t index, job::FinishReason reason) {
+Next AnswerShaper::end(job::ChoiceEnd end) {
+    const std::uint32_t index = end.choice;
     Choice& choice = at(index);
     if (std::exchange(choice.ended, true)) {
         return Next::more;
     }
     if (cut_tokens_ && choice.tokens > *request_.max_tokens) {
-        reason = job::FinishReason::length;
+        end.reason = job::FinishReason::length;
     }
     const bool stopped = choice.cutter.stopped();
     if (!stopped) {
@@ -160,7 +163,7 @@ AnswerShaper::Next AnswerShaper::end(std::uint32_t index, job::FinishReason reas
             sink_(std::move(rest));
         }
     }
-    sink_(job::ChoiceEnd{index, reason, {}});
+    sink_(std::move(end));
     ++choices_ended_;
     const bool last_here = one_by_one_ || choices_ended_ == choices_.size();
     if (!stopped || !last_here) {
@@ -199,7 +202,7 @@ void AnswerShaper::add_figures(const job::Done& done) {
     timings.predicted_ms += done.timings.predicted_ms;
 }
 
-AnswerShaper::Next AnswerShaper::complete(bool running) {
+Next AnswerShaper::complete(bool running) {
     if (one_by_one_ && first_choice_ + 1 < choices_.size()) {
         ++first_choice_;
         return running ? Next::enough_of_this : Next::ask_again;

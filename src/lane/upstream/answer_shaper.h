@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "job/job.h"
+#include "lane/upstream/exchange.h"
 #include "lane/upstream/rules.h"
 
 namespace trilane::lane::upstream {
@@ -39,15 +40,6 @@ private:
 
 class AnswerShaper {
 public:
-    enum class Next {
-        more,            ///< this answer goes on
-        answered,        ///< this answer was the last; Done has been sent
-        ask_again,       ///< this answer is complete, and the next choice must be asked for
-        enough,          ///< as `answered`, though the server goes on: break it off
-        enough_of_this,  ///< as `ask_again`, though the server goes on
-        failed,          ///< the event was Failed: kept, see failure()
-    };
-
     /// `request` and `rules` must outlive the shaper.
     AnswerShaper(const job::Request& request, const UpstreamRules& rules, job::EventSink sink);
     AnswerShaper(const AnswerShaper&) = delete;
@@ -72,7 +64,7 @@ private:
 
     void start(job::Started started);
     Next text(job::Text piece);
-    Next end(std::uint32_t choice, job::FinishReason reason);
+    Next end(job::ChoiceEnd end);
     Next done(const job::Done& done);
     void add_figures(const job::Done& done);
     /// Where this answer leaves the whole; `running`: the server does not know yet.

@@ -10,7 +10,6 @@
 namespace trilane::lane::upstream {
 namespace {
 
-using Next = AnswerShaper::Next;
 using Events = std::vector<std::string>;
 
 job::Text text(std::string words, std::uint32_t choice = 0) {

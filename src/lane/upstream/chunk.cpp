@@ -96,7 +96,36 @@ private:
         if (key == "code" || key == "status") {
             return code(code_);
         }
-        return in_.skip();
+        return native(key);
+    }
+
+    /// llama-server's own shape, where the chunk is the one choice.
+    bool native(std::string_view key) {
+        if (key == "content" && in_.kind() == Kind::string) {
+            return in_.string(native_choice().content);
+        }
+        if (key == "stop_type" && in_.kind() == Kind::string) {
+            std::string_view word;
+            const bool good = in_.plain(word);
+            native_choice().finish = word == "none"    ? Finish::none
+                                     : word == "limit" ? Finish::length
+                                                       : Finish::stop;
+            return good;
+        }
+        if (key == "stopping_word") {
+            return in_.kind() == Kind::string ? in_.string(native_choice().stop_text) : in_.skip();
+        }
+        if (key == "tokens_evaluated") {
+            chunk_.has_usage = true;
+            return count(chunk_.figures.prompt_tokens);
+        }
+        return key == "tokens_predicted" ? count(chunk_.figures.completion_tokens) : in_.skip();
+    }
+
+    ChoiceDelta& native_choice() {
+        chunk_.is_native = true;
+        chunk_.has_choices = true;
+        return chunk_.choices.empty() ? chunk_.choices.emplace_back() : chunk_.choices.front();
     }
 
     /// Appends a string; skips anything else.
@@ -295,6 +324,11 @@ private:
             choice.finish = finish_of(word);
             return good;
         }
+        // vLLM's name and SGLang's; numbers are tokens.
+        if (key == "stop_reason" || key == "matched_stop") {
+            choice.stop_text.clear();
+            return text(choice.stop_text);
+        }
         if (key == "logprobs" && in_.kind() == Kind::object) {
             return logprobs(choice);
         }
@@ -469,6 +503,7 @@ ChunkShape read_chunk(std::string_view text, Chunk& chunk) {
     chunk.choices.clear();
     chunk.has_choices = false;
     chunk.has_usage = false;
+    chunk.is_native = false;
     chunk.figures = {};
     chunk.error.reset();
     return ChunkReader(text, chunk).read();

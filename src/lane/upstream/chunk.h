@@ -1,5 +1,6 @@
 // Chunk: one JSON object of an OpenAI server's answer as a plain struct: a piece of a stream, a
-// whole answer or an error. Shapes only; what they mean for a job is AnswerReader's business.
+// whole answer or an error; also of llama-server's own /infill. Shapes only; what they mean for a
+// job is AnswerReader's business.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,7 @@ struct ChoiceDelta {
     std::vector<ToolDelta> tool_calls;
     std::vector<job::LogprobEntry> logprobs;
     Finish finish = Finish::none;
+    std::string stop_text;  ///< that ended it, where the server says
 };
 
 /// The figures of `usage` and `timings`. Absent, too: null, NaN, infinite or negative.
@@ -55,6 +57,7 @@ struct Chunk {
     std::vector<ChoiceDelta> choices;
     bool has_choices = false;  ///< it has the field, be it empty
     bool has_usage = false;
+    bool is_native = false;  ///< llama-server's own shape (/infill), which has no end mark
     Figures figures;
     std::optional<ServerError> error;
 };

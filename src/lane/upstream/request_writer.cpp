@@ -6,17 +6,22 @@
 #include <array>
 #include <iterator>
 
-#include "json/text.h"
+#include "lane/upstream/gbnf.h"
+#include "lane/upstream/turns.h"
 
 namespace trilane::lane::upstream {
 namespace {
 
 /// Fields that are ours to write, or that would change what the answer looks like. Sorted.
 constexpr std::array kOwnFields = std::to_array<std::string_view>({
+    "add_generation_prompt",
     "cache_prompt",
+    "continue_final_message",
     "echo",
     "frequency_penalty",
     "ignore_eos",
+    "input_prefix",
+    "input_suffix",
     "logit_bias",
     "logprobs",
     "max_completion_tokens",
@@ -25,6 +30,7 @@ constexpr std::array kOwnFields = std::to_array<std::string_view>({
     "min_p",
     "model",
     "n",
+    "n_predict",
     "presence_penalty",
     "prompt",
     "repeat_penalty",
@@ -33,6 +39,7 @@ constexpr std::array kOwnFields = std::to_array<std::string_view>({
     "stop",
     "stream",
     "stream_options",
+    "suffix",
     "temperature",
     "tools",
     "top_k",
@@ -57,7 +64,8 @@ public:
           sampling_(request.sampling),
           choice_(choice) {}
 
-    WrittenRequest write() {
+    Result<WrittenRequest> write() {
+        TRILANE_TRY_STATUS(check());
         written_.choices = rules_.single_choice ? 1 : request_.choices;
         out_.reserve(kBodyBytes + text_bytes());
         out_ += R"({"model":)";
@@ -71,6 +79,7 @@ public:
         write_lengths();
         write_sampling();
         write_logprobs();
+        write_format();
         write_extra();
         out_ += '}';
         written_.body = std::move(out_);
@@ -78,6 +87,64 @@ public:
     }
 
 private:
+    /// What cannot be written for this server. **Errors:** invalid.
+    Status check() {
+        TRILANE_TRY_STATUS(check_format());
+        if (const auto* completion = std::get_if<job::Completion>(&request_.ask)) {
+            if (!completion->suffix.empty() &&
+                !std::holds_alternative<std::string>(completion->prompt)) {
+                return fail(Fault::invalid,
+                            "prompt: with a suffix it must be a text rather than tokens");
+            }
+            return {};
+        }
+        const auto& chat = std::get<job::Chat>(request_.ask);
+        TRILANE_TRY_STATUS(check_media(chat, rules_));
+        if (chat.continue_last && rules_.continuing == UpstreamContinuing::never) {
+            return fail(Fault::invalid,
+                        "messages: the server of '{}' cannot go on with an assistant's message; "
+                        "end with a user's, or use a model of another lane",
+                        upstream_.model);
+        }
+        using Kind = job::ToolChoice::Kind;
+        const Kind kind = chat.tool_choice.kind;
+        if ((kind == Kind::required || kind == Kind::named) &&
+            rules_.tool_choice == UpstreamToolChoice::none) {
+            return fail(Fault::invalid,
+                        "tool_choice: the server of '{}' cannot be made to call a tool; send "
+                        "\"auto\" or \"none\", or use a model of another lane",
+                        upstream_.model);
+        }
+        return {};
+    }
+
+    Status check_format() {
+        using Kind = job::Format::Kind;
+        const Kind kind = request_.format.kind;
+        if (kind == Kind::text) {
+            return {};
+        }
+        const bool json = kind == Kind::json_object || kind == Kind::json_schema;
+        if (rules_.formats == UpstreamFormats::none) {
+            return fail(Fault::invalid,
+                        "response_format: the server of '{}' cannot be held to a format; leave it "
+                        "out, or use a model of another lane",
+                        upstream_.model);
+        }
+        if (!json && rules_.formats == UpstreamFormats::schemas) {
+            return fail(Fault::invalid,
+                        "response_format: the server of '{}' can be held to JSON and JSON schemas "
+                        "only; use one of these, or a model of another lane",
+                        upstream_.model);
+        }
+        if (kind == Kind::choice) {
+            grammar_ = grammar_of_choices(request_.format.choices);
+        } else if (kind == Kind::regex) {
+            TRILANE_TRY(grammar_, grammar_of_regex(request_.format.source));
+        }
+        return {};
+    }
+
     [[nodiscard]] std::size_t text_bytes() const {
         std::size_t bytes = 0;
         if (const auto* chat = std::get_if<job::Chat>(&request_.ask)) {
@@ -94,18 +161,8 @@ private:
         return bytes + bytes / 16;  // escapes
     }
 
-    void text(std::string_view value) {
-        out_ += '"';
-        json::append_escaped(out_, value);
-        out_ += '"';
-    }
-
-    /// `,"name":`
-    void field(std::string_view name) {
-        out_ += ",\"";
-        out_ += name;
-        out_ += "\":";
-    }
+    void text(std::string_view value) { append_text(out_, value); }
+    void field(std::string_view name) { append_field(out_, name); }
 
     template <class Number>
     void number(std::string_view name, Number value) {
@@ -123,95 +180,90 @@ private:
 
     void write_chat(const job::Chat& chat) {
         written_.path = "/chat/completions";
-        field("messages");
-        char mark = '[';
-        for (const job::Message& message : chat.messages) {
-            out_ += mark;
-            mark = ',';
-            write_message(message);
-        }
-        out_ += chat.messages.empty() ? "[]" : "]";
-        if (!chat.tools.empty()) {
-            write_tools(chat.tools);
-        }
-        if (!chat.template_variables.empty()) {
-            write_variables(chat);
+        append_messages(out_, chat, MediaParts::written);
+        write_tool_choice(chat);
+        append_variables(out_, chat, rules_);
+        if (chat.continue_last && rules_.continuing == UpstreamContinuing::by_parameter) {
+            out_ += R"(,"continue_final_message":true,"add_generation_prompt":false)";
         }
     }
 
-    void write_message(const job::Message& message) {
-        out_ += R"({"role":")";
-        out_ += job::role_name(message.role);
-        out_ += R"(","content":)";
-        text(message.content);
-        if (!message.reasoning.empty()) {
-            field("reasoning_content");
-            text(message.reasoning);
+    /// The tools, and whether they may, must or must not be called.
+    void write_tool_choice(const job::Chat& chat) {
+        using Kind = job::ToolChoice::Kind;
+        const job::ToolChoice& choice = chat.tool_choice;
+        const bool said = rules_.tool_choice != UpstreamToolChoice::none;
+        if (chat.tools.empty() || (choice.kind == Kind::none && !said)) {
+            return;
         }
-        if (!message.tool_call_id.empty()) {
-            field("tool_call_id");
-            text(message.tool_call_id);
-        }
-        if (!message.tool_calls.empty()) {
-            field("tool_calls");
-            char mark = '[';
-            for (const job::ToolCall& call : message.tool_calls) {
-                out_ += mark;
-                mark = ',';
-                out_ += R"({"id":)";
-                text(call.id);
-                out_ += R"(,"type":"function","function":{"name":)";
-                text(call.name);
-                out_ += R"(,"arguments":)";
-                text(call.arguments);
-                out_ += "}}";
-            }
-            out_ += ']';
-        }
-        out_ += '}';
-    }
-
-    void write_tools(const std::vector<job::Tool>& tools) {
-        field("tools");
-        char mark = '[';
-        for (const job::Tool& tool : tools) {
-            out_ += mark;
-            mark = ',';
-            out_ += R"({"type":"function","function":{"name":)";
-            text(tool.name);
-            if (!tool.description.empty()) {
-                field("description");
-                text(tool.description);
-            }
-            if (!tool.parameters.empty()) {
-                field("parameters");
-                out_ += tool.parameters;
-            }
+        const bool by_name = rules_.tool_choice == UpstreamToolChoice::full;
+        const bool named = choice.kind == Kind::named;
+        append_tools(out_, chat, named && !by_name ? choice.name : std::string());
+        if (said && named && by_name) {
+            out_ += R"(,"tool_choice":{"type":"function","function":{"name":)";
+            text(choice.name);
             out_ += "}}";
+        } else if (said && choice.kind != Kind::automatic) {
+            field("tool_choice");
+            text(choice.kind == Kind::none ? "none" : "required");
         }
-        out_ += ']';
+        if (!chat.parallel_tool_calls || !rules_.sparse_parameters) {
+            field("parallel_tool_calls");
+            out_ += chat.parallel_tool_calls ? "true" : "false";
+        }
     }
 
-    void write_variables(const job::Chat& chat) {
-        field("chat_template_kwargs");
-        char mark = '{';
-        for (const auto& [name, value] : chat.template_variables) {
-            out_ += mark;
-            mark = ',';
-            text(name);
-            out_ += ':';
-            out_ += value.empty() ? std::string_view("null") : std::string_view(value);
+    void write_format() {
+        using Kind = job::Format::Kind;
+        const job::Format& format = request_.format;
+        const bool chats = std::holds_alternative<job::Chat>(request_.ask);
+        switch (format.kind) {
+            case Kind::text:
+                return;
+            case Kind::json_object:
+            case Kind::json_schema:
+                if (chats || rules_.formats == UpstreamFormats::schemas) {
+                    write_response_format(format);
+                } else {
+                    field("json_schema");
+                    out_ += format.kind == Kind::json_object ? R"({"type":"object"})"
+                                                             : std::string_view(format.source);
+                }
+                return;
+            case Kind::gbnf:
+                field("grammar");
+                text(format.source);
+                return;
+            case Kind::regex:
+            case Kind::choice:
+                field("grammar");
+                text(grammar_);
+                return;
         }
-        out_ += '}';
-        const auto thinking = chat.template_variables.find("enable_thinking");
-        if (rules_.think_is_a_parameter && thinking != chat.template_variables.end()) {
-            field("think");
-            out_ += thinking->second;
+    }
+
+    void write_response_format(const job::Format& format) {
+        field("response_format");
+        if (format.kind == job::Format::Kind::json_object) {
+            out_ += R"({"type":"json_object"})";
+            return;
         }
+        out_ += R"({"type":"json_schema","json_schema":{"name":)";
+        text(format.name.empty() ? std::string_view("answer") : std::string_view(format.name));
+        if (format.strict) {
+            out_ += R"(,"strict":true)";
+        }
+        field("schema");
+        out_ += format.source;
+        out_ += "}}";
     }
 
     void write_completion(const job::Completion& completion) {
         written_.path = "/completions";
+        if (!completion.suffix.empty()) {
+            write_insertion(completion);
+            return;
+        }
         field("prompt");
         if (const auto* words = std::get_if<std::string>(&completion.prompt)) {
             text(*words);
@@ -224,6 +276,19 @@ private:
         }
     }
 
+    void write_insertion(const job::Completion& completion) {
+        const auto& before = std::get<std::string>(completion.prompt);
+        if (rules_.infill) {
+            written_.path = "/infill";
+            written_.at_root = true;
+            out_ += R"(,"prompt":"")";
+        }
+        field(rules_.infill ? "input_prefix" : "prompt");
+        text(before);
+        field(rules_.infill ? "input_suffix" : "suffix");
+        text(completion.suffix);
+    }
+
     void write_lengths() {
         written_.max_tokens = request_.max_tokens;
         if (request_.max_tokens) {
@@ -233,7 +298,7 @@ private:
             written_.max_tokens = upstream_.context_tokens;
         }
         if (written_.max_tokens) {
-            number("max_tokens", *written_.max_tokens);
+            number(written_.at_root ? "n_predict" : "max_tokens", *written_.max_tokens);
         }
         if (written_.choices > 1) {
             number("n", written_.choices);
@@ -305,7 +370,9 @@ private:
         for (const auto& [name, value] : request_.extra) {
             const bool own = std::ranges::binary_search(kOwnFields, std::string_view(name)) ||
                              (name == "chat_template_kwargs" && has_variables()) ||
-                             (name == "think" && rules_.think_is_a_parameter && has_variables());
+                             (name == "think" && rules_.think_is_a_parameter && has_variables()) ||
+                             (is_format(name) && request_.format.kind != job::Format::Kind::text) ||
+                             (is_tool_choice(name) && has_tools());
             if (own || value.empty()) {
                 continue;
             }
@@ -316,6 +383,16 @@ private:
         }
     }
 
+    static bool is_format(std::string_view name) {
+        return name == "response_format" || name == "grammar" || name == "json_schema";
+    }
+    static bool is_tool_choice(std::string_view name) {
+        return name == "tool_choice" || name == "parallel_tool_calls";
+    }
+    [[nodiscard]] bool has_tools() const {
+        const auto* chat = std::get_if<job::Chat>(&request_.ask);
+        return chat != nullptr && !chat->tools.empty();
+    }
     [[nodiscard]] bool has_variables() const {
         const auto* chat = std::get_if<job::Chat>(&request_.ask);
         return chat != nullptr && !chat->template_variables.empty();
@@ -326,15 +403,24 @@ private:
     const UpstreamRules& rules_;
     const job::Sampling& sampling_;
     const std::uint32_t choice_;
+    std::string grammar_;  // of a format that the server wants as one
     std::string out_;
     WrittenRequest written_;
 };
 
 }  // namespace
 
-WrittenRequest write_request(const job::Request& request, const Upstream& upstream,
-                             std::uint32_t choice) {
+Result<WrittenRequest> write_request(const job::Request& request, const Upstream& upstream,
+                                     std::uint32_t choice) {
     return BodyWriter(request, upstream, choice).write();
+}
+
+std::string written_turns(const job::Chat& chat, const Upstream& upstream) {
+    std::string out;
+    append_messages(out, chat, MediaParts::left_out);
+    append_tools(out, chat);
+    append_variables(out, chat, upstream.rules);
+    return out;
 }
 
 }  // namespace trilane::lane::upstream

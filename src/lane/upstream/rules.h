@@ -4,8 +4,30 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace trilane::lane {
+
+/// What a server can hold its answers to.
+enum class UpstreamFormats : std::uint8_t {
+    schemas,   ///< `response_format`: JSON, or JSON of a schema
+    grammars,  ///< llama-server: `grammar` (GBNF) besides
+    none,      ///< nothing: ignores what it is asked
+};
+
+/// How a server is asked to go on with the assistant's last message.
+enum class UpstreamContinuing : std::uint8_t {
+    by_parameter,     ///< vLLM, SGLang: `continue_final_message`
+    by_last_message,  ///< llama-server: does so whenever the last message is the assistant's
+    never,
+};
+
+/// How a server is asked to call a tool.
+enum class UpstreamToolChoice : std::uint8_t {
+    full,   ///< as OpenAI has it
+    words,  ///< llama-server: "auto", "none", "required"; no names
+    none,   ///< ignored
+};
 
 struct UpstreamRules {
     /// Never ask for fewer, and cut the answer to what was asked.
@@ -27,6 +49,18 @@ struct UpstreamRules {
     bool sparse_parameters = false;
     /// Thinking is switched by a top-level "think" rather than by a variable of the template.
     bool think_is_a_parameter = false;
+    UpstreamFormats formats = UpstreamFormats::schemas;
+    UpstreamToolChoice tool_choice = UpstreamToolChoice::full;
+    UpstreamContinuing continuing = UpstreamContinuing::by_parameter;
+    bool infill = false;              ///< texts with a suffix go to /infill
+    bool fetches_urls = false;        ///< addresses of pictures may be passed on: not our network
+    bool vectors_one_by_one = false;  ///< embeddings: one input per request, as plain numbers
+    bool no_token_pages = false;      ///< neither /tokenize nor /detokenize
+    bool renders_templates = false;   ///< llama-server: /apply-template
+    bool own_inference_page = false;  ///< whisper.cpp: speech goes to /inference
+    bool plain_transcripts = false;   ///< speech comes back as a text alone; no further fields
+    bool speaks_wav_only = false;     ///< any other format of speech is made here
+    bool draws_by_sdapi = false;      ///< stable-diffusion.cpp: /sdapi/v1 knows all fields
 };
 
 namespace upstream {
@@ -37,6 +71,7 @@ struct Upstream {
     std::string api_key;               ///< never shown: redacted from whatever the server says
     std::uint32_t context_tokens = 0;  ///< prompt + answer of one request; 0 = not known
     UpstreamRules rules;
+    std::vector<std::string> voices = {};  ///< that it speaks with; empty = not known
 };
 
 }  // namespace upstream

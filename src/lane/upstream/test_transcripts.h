@@ -53,7 +53,8 @@ inline std::string described(const job::Event& event) {
                            call->name, call->arguments);
     }
     if (const auto* end = std::get_if<job::ChoiceEnd>(&event)) {
-        return fmt::format("end {} {}", end->choice, described(end->reason));
+        return fmt::format("end {} {}{}{}", end->choice, described(end->reason),
+                           end->stop_text.empty() ? "" : " at ", end->stop_text);
     }
     if (const auto* done = std::get_if<job::Done>(&event)) {
         return fmt::format(
@@ -62,6 +63,39 @@ inline std::string described(const job::Event& event) {
             done->usage.prompt_tokens, done->usage.cached_tokens, done->usage.completion_tokens,
             done->timings.prompt_tokens, done->timings.prompt_ms, done->timings.predicted_tokens,
             done->timings.predicted_ms);
+    }
+    if (const auto* vectors = std::get_if<job::Vectors>(&event)) {
+        std::string out = "vectors";
+        for (const std::vector<float>& vector : vectors->vectors) {
+            out += fmt::format(" [{:.2f}]", fmt::join(vector, " "));
+        }
+        return out;
+    }
+    if (const auto* scores = std::get_if<job::Scores>(&event)) {
+        return fmt::format("scores {:.2f}", fmt::join(scores->scores, " "));
+    }
+    if (const auto* tokens = std::get_if<job::Tokens>(&event)) {
+        return fmt::format("tokens {} '{}'", fmt::join(tokens->ids, " "),
+                           fmt::join(tokens->pieces, "|"));
+    }
+    if (const auto* segment = std::get_if<job::Segment>(&event)) {
+        std::string out = fmt::format("segment {:.2f}-{:.2f} '{}'", segment->start_s,
+                                      segment->end_s, segment->text);
+        for (const job::Word& word : segment->words) {
+            out += fmt::format(" {}@{:.2f}-{:.2f}", word.text, word.start_s, word.end_s);
+        }
+        return out;
+    }
+    if (const auto* transcript = std::get_if<job::Transcript>(&event)) {
+        return fmt::format("transcript {} {:.2f} '{}'", transcript->language,
+                           transcript->duration_s, transcript->text);
+    }
+    if (const auto* sound = std::get_if<job::Sound>(&event)) {
+        return fmt::format("sound {} {}", sound->type, sound->bytes.size());
+    }
+    if (const auto* picture = std::get_if<job::Picture>(&event)) {
+        return fmt::format("picture {} {} {} '{}'", picture->index, picture->type,
+                           picture->bytes.size(), picture->revised_prompt);
     }
     const Error& error = std::get<job::Failed>(event).error;
     return fmt::format("failed {}: {}", fault_name(error.fault), error.message);
@@ -85,7 +119,7 @@ struct Transcript {
 inline std::vector<std::string> events_of(const Transcript& transcript,
                                           const std::vector<std::size_t>& cuts = {}) {
     std::vector<std::string> events;
-    const WrittenRequest asked = write_request(transcript.request, transcript.server);
+    const WrittenRequest asked = write_request(transcript.request, transcript.server).value();
     AnswerReader reader(transcript.server, transcript.request, asked,
                         [&](const job::Event& event) { events.push_back(described(event)); });
     if (transcript.status != 0) {

@@ -84,7 +84,7 @@ struct Case {
 };
 
 std::string read(const Case& one, std::size_t piece_bytes) {
-    const WrittenRequest asked = write_request(one.request, one.server);
+    const WrittenRequest asked = write_request(one.request, one.server).value();
     Witness of_answer(one.request);
     Witness of_job(one.request);
     AnswerShaper shaper(one.request, one.server.rules,
@@ -92,7 +92,7 @@ std::string read(const Case& one, std::size_t piece_bytes) {
     bool wanted = true;
     AnswerReader reader(one.server, one.request, asked, [&](const job::Event& event) {
         of_answer.see(event);
-        wanted = wanted && shaper.on_event(event) == AnswerShaper::Next::more;
+        wanted = wanted && shaper.on_event(event) == Next::more;
     });
     reader.on_head(one.status, one.content_type);
     for (std::size_t at = 0; at < one.body.size(); at += piece_bytes) {

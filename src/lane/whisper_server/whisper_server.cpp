@@ -18,6 +18,10 @@ constexpr std::uint32_t kRequestsMax = 1;
 /// Encoder and decoder buffers and the process. An estimate for the largest model.
 constexpr std::uint64_t kBuffersBytes = std::uint64_t{600} << 20U;
 
+/// Of one recording: the longest that is read, at a tenth of its own speed, would take more; a
+/// server that still answers health is given this long.
+constexpr std::chrono::minutes kAnswerMax{60};
+
 constexpr std::string_view kRemove = "remove it";
 constexpr std::array<Reserved, 8> kReserved{{
     {"--host", kRemove},
@@ -64,8 +68,8 @@ protected:
         launch.resident.upstream_model = request.entry.id;
         launch.resident.slots = kRequestsMax;
         launch.takes_chat = false;
-        launch.refusal =
-            fmt::format("{} transcribes speech; it takes no chat requests", request.entry.id);
+        launch.resident.rules.own_inference_page = true;
+        launch.resident.silence_timeout = kAnswerMax;
         return launch;
     }
 
