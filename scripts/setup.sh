@@ -8,6 +8,7 @@ packages=(
     g++ cmake ninja-build ccache pkg-config git
     libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev libexpected-dev
     libpcre2-dev libutf8proc-dev libedit-dev libcurl4-openssl-dev libtomlplusplus-dev
+    libsndfile1-dev libsoxr-dev
     libvulkan-dev libsqlite3-dev libgtest-dev libgmock-dev libbenchmark-dev
 )
 if [ "${1:-}" = --dev ]; then

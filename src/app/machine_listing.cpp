@@ -27,7 +27,7 @@ constexpr std::size_t kHeadingWidth = 9;
 constexpr std::size_t kWrapColumns = 96;
 
 /// Kinds of engines and the names of their programs.
-constexpr std::array<std::pair<const char*, const char*>, 8> kPrograms{{
+constexpr std::array<std::pair<const char*, const char*>, 10> kPrograms{{
     {"llama-server", "llama-server"},
     {"flm", "flm"},
     {"flm", "oflm"},
@@ -36,6 +36,8 @@ constexpr std::array<std::pair<const char*, const char*>, 8> kPrograms{{
     {"kokoro", "kokoro-server"},
     {"kokoro", "kokoros"},
     {"kokoro", "koko"},
+    {"espeak", "espeak-ng"},
+    {"espeak", "espeak"},
 }};
 /// Where engines are installed that are on nobody's PATH.
 constexpr std::array<const char*, 4> kProgramFolders{"/usr/local/bin", "/usr/bin",

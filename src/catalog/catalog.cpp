@@ -54,7 +54,7 @@ std::string nearest(std::string_view name, std::span<const Entry> entries) {
 
 /// Takes "flm:" and the like off the front of a name.
 std::optional<Store> take_store(std::string_view& name) {
-    for (const Store store : {Store::gguf, Store::flm, Store::remote}) {
+    for (const Store store : {Store::gguf, Store::flm, Store::remote, Store::program}) {
         const std::string_view prefix = store_name(store);
         if (name.size() > prefix.size() && name.starts_with(prefix) && name[prefix.size()] == ':') {
             name.remove_prefix(prefix.size() + 1);
@@ -106,6 +106,8 @@ std::string_view store_name(Store store) {
             return "gguf";
         case Store::flm:
             return "flm";
+        case Store::program:
+            return "program";
         case Store::remote:
             break;
     }

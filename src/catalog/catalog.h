@@ -21,7 +21,8 @@ enum class Purpose { chat, embed, rerank, transcribe, speak, image, unknown };
 std::string_view purpose_name(Purpose purpose);
 
 /// What kind of store it lives in. FLM tags are kept apart from files: no other lane can run them.
-enum class Store { gguf, flm, remote };
+/// `program`: the model is part of the program that runs it.
+enum class Store { gguf, flm, remote, program };
 std::string_view store_name(Store store);
 
 /// A model that can be loaded now.

@@ -73,6 +73,10 @@ Status remove(const Entry& entry, const std::vector<std::string>& directories) {
         return fail(Fault::invalid, "{} is on another server; there is nothing to delete here",
                     entry.id);
     }
+    if (entry.store == Store::program) {
+        return fail(Fault::invalid, "{} is part of {}; remove that program to be rid of it",
+                    entry.id, entry.path);
+    }
     const fs::path first = resolved(entry.path);
     std::error_code ignored;
     if (first.empty() || !fs::exists(fs::symlink_status(first, ignored))) {

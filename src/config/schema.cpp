@@ -169,7 +169,8 @@ constexpr std::array<Key<Telemetry>, 1> kTelemetry{{
 
 using Lane = lane::Settings;
 constexpr std::array<Key<Lane>, 20> kLane{{
-    {"kind", "What runs it: native, llama-server, flm, whisper-server, sd-server, kokoro, remote.",
+    {"kind",
+     "What runs it: native, llama-server, flm, whisper-server, sd-server, kokoro, espeak, remote.",
      [](const Reading& r, Lane& l) { r.text(l.kind); },
      [](const Lane& l) { return quoted(l.kind); }},
     {"device", "Whose memory it takes: \"cpu\", \"gpu0\" …, \"npu\"; empty: by kind.",

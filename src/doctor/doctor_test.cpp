@@ -121,7 +121,8 @@ TEST(DoctorBox, StrixHalo128IsFine) {
                                                 "npu.flm",
                                                 "engines.answer",
                                                 "engines.flm_version",
-                                                "lanes.rocm_beside_npu"}));
+                                                "lanes.rocm_beside_npu",
+                                                "engines.speech"}));
 }
 
 TEST(DoctorBox, StrixHalo64HasTheUsualTraps) {
@@ -499,6 +500,18 @@ TEST(DoctorEngines, OneThatDoesNotRun) {
     const Finding answers = finding(box("cpu-only"), "engines.answer", around);
     EXPECT_EQ(answers.state, State::warning);
     EXPECT_THAT(answers.evidence, HasSubstr("/usr/local/bin/llama-server: libggml.so"));
+}
+
+TEST(DoctorEngines, SomethingSpeaks) {
+    Surroundings around;
+    EXPECT_EQ(finding(box("cpu-only"), "engines.speech", around).state, State::skipped);
+    probe::Engine espeak;
+    espeak.kind = "espeak";
+    espeak.path = "/usr/bin/espeak-ng";
+    around.engines = {espeak};
+    const Finding speech = finding(box("cpu-only"), "engines.speech", around);
+    EXPECT_EQ(speech.state, State::ok);
+    EXPECT_EQ(speech.evidence, "/usr/bin/espeak-ng");
 }
 
 TEST(DoctorAdvice, BytesAreBinary) {

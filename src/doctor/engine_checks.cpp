@@ -76,10 +76,22 @@ Finding rocm_beside_npu(const View& view) {
                                           : "nothing uses the NPU");
 }
 
+Finding speech(const View& view) {
+    Check check("engines.speech", "Something here can speak");
+    for (const probe::Engine& engine : view.around.engines) {
+        if (engine.kind == "kokoro" || engine.kind == "espeak") {
+            return check.ok(engine.path);
+        }
+    }
+    return check.skipped(
+        "no program that speaks is installed, so requests for speech are refused; install "
+        "espeak-ng (apt install espeak-ng) or Kokoros if they are wanted");
+}
+
 }  // namespace
 
 std::vector<Finding> engine_checks(const View& view) {
-    return {answers(view), flm_version(view), rocm_beside_npu(view)};
+    return {answers(view), flm_version(view), rocm_beside_npu(view), speech(view)};
 }
 
 }  // namespace trilane::doctor

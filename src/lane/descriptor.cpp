@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "lane/espeak/espeak.h"
 #include "lane/flm/flm.h"
 #include "lane/llama_server/llama_server.h"
 #include "lane/native/native.h"
@@ -45,7 +46,7 @@ std::span<const Descriptor> descriptors() {
     // Copied when first asked for: each kind's row lies in a source of its own.
     static const std::array kinds{
         kNativeDescriptor,   kLlamaServerDescriptor,  kFlmDescriptor,    kWhisperServerDescriptor,
-        kSdServerDescriptor, kSpeechServerDescriptor, kRemoteDescriptor,
+        kSdServerDescriptor, kSpeechServerDescriptor, kEspeakDescriptor, kRemoteDescriptor,
     };
     return kinds;
 }

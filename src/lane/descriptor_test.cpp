@@ -58,7 +58,7 @@ TEST(Descriptors, AreComplete) {
         EXPECT_EQ(*descriptor_of(each.kind), &each);
     }
     EXPECT_EQ(kinds, (std::set<std::string_view>{"native", "llama-server", "flm", "whisper-server",
-                                                 "sd-server", "kokoro", "remote"}));
+                                                 "sd-server", "kokoro", "espeak", "remote"}));
 }
 
 TEST(Descriptors, AnUnknownKindIsToldWhatThereIs) {

@@ -8,6 +8,44 @@
 namespace trilane::plane {
 namespace {
 
+/// What clients of OpenAI's API call models of these kinds when nobody has told them better.
+struct Convention {
+    std::string_view name;
+    bool job::Abilities::*can;
+};
+constexpr Convention kConventions[] = {
+    {"tts-1", &job::Abilities::speak},
+    {"tts-1-hd", &job::Abilities::speak},
+    {"gpt-4o-mini-tts", &job::Abilities::speak},
+    {"kokoro", &job::Abilities::speak},
+    {"whisper-1", &job::Abilities::transcribe},
+    {"gpt-4o-transcribe", &job::Abilities::transcribe},
+    {"gpt-4o-mini-transcribe", &job::Abilities::transcribe},
+    {"dall-e-2", &job::Abilities::draw},
+    {"dall-e-3", &job::Abilities::draw},
+    {"gpt-image-1", &job::Abilities::draw},
+    {"text-embedding-3-small", &job::Abilities::embed},
+    {"text-embedding-3-large", &job::Abilities::embed},
+    {"text-embedding-ada-002", &job::Abilities::embed},
+};
+
+/// What is missing, and where it comes from.
+std::string_view advice_for(bool job::Abilities::*can) {
+    if (can == &job::Abilities::speak) {
+        return "no model here speaks; install espeak-ng (apt install espeak-ng) or Kokoros, then "
+               "restart, or add a lane of kind remote";
+    }
+    if (can == &job::Abilities::transcribe) {
+        return "no model here transcribes; install whisper.cpp's whisper-server and `trilane pull` "
+               "a Whisper model, or add a lane of kind remote";
+    }
+    if (can == &job::Abilities::draw) {
+        return "no model here draws; install stable-diffusion.cpp's sd-server and `trilane pull` a "
+               "model for it, or add a lane of kind remote";
+    }
+    return "no model here makes embeddings; `trilane pull` one that does";
+}
+
 constexpr std::size_t kNamesShownMax = 20;
 constexpr std::size_t kShownBytesMax = 100;
 
@@ -104,6 +142,10 @@ Result<Meaning> ModelTable::find(std::string_view name) const {
             return Meaning{&models_[at->second], lane->second};
         }
     }
+    const auto* convention = std::ranges::find(kConventions, name, &Convention::name);
+    if (convention != std::end(kConventions)) {
+        return find_able(name, convention->can);
+    }
     if (models_.empty()) {
         return fail(Fault::not_found,
                     "model: there is none called '{}' here, nor any other; get one with `trilane "
@@ -117,6 +159,18 @@ Result<Meaning> ModelTable::find(std::string_view name) const {
     return fail(Fault::not_found, "model: there is none called '{}' here; use one of: {}{}",
                 utf8_clipped(name, kShownBytesMax), known,
                 models_.size() > kNamesShownMax ? " … (GET /v1/models lists all)" : "");
+}
+
+/// The first model that can do it for sure: of one whose purpose nobody knows, that is not known.
+Result<Meaning> ModelTable::find_able(std::string_view name, bool job::Abilities::*can) const {
+    for (const Model& model : models_) {
+        const job::Abilities& abilities = model.card.abilities;
+        const bool unknown = abilities.embed && abilities.speak;
+        if (abilities.*can && !unknown && !model.candidates.empty()) {
+            return Meaning{&model, std::nullopt};
+        }
+    }
+    return fail(Fault::unavailable, "model: '{}' stands for any, but {}", name, advice_for(can));
 }
 
 const Model* ModelTable::by_id(std::string_view id) const {

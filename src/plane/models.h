@@ -57,12 +57,16 @@ public:
                std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
                std::string default_model);
 
-    /// An id, an alias, "lane/name" or "default". **Errors:** not_found, with what there is.
+    /// An id, an alias, "lane/name" or "default"; else one of the names that clients take for
+    /// granted ("tts-1", "whisper-1", "dall-e-3" …): the first model that can do what it stands
+    /// for. **Errors:** not_found, with what there is; unavailable: nothing here can do that, and
+    /// what to install.
     [[nodiscard]] Result<Meaning> find(std::string_view name) const;
     [[nodiscard]] const Model* by_id(std::string_view id) const;
     [[nodiscard]] const std::vector<Model>& models() const { return models_; }
 
 private:
+    [[nodiscard]] Result<Meaning> find_able(std::string_view name, bool job::Abilities::*can) const;
     void add(const catalog::Entry& entry, std::span<const std::shared_ptr<lane::Lane>> lanes,
              std::optional<std::size_t> only_lane, const Policies& policies);
     void order_candidates(Model& model, std::span<const std::shared_ptr<lane::Lane>> lanes) const;

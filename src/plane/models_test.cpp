@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "plane/fake_lane.h"
 
 namespace trilane::plane {
@@ -68,6 +70,34 @@ TEST(ModelTable, ThePolicyOfTheOthers) {
     const ModelTable table(std::vector{entry("a"), entry("b")}, l.lanes, policies, "");
     EXPECT_EQ(table.by_id("a")->policy.keep_warm_s, 7U);
     EXPECT_EQ(table.by_id("b")->policy.keep_warm_s, 5U);
+}
+
+TEST(ModelTable, NamesThatClientsTakeForGranted) {
+    const Lanes l;
+    std::vector entries{entry("chatty"),    entry("ears"),
+                        entry("voice"),     entry("another-voice"),
+                        entry("who-knows"), entry("speaks-nowhere", catalog::Store::flm)};
+    entries[0].purpose = catalog::Purpose::chat;
+    entries[1].purpose = catalog::Purpose::transcribe;
+    entries[2].purpose = catalog::Purpose::speak;
+    entries[3].purpose = catalog::Purpose::speak;
+    entries[5].purpose = catalog::Purpose::speak;
+    std::rotate(entries.begin(), entries.begin() + 4, entries.end());  // the unknown ones first
+    Policies policies;
+    policies["another-voice"].aliases = {"tts-1-hd"};
+    const ModelTable table(entries, l.lanes, policies, "");
+    EXPECT_EQ(table.find("tts-1")->model->id, "voice");
+    EXPECT_EQ(table.find("kokoro")->model->id, "voice");
+    EXPECT_EQ(table.find("tts-1-hd")->model->id, "another-voice");  // somebody has told us
+    EXPECT_EQ(table.find("whisper-1")->model->id, "ears");
+    const auto drawn = table.find("dall-e-3");
+    ASSERT_FALSE(drawn);
+    EXPECT_EQ(drawn.error().fault, Fault::unavailable);
+    EXPECT_NE(drawn.error().message.find("sd-server"), std::string::npos);
+    EXPECT_EQ(table.find("gpt-4o").error().fault, Fault::not_found);
+    const ModelTable none({}, l.lanes, {}, "");
+    EXPECT_EQ(none.find("tts-1").error().fault, Fault::unavailable);
+    EXPECT_NE(none.find("tts-1").error().message.find("espeak-ng"), std::string::npos);
 }
 
 }  // namespace

@@ -41,6 +41,15 @@ void take_llama_version(Engine& engine, const Answer& answer) {
     engine.version = parse_llama_version(both(answer));
 }
 
+/// "eSpeak NG text-to-speech: 1.51  Data at: …"
+void take_espeak_version(Engine& engine, const Answer& answer) {
+    const std::string text = both(answer);
+    const std::size_t colon = text.find(": ");
+    if (colon != std::string::npos) {
+        engine.version = text.substr(colon + 2, text.find_first_of(" \n", colon + 2) - colon - 2);
+    }
+}
+
 void take_devices(Engine& engine, const Answer& answer) {
     engine.devices = parse_device_list(both(answer));
 }
@@ -76,6 +85,7 @@ const std::vector<Asking>& askings() {
         {"whisper-server", {"--help"}, take_flags},
         {"sd-server", {"--help"}, take_flags},
         {"kokoro", {"--help"}, take_flags},
+        {"espeak", {"--version"}, take_espeak_version},
     };
     return all;
 }

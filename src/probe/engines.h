@@ -23,7 +23,8 @@ struct EngineDevice {
 
 /// An installed program.
 struct Engine {
-    std::string kind;  ///< "llama-server", "flm", "whisper-server", "sd-server", "kokoro"
+    std::string kind;  ///< "llama-server", "flm", "whisper-server", "sd-server", "kokoro",
+                       ///< "espeak"
     std::string path;
     std::string version;  ///< "" = it would not say
     std::vector<EngineDevice> devices;

@@ -116,7 +116,7 @@ std::optional<int> run_verb(const Call& call, const Script& script) {
     if (call.kind == "llama-server") {
         return llama_server_verb(call.arguments, script);
     }
-    return call.kind == "flm" ? flm_verb(call.arguments, script) : std::nullopt;
+    return call.kind == "flm" ? flm_verb(call.arguments, script) : other_verb(call.arguments);
 }
 
 Result<std::unique_ptr<Personality>> make(const Call& call, const Script& script) {

@@ -420,4 +420,14 @@ Result<std::unique_ptr<Personality>> make_other(std::string_view kind,
     return std::make_unique<OtherServer>(played, kind, std::move(flags));
 }
 
+std::optional<int> other_verb(const std::vector<std::string>& arguments) {
+    if (std::find(arguments.begin(), arguments.end(), "--help") == arguments.end()) {
+        return std::nullopt;
+    }
+    fmt::print(
+        "options:\n  -h,  --help      show this\n  -m,  --model     FNAME model\n"
+        "  -ng, --no-gpu    disable gpu\n       --port PORT listen here\n");
+    return 0;
+}
+
 }  // namespace trilane::fake_lane

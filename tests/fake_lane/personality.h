@@ -86,6 +86,7 @@ Result<std::unique_ptr<Personality>> make_other(std::string_view kind,
 std::optional<int> llama_server_verb(const std::vector<std::string>& arguments,
                                      const Script& script);
 std::optional<int> flm_verb(const std::vector<std::string>& arguments, const Script& script);
+std::optional<int> other_verb(const std::vector<std::string>& arguments);
 
 /// A request for "/fake/…": the test's own door, which no real engine has.
 void answer_fake_page(Exchange& exchange, const Personality& personality);

@@ -241,6 +241,10 @@ Result<std::shared_ptr<Resident>> ChildLane::bring_up(const LoadRequest& request
     TRILANE_TRY_STATUS(resident->begin_service(request.on_lost));
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
     log_->note(fmt::format("{} is ready after {} ms", request.entry.id, took.count()));
+    if (launch.sounds.any()) {
+        return std::shared_ptr<Resident>(
+            std::make_shared<SoundResident>(std::move(resident), launch.sounds, parts_));
+    }
     return std::shared_ptr<Resident>(std::move(resident));
 }
 

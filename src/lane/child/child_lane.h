@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lane/audio/sound_resident.h"
 #include "lane/child/arguments.h"
 #include "lane/child/child_resident.h"
 #include "lane/child/environment.h"
@@ -38,6 +39,7 @@ struct Launch {
     std::vector<std::string> ready_targets{"/health"};
     /// Its endpoint and callbacks are filled in by ChildLane.
     HttpResidentOptions resident;
+    SoundNeeds sounds;       ///< what of the jobs' sounds must be converted for it
     bool takes_chat = true;  ///< then a test question is its first task; else try_out()'s
 };
 

@@ -65,27 +65,6 @@ std::string form_field(std::string_view name, std::string_view value) {
                        kBoundary, name, value);
 }
 
-/// The name of the first voice that the server lists; "alloy", OpenAI's first, when it lists none.
-Result<std::string> some_voice(net::Client& client, const LoadWatch& watch) {
-    net::Outgoing request;
-    request.target = "/v1/audio/voices";
-    TRILANE_TRY(const net::WholeAnswer answer, watch.fetch(client, std::move(request)));
-    const Result<json::Value> body = json::parse(answer.body);
-    if (answer.head.status == 200 && body) {
-        const json::Value* voices = body->is_array() ? &*body : array_in(*body, "voices");
-        if (voices != nullptr && !voices->empty()) {
-            const json::Value& first = voices->front();
-            if (first.is_string()) {
-                return first.get<std::string>();
-            }
-            if (first.is_object() && first.contains("id") && first["id"].is_string()) {
-                return first["id"].get<std::string>();
-            }
-        }
-    }
-    return std::string("alloy");
-}
-
 }  // namespace
 
 std::string silent_wav() {
@@ -165,10 +144,34 @@ Status check_transcription(net::Client& client, const LoadWatch& watch, std::str
     return {};
 }
 
-Status check_speech(net::Client& client, const LoadWatch& watch, const std::string& model) {
-    TRILANE_TRY(const std::string voice, some_voice(client, watch));
-    const json::Value body{
-        {"model", model}, {"input", "Ready."}, {"voice", voice}, {"response_format", "wav"}};
+Result<std::vector<std::string>> listed_voices(net::Client& client, const LoadWatch& watch) {
+    constexpr std::size_t kVoicesMax = 1'000;
+    net::Outgoing request;
+    request.target = "/v1/audio/voices";
+    TRILANE_TRY(const net::WholeAnswer answer, watch.fetch(client, std::move(request)));
+    const Result<json::Value> body = json::parse(answer.body);
+    std::vector<std::string> names;
+    if (answer.head.status != 200 || !body) {
+        return names;
+    }
+    const json::Value* voices = body->is_array() ? &*body : array_in(*body, "voices");
+    for (std::size_t i = 0; voices != nullptr && i < voices->size() && i < kVoicesMax; ++i) {
+        const json::Value& voice = (*voices)[i];
+        if (voice.is_string()) {
+            names.push_back(voice.get<std::string>());
+        } else if (voice.is_object() && voice.contains("id") && voice["id"].is_string()) {
+            names.push_back(voice["id"].get<std::string>());
+        }
+    }
+    return names;
+}
+
+Status check_speech(net::Client& client, const LoadWatch& watch, const std::string& model,
+                    const std::vector<std::string>& voices) {
+    const json::Value body{{"model", model},
+                           {"input", "Ready."},
+                           {"voice", voices.empty() ? "alloy" : voices.front()},
+                           {"response_format", "wav"}};
     TRILANE_TRY(const net::WholeAnswer answer,
                 watch.fetch(client, json_post("/v1/audio/speech", json::dump(body))));
     const std::string_view sound = answer.body;

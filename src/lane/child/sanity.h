@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "lane/child/load_watch.h"
@@ -21,8 +22,13 @@ Status check_reranking(net::Client& client, const LoadWatch& watch, const std::s
 /// POST `target` with half a second of silence as a WAV file: an object with a "text".
 Status check_transcription(net::Client& client, const LoadWatch& watch, std::string_view target,
                            const std::string& model);
-/// POST /v1/audio/speech: sound, and not a single value throughout.
-Status check_speech(net::Client& client, const LoadWatch& watch, const std::string& model);
+/// POST /v1/audio/speech with the first of `voices`, else OpenAI's first: sound, and not a single
+/// value throughout.
+Status check_speech(net::Client& client, const LoadWatch& watch, const std::string& model,
+                    const std::vector<std::string>& voices);
+/// GET /v1/audio/voices: their names; none where the server does not list them.
+/// **Errors:** the load's end, or why nothing came.
+Result<std::vector<std::string>> listed_voices(net::Client& client, const LoadWatch& watch);
 
 /// Half a second of silence: RIFF WAVE, 16 bit, mono, 16 kHz.
 std::string silent_wav();

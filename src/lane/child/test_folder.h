@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,11 @@ public:
         std::filesystem::create_directories(file.parent_path());
         std::ofstream(file, std::ios::binary) << text;
         return file.string();
+    }
+    /// What a file holds; "" when there is none.
+    [[nodiscard]] std::string read(std::string_view name) const {
+        std::ifstream file(std::filesystem::path(path_) / name, std::ios::binary);
+        return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     }
     /// Writes a shell script that can be run; its path.
     std::string write_program(std::string_view name, std::string_view script) const {

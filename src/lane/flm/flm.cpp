@@ -204,6 +204,7 @@ Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
     launch.resident.slots = kRequestsMax;
     launch.resident.rules = flm_rules();
     launch.takes_chat = !is_served_beside(request.entry.purpose);
+    launch.sounds.hears_wav = request.entry.purpose == Purpose::transcribe;
     return launch;
 }
 

@@ -52,12 +52,17 @@ protected:
         launch.resident.upstream_model = request.entry.id;
         launch.resident.slots = kRequestsMax;
         launch.takes_chat = false;
-        launch.resident.rules.speaks_wav_only = true;
+        launch.sounds.speaks_wav = true;  // the one format that all of these servers make
         return launch;
     }
 
+    Status describe(net::Client& client, const LoadWatch& watch, Launch& launch) override {
+        TRILANE_TRY(launch.resident.voices, listed_voices(client, watch));
+        return {};
+    }
+
     Status try_out(net::Client& client, const LoadWatch& watch, const Launch& launch) override {
-        return check_speech(client, watch, launch.resident.upstream_model);
+        return check_speech(client, watch, launch.resident.upstream_model, launch.resident.voices);
     }
 };
 

@@ -59,7 +59,6 @@ struct UpstreamRules {
     bool renders_templates = false;   ///< llama-server: /apply-template
     bool own_inference_page = false;  ///< whisper.cpp: speech goes to /inference
     bool plain_transcripts = false;   ///< speech comes back as a text alone; no further fields
-    bool speaks_wav_only = false;     ///< any other format of speech is made here
     bool draws_by_sdapi = false;      ///< stable-diffusion.cpp: /sdapi/v1 knows all fields
 };
 

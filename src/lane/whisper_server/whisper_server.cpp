@@ -69,6 +69,7 @@ protected:
         launch.resident.slots = kRequestsMax;
         launch.takes_chat = false;
         launch.resident.rules.own_inference_page = true;
+        launch.sounds.hears_wav = true;
         launch.resident.silence_timeout = kAnswerMax;
         return launch;
     }
