@@ -32,4 +32,26 @@ job::ModelCard card_of(const catalog::Entry& entry) {
     return card;
 }
 
+Status check_able(const job::ModelCard& card, const job::Request& request) {
+    if (!job::able(card.abilities, request)) {
+        return fail(Fault::invalid, "model: '{}' is not made for {}", card.id,
+                    job::subject(request));
+    }
+    const auto* chat = std::get_if<job::Chat>(&request.ask);
+    if (chat == nullptr) {
+        return {};
+    }
+    for (const job::Message& message : chat->messages) {
+        for (const job::Media& media : message.media) {
+            const bool picture = media.kind == job::Media::Kind::image;
+            if (!(picture ? card.abilities.vision : card.abilities.hearing)) {
+                return fail(Fault::invalid,
+                            "model: '{}' does not {}; leave the {} out or use a model that does",
+                            card.id, picture ? "see" : "hear", picture ? "pictures" : "sounds");
+            }
+        }
+    }
+    return {};
+}
+
 }  // namespace trilane::lane

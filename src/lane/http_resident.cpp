@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "json/json.h"
+#include "lane/card.h"
 #include "lane/http_course.h"
+#include "lane/http_pages.h"
 #include "lane/upstream/sanity.h"
 #include "lane/upstream/server_error.h"
 #include "net/ticker.h"
@@ -38,7 +40,6 @@ constexpr milliseconds kClientSlack{2'000};
 constexpr unsigned kOk = 200;
 constexpr unsigned kUnauthorized = 401;
 constexpr unsigned kForbidden = 403;
-constexpr unsigned kUnavailable = 503;
 
 /// Where a base path's own version ("…/v1") begins; its end when it has none.
 std::size_t version_at(const std::string& base) {
@@ -125,64 +126,6 @@ private:
     std::condition_variable there_;
     std::optional<T> value_;
 };
-
-/// What a health request's answer says.
-Status judge_health(const Result<net::WholeAnswer>& answer, const upstream::Upstream& server) {
-    if (!answer) {
-        return tl::unexpected(answer.error());
-    }
-    if (answer->head.status == kOk) {
-        return {};
-    }
-    if (answer->head.status == kUnavailable) {
-        return fail(Fault::exhausted, "the model's server is still loading");
-    }
-    return tl::unexpected(upstream::error_of_status(answer->head.status, answer->body, server));
-}
-
-/// Whether the model is made for it. **Errors:** invalid.
-Status check_able(const job::ModelCard& card, const job::Request& request) {
-    if (!job::able(card.abilities, request)) {
-        return fail(Fault::invalid, "model: '{}' is not made for {}", card.id,
-                    job::subject(request));
-    }
-    const auto* chat = std::get_if<job::Chat>(&request.ask);
-    if (chat == nullptr) {
-        return {};
-    }
-    for (const job::Message& message : chat->messages) {
-        for (const job::Media& media : message.media) {
-            const bool picture = media.kind == job::Media::Kind::image;
-            if (!(picture ? card.abilities.vision : card.abilities.hearing)) {
-                return fail(Fault::invalid,
-                            "model: '{}' does not {}; leave the {} out or use a model that does",
-                            card.id, picture ? "see" : "hear", picture ? "pictures" : "sounds");
-            }
-        }
-    }
-    return {};
-}
-
-/// How many requests a server says it works on: llama-server's /slots, FLM's /api/npu/status.
-std::optional<std::size_t> requests_at_work(const net::WholeAnswer& answer) {
-    const auto body = json::parse(answer.body);
-    if (answer.head.status != kOk || !body) {
-        return std::nullopt;
-    }
-    if (body->is_object()) {
-        const auto active = body->find("active_requests");
-        if (active == body->end() || !active->is_number_unsigned()) {
-            return std::nullopt;
-        }
-        return active->get<std::size_t>();
-    }
-    if (!body->is_array()) {
-        return std::nullopt;
-    }
-    return static_cast<std::size_t>(std::ranges::count_if(*body, [](const json::Value& slot) {
-        return slot.is_object() && slot.contains("is_processing") && slot["is_processing"] == true;
-    }));
-}
 
 }  // namespace
 

@@ -68,9 +68,10 @@ export class Keeper {
 export class LaneBox {
   /**
    * `lanes`: name → {engine: 'llama-server' | 'flm', script, config: TOML lines}; `models`: names
-   * of GGUF models; `config`: further TOML; `home`: a folder that outlives the box.
+   * of GGUF models; `files`: further ones, by file name; `config`: further TOML; `home`: a folder
+   * that outlives the box.
    */
-  static async start({ lanes, models = ['a', 'b', 'c'], config = '', options = [], home }) {
+  static async start({ lanes, models = ['a', 'b', 'c'], files = {}, config = '', options = [], home }) {
     const box = new LaneBox();
     box.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trilane-lanes-'));
     const folder = (name) => {
@@ -80,6 +81,7 @@ export class LaneBox {
     };
     const modelsFolder = folder('models');
     for (const name of models) fs.symlinkSync(MODEL, path.join(modelsFolder, `${name}.gguf`));
+    for (const [name, bytes] of Object.entries(files)) fs.writeFileSync(path.join(modelsFolder, name), bytes);
     let toml = `${config}\n`;
     for (const [name, lane] of Object.entries(lanes)) {
       const program = path.join(folder(`bin-${name}`), lane.engine);

@@ -32,6 +32,23 @@ function wav(rate = 44_100, seconds = 1) {
   return bytes;
 }
 
+/** A GGUF file that says its architecture and nothing else. */
+function gguf(architecture) {
+  const text = (value) => {
+    const bytes = Buffer.alloc(8 + value.length);
+    bytes.writeBigUInt64LE(BigInt(value.length));
+    bytes.write(value, 8);
+    return bytes;
+  };
+  const head = Buffer.alloc(24);
+  head.write('GGUF');
+  head.writeUInt32LE(3, 4);
+  head.writeBigUInt64LE(1n, 16);
+  const type = Buffer.from([8, 0, 0, 0]); // a text
+  const bytes = Buffer.concat([head, text('general.architecture'), type, text(architecture)]);
+  return Buffer.concat([bytes, Buffer.alloc(32 - (bytes.length % 32))]);
+}
+
 /** What a file begins with. */
 const MARKS = { wav: 'RIFF', flac: 'fLaC', opus: 'OggS' };
 const length = (vector) => Math.hypot(...vector);
@@ -51,7 +68,8 @@ cp ${speaker}/said.wav "$out"
 `);
     fs.chmodSync(program, 0o755);
     box = await LaneBox.start({
-      models: ['nomic-embed', 'bge-reranker', 'whisper-tiny', 'flux-dev', 'chatty'],
+      models: ['nomic-embed', 'bge-reranker', 'whisper-tiny', 'chatty'],
+      files: { 'flux-dev.gguf': gguf('flux') },
       lanes: {
         gpu: { engine: 'llama-server' },
         ears: { engine: 'whisper-server', script: { text: 'Hello there.' } },

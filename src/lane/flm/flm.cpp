@@ -200,6 +200,9 @@ Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
     launch.ready_targets = {"/api/tags"};  // /health is missing in some versions
     launch.resident.card = card_of(request.entry);
     launch.resident.card.context_tokens = planned.context_tokens;
+    // Its list of models says which see and hear, ours does not: it is asked in any case.
+    launch.resident.card.abilities.vision = launch.resident.card.abilities.chat;
+    launch.resident.card.abilities.hearing = launch.resident.card.abilities.chat;
     launch.resident.upstream_model = request.entry.path;
     launch.resident.slots = kRequestsMax;
     launch.resident.rules = flm_rules();
