@@ -70,6 +70,8 @@ struct ErrorShape {
     std::string (*of_error)(const Error& error);
     /// Of HTTP's own (401, 403, 404, 405, 408, 413, 429, 431 …): a sentence for a person.
     std::string (*of_status)(unsigned status, std::string_view message);
+    /// Such a body with the id of its request in it; null = the API has no place for that.
+    std::string (*with_request)(std::string body, std::string_view request_id) = nullptr;
 };
 
 /// HTTP status of a fault, in every API: invalid 400, not_found 404, exhausted 429, cancelled 499

@@ -93,7 +93,8 @@ void add_cors_headers(const AccessRules& rules, const net::Request& request,
     const std::string* origin = request.header("Origin");
     if (origin != nullptr && origin_allowed(rules, *origin)) {
         headers.push_back({"Access-Control-Allow-Origin", *origin});
-        headers.push_back({"Access-Control-Expose-Headers", "x-request-id, retry-after"});
+        headers.push_back(
+            {"Access-Control-Expose-Headers", "x-request-id, request-id, retry-after"});
     }
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <ctime>
 #include <iterator>
 #include <optional>
@@ -12,10 +11,13 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "dialect/anthropic/anthropic.h"
+#include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
 #include "gateway/endpoint.h"
 #include "gateway/http_error.h"
 #include "gateway/metrics.h"
+#include "gateway/query.h"
 #include "net/server.h"
 #include "os/worker_pool.h"
 
@@ -32,25 +34,6 @@ constexpr std::size_t kReaderThreads = 2;
 constexpr std::size_t kReaderQueueMax = 64;
 /// Of the endpoint table: none of them.
 constexpr std::size_t kNoRow = ~std::size_t{0};
-
-/// "%2F" → "/". A '%' without two hexadecimal digits stays as it is.
-std::string percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        unsigned value = 0;
-        if (text[i] == '%' && i + 2 < text.size()) {
-            const char* const digits = text.data() + i + 1;
-            const auto [end, ec] = std::from_chars(digits, digits + 2, value, 16);
-            if (ec == std::errc() && end == digits + 2) {
-                out += static_cast<char>(static_cast<unsigned char>(value));
-                i += 2;
-                continue;
-            }
-        }
-        out += text[i];
-    }
-    return out;
-}
 
 bool is_request_id(std::string_view text) {
     return !text.empty() && text.size() <= kRequestIdBytesMax &&
@@ -117,6 +100,8 @@ private:
     [[nodiscard]] Record record_of(const Call& call, unsigned status) const;
     void answer_options(Call& call, const std::string& allow);
     void respond_error(Call& call, unsigned status, std::string_view message);
+    /// How errors are worded for this client: two APIs share paths.
+    [[nodiscard]] const dialect::ErrorShape& shape_for(const Call& call) const;
     [[nodiscard]] Status check_line(const dialect::Asked& asked) const;
     [[nodiscard]] net::ServerSnapshot server_snapshot() const;
     std::string request_id(const net::Request& request);
@@ -175,6 +160,9 @@ void Gateway::Front::answer(net::Request request, std::shared_ptr<net::Exchange>
     if (found.endpoint == nullptr || found.endpoint->guard != Guard::open) {
         call.request_id = request_id(call.request);
         call.headers.push_back({"x-request-id", call.request_id});
+        if (expects_anthropic(call.request, found.endpoint)) {
+            call.headers.push_back({"request-id", call.request_id});
+        }
     }
     if (found.allow.empty()) {
         respond_error(call, 404,
@@ -233,8 +221,8 @@ bool Gateway::Front::let_in(Call& call) {
         if (answer.status == 401) {
             call.headers.push_back({"WWW-Authenticate", "Bearer"});
         }
-        respond(call, http_error(*call.endpoint->errors, answer.status, answer.message,
-                                 answer.retry_after_s));
+        respond(call,
+                http_error(shape_for(call), answer.status, answer.message, answer.retry_after_s));
         return false;
     }
     call.visit = std::move(answer.visit);
@@ -249,10 +237,16 @@ bool Gateway::Front::let_in(Call& call) {
 }
 
 void Gateway::Front::respond_error(Call& call, unsigned status, std::string_view message) {
-    respond(call, http_error(table_.errors_at(call.request.path()), status, message));
+    respond(call, http_error(shape_for(call), status, message));
+}
+
+const dialect::ErrorShape& Gateway::Front::shape_for(const Call& call) const {
+    return expects_anthropic(call.request, call.endpoint) ? dialect::anthropic::kErrorShape
+                                                          : table_.errors_at(call.request.path());
 }
 
 void Gateway::Front::respond(Call& call, net::Response response) {
+    name_request(shape_for(call), call.headers, response);
     std::ranges::move(call.headers, std::back_inserter(response.headers));
     count(call, response.status);
     call.exchange->respond(std::move(response));

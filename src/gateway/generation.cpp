@@ -157,6 +157,7 @@ void Generation::on_client_gone() {
 }
 
 void Generation::respond(net::Response response) {
+    name_request(*parts_.errors, parts_.headers, response);
     std::ranges::move(parts_.headers, std::back_inserter(response.headers));
     end(response.status);
     parts_.exchange->respond(std::move(response));

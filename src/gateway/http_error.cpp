@@ -1,6 +1,8 @@
 #include "gateway/http_error.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 namespace trilane::gateway {
 namespace {
@@ -28,6 +30,14 @@ net::Response fault_response(const dialect::ErrorShape& shape, const Error& erro
     response.body = shape.of_error(error);
     add_retry_after(response, 1);
     return response;
+}
+
+void name_request(const dialect::ErrorShape& shape, std::span<const net::Header> headers,
+                  net::Response& response) {
+    const auto id = std::ranges::find(headers, "x-request-id", &net::Header::name);
+    if (response.status >= 400 && shape.with_request != nullptr && id != headers.end()) {
+        response.body = shape.with_request(std::move(response.body), id->value);
+    }
 }
 
 }  // namespace trilane::gateway

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/result.h"
@@ -18,5 +19,9 @@ net::Response http_error(const dialect::ErrorShape& shape, unsigned status,
 
 /// The response for a failed job or a refused body.
 net::Response fault_response(const dialect::ErrorShape& shape, const Error& error);
+
+/// Puts the x-request-id among `headers` into the body of an error, where the API wants it there.
+void name_request(const dialect::ErrorShape& shape, std::span<const net::Header> headers,
+                  net::Response& response);
 
 }  // namespace trilane::gateway

@@ -4,6 +4,7 @@
 
 #include "dialect/openai/asks.h"
 #include "dialect/openai/openai.h"
+#include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
 
 namespace trilane::gateway {
@@ -18,11 +19,20 @@ Result<dialect::Asked> ask(std::string_view body, const dialect::Context& contex
     return openai::ask(endpoint, body, context);
 }
 
+// At both of these paths Anthropic's API has a page of its own.
 void list_models(Desk& desk, Call call) {
+    if (expects_anthropic(call.request, call.endpoint)) {
+        list_models_as_anthropic(desk, call);
+        return;
+    }
     desk.respond_json(call, openai::models_body(desk.service().models()));
 }
 
 void show_model(Desk& desk, Call call) {
+    if (expects_anthropic(call.request, call.endpoint)) {
+        show_model_as_anthropic(desk, call);
+        return;
+    }
     const auto found = desk.service().find(call.tail);
     if (!found) {
         desk.refuse(call, found.error());

@@ -1,0 +1,94 @@
+// Anthropic's rows of the endpoint table.
+#include "gateway/anthropic_endpoints.h"
+
+#include <array>
+#include <charconv>
+
+#include "dialect/anthropic/anthropic.h"
+#include "gateway/http_error.h"
+#include "gateway/query.h"
+
+namespace trilane::gateway {
+namespace {
+
+namespace anthropic = dialect::anthropic;
+
+constexpr std::string_view kTag = "Anthropic";
+
+constexpr std::array kRows = std::to_array<Endpoint>({
+    {"POST",
+     "/v1/messages",
+     Guard::key,
+     &anthropic::kErrorShape,
+     answer_with<anthropic::ask>,
+     {kTag, "The next message of a conversation", "CreateMessageParams", "Message",
+      dialect::kEventStreamType}},
+    {"POST",
+     "/v1/messages/count_tokens",
+     Guard::key,
+     &anthropic::kErrorShape,
+     answer_with<anthropic::ask_count>,
+     {kTag, "How many tokens a conversation is", "CountMessageTokensParams",
+      "CountMessageTokensResponse", ""}},
+});
+
+Result<anthropic::Page> page_of(const net::Request& request) {
+    anthropic::Page page;
+    page.after_id = query_text(request.target, "after_id");
+    page.before_id = query_text(request.target, "before_id");
+    const std::string limit = query_text(request.target, "limit");
+    if (limit.empty()) {
+        return page;
+    }
+    const char* const end = limit.data() + limit.size();
+    const auto [stop, ec] = std::from_chars(limit.data(), end, page.limit);
+    if (ec != std::errc() || stop != end || page.limit == 0 || page.limit > anthropic::kPageMax) {
+        return fail(Fault::invalid, "limit: send a number from 1 to {}", anthropic::kPageMax);
+    }
+    return page;
+}
+
+void refuse(Desk& desk, Call& call, const Error& error) {
+    desk.respond(call, fault_response(anthropic::kErrorShape, error));
+}
+
+}  // namespace
+
+std::span<const Endpoint> anthropic_endpoints() {
+    return kRows;
+}
+
+bool expects_anthropic(const net::Request& request, const Endpoint* endpoint) {
+    const bool shared =
+        endpoint == nullptr || endpoint->path == "/v1/models" || endpoint->path == "/v1/models/";
+    if (!shared) {
+        return endpoint->errors == &anthropic::kErrorShape;
+    }
+    return request.header("anthropic-version") != nullptr ||
+           (request.header("x-api-key") != nullptr && request.header("Authorization") == nullptr);
+}
+
+void list_models_as_anthropic(Desk& desk, Call& call) {
+    const auto page = page_of(call.request);
+    if (!page) {
+        refuse(desk, call, page.error());
+        return;
+    }
+    auto body = anthropic::models_body(desk.service().models(), *page);
+    if (!body) {
+        refuse(desk, call, body.error());
+        return;
+    }
+    desk.respond_json(call, *std::move(body));
+}
+
+void show_model_as_anthropic(Desk& desk, Call& call) {
+    const auto found = desk.service().find(call.tail);
+    if (!found) {
+        refuse(desk, call, found.error());
+        return;
+    }
+    desk.respond_json(call, anthropic::model_body(*found));
+}
+
+}  // namespace trilane::gateway
