@@ -15,7 +15,7 @@ import { LaneBox } from './lane_box.mjs';
 import { Server } from './server.mjs';
 
 const ADD = { name: 'add', description: 'Adds.', input_schema: { type: 'object', properties: { id: { type: 'string' }, call: { type: 'integer' } } } };
-const LONG = '[[tokens:100000]]';
+const LONG = '[[tokens:4000]]';
 const FREE_MS_MAX = 1000;
 
 const texts = (message) => message.content.filter((block) => block.type === 'text').map((block) => block.text).join('');
@@ -209,7 +209,7 @@ describe('scripted engines', () => {
       await ask('x');
       const slots = async () => (await box.state()).lanes[0].models.find((m) => m.model === 'a').slots_busy;
       const abort = new AbortController();
-      const running = ask(LONG, { stream, max_tokens: 100000, decode_tps: 50 }, { signal: abort.signal });
+      const running = ask(LONG, { stream, max_tokens: 4000, decode_tps: 50 }, { signal: abort.signal });
       const drained = running.then(async (answer) => {
         if (stream) for await (const event of answer) void event;
       }).catch(() => {});
@@ -329,22 +329,22 @@ describe('scripted engines', () => {
 
 describe('keys', () => {
   test('either header opens', async () => {
-    const server = await Server.start('--api-key', 'secret');
+    const box = await LaneBox.start({ lanes: { gpu: { engine: 'llama-server' } }, models: ['a'], options: ['--api-key', 'secret'] });
     try {
-      const body = { model: server.model, max_tokens: 2, messages: [{ role: 'user', content: 'Hi' }] };
-      const bearer = new Anthropic({ baseURL: server.url, apiKey: 'secret', maxRetries: 0 });
+      const body = { model: 'a', max_tokens: 2, messages: [{ role: 'user', content: 'Hi' }] };
+      const bearer = new Anthropic({ baseURL: box.url, apiKey: 'secret', maxRetries: 0 });
       assert.equal((await bearer.messages.create(body)).type, 'message');
-      const post = (headers) => fetch(`${server.url}/v1/messages`, {
+      const post = (headers) => fetch(`${box.url}/v1/messages`, {
         method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
       assert.equal((await post({ 'x-api-key': 'secret' })).status, 200);
       const refused = await post({ 'x-api-key': 'wrong' });
       assert.equal(refused.status, 401);
       const error = await refused.json();
       assert.deepEqual([error.type, error.error.type, error.request_id], ['error', 'authentication_error', refused.headers.get('request-id')]);
-      await assert.rejects(new Anthropic({ baseURL: server.url, apiKey: 'wrong', maxRetries: 0 }).messages.create(body),
+      await assert.rejects(new Anthropic({ baseURL: box.url, apiKey: 'wrong', maxRetries: 0 }).messages.create(body),
         Anthropic.AuthenticationError);
     } finally {
-      await server.stop();
+      await box.stop();
     }
   });
 });

@@ -100,7 +100,7 @@ void append_block(std::string& out, const Block& block, bool sealed_thinking) {
         case Block::Kind::text:
             out += R"({"type":"text","text":)";
             append_string(out, block.text);
-            out += ",\"citations\":null}";
+            out += '}';
             return;
         case Block::Kind::thinking:
             out += R"({"type":"thinking","thinking":)";

@@ -28,6 +28,9 @@ inline constexpr std::uint32_t kToolCallsMax = 256;  ///< of one answer
 inline constexpr std::size_t kPageMax = 1000;        ///< models of one page of a list
 inline constexpr std::size_t kPageUsual = 20;
 
+/// What messages about threads begin with.
+inline constexpr std::string_view kThreadField = "thread";
+
 /// What becomes of the model's thinking. Who did not ask for it gets none: such clients take the
 /// first block for the answer.
 enum class Thinking {
@@ -54,7 +57,8 @@ struct Parsed {
 /// first answer belong to the system prompt; later ones stand where they are, as marked text of the
 /// user, because few chat templates know a system prompt in the middle. Tools with defer_loading
 /// are shown once a message refers to them, or at once when the search for them is the vendor's.
-/// **Errors:** invalid, whose message names the field, what it was and what would be right.
+/// **Errors:** invalid, whose message names the field, what it was and what would be right;
+/// not_found: the thread that it continues.
 Result<Parsed> parse(std::string_view body, const Context& context);
 /// The same with the writer of its answer.
 Result<Asked> ask(std::string_view body, const Context& context);

@@ -72,6 +72,17 @@ TEST(AnthropicError, SaysHowAModelGetsTheName) {
               "path: no");
 }
 
+TEST(AnthropicError, AThreadIsNotKept) {
+    const auto result =
+        parse(R"({"model":"m","max_tokens":1,"messages":[{"role":"user","content":"Hi"}],)"
+              R"("thread":{"type":"continue","previous_message_id":"msg_1"}})",
+              kContext);
+    ASSERT_FALSE(result);
+    const Value error = parsed_json(error_body(result.error()))["error"];
+    EXPECT_EQ(error["type"], "not_found_error");
+    EXPECT_EQ(error["details"]["error_code"], "thread_not_found");
+}
+
 TEST(AnthropicError, APromptThatDoesNotFitIsTooLong) {
     const auto message = [](const char* text) {
         return parsed_json(error_body({Fault::invalid, text}))["error"]["message"]

@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "dialect/anthropic/anthropic.h"
+#include "dialect/media.h"
 #include "json/json.h"
 
 namespace trilane::dialect::anthropic {
@@ -115,29 +116,22 @@ private:
         TRILANE_TRY(const json::Value* value, source_of(block));
         const Fields source(*value, block.path_of("source"));
         TRILANE_TRY(const std::string type, source.required_text("type", R"("base64" or "url")"));
+        constexpr auto kImage = job::Media::Kind::image;
         job::Media media;
-        media.at = content_.text.size();
         if (type == "base64") {
-            TRILANE_TRY(std::optional<std::string> media_type, source.text("media_type"));
-            media.type = std::move(media_type).value_or("");
+            TRILANE_TRY(const std::optional<std::string> media_type, source.text("media_type"));
             TRILANE_TRY(const std::string data, required_string(source, "data"));
-            auto bytes = base64_decoded(data);
-            if (!bytes || bytes->empty()) {
-                return fail(Fault::invalid, "{}: is not the base64 text of a picture",
-                            source.path_of("data"));
-            }
-            media.bytes = *std::move(bytes);
+            TRILANE_TRY(media, media_of_base64(kImage, media_type.value_or(""), data,
+                                               source.path_of("data")));
         } else if (type == "url") {
-            TRILANE_TRY(media.url,
+            TRILANE_TRY(const std::string url,
                         source.required_text("url", "an address: http://… or https://…"));
-            if (!media.url.starts_with("http://") && !media.url.starts_with("https://")) {
-                return refuse(source.path_of("url"), json::Value(media.url),
-                              "an address that begins with http:// or https://");
-            }
+            TRILANE_TRY(media, media_of_url(kImage, url, source.path_of("url")));
         } else {
             return refuse(source.path_of("type"), json::Value(type),
                           R"("base64" with the picture itself, or "url")");
         }
+        media.at = content_.text.size();
         content_.media.push_back(std::move(media));
         return {};
     }

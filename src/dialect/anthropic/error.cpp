@@ -11,9 +11,12 @@ namespace {
 constexpr std::string_view kOverloaded = "overloaded_error";
 constexpr std::string_view kInvalid = "invalid_request_error";
 
-std::string body_of(std::string_view type, std::string_view message) {
+std::string body_of(std::string_view type, std::string_view message, std::string_view code = {}) {
     std::string out = fmt::format(R"({{"type":"error","error":{{"type":"{}","message":)", type);
     json::append_string(out, message);
+    if (!code.empty()) {
+        out += fmt::format(R"(,"details":{{"error_code":"{}"}})", code);
+    }
     out += "}}";
     return out;
 }
@@ -95,7 +98,8 @@ std::string error_body(const Error& error) {
                                    "[model.\"ID\"] aliases = [\"{}\"]",
                                    error.message, name));
     }
-    return body_of(type_of(error.fault), error.message);
+    const bool thread = error.fault == Fault::not_found && error.message.starts_with(kThreadField);
+    return body_of(type_of(error.fault), error.message, thread ? "thread_not_found" : "");
 }
 
 std::string status_body(unsigned status, std::string_view message) {

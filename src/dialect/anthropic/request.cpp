@@ -48,10 +48,9 @@ Status refuse_what_is_missing(const Fields& body) {
         std::string_view field;
         std::string_view instead;
     };
-    constexpr std::array<Missing, 4> kMissing = {{
+    constexpr std::array<Missing, 3> kMissing = {{
         {"mcp_servers", "let the client call them, and send their tools as tools"},
         {"container", "nothing is executed on this server"},
-        {"thread", "send the whole conversation as messages"},
         {"compaction", "ask for a summary in a message"},
     }};
     for (const Missing& missing : kMissing) {
@@ -60,6 +59,17 @@ Status refuse_what_is_missing(const Fields& body) {
             return fail(Fault::invalid, "{}: not supported here; leave it out: {}", missing.field,
                         missing.instead);
         }
+    }
+    return {};
+}
+
+/// The conversation that this one goes on with is not kept here: clients know that answer, and send
+/// the whole. What begins a thread is whole already.
+Status read_thread(const Fields& body) {
+    TRILANE_TRY(const json::Value* thread, body.object("thread"));
+    if (thread != nullptr && thread->value("type", json::Value()) != "create") {
+        return fail(Fault::not_found, "{}: no conversation is kept here; send the whole one",
+                    kThreadField);
     }
     return {};
 }
@@ -207,6 +217,7 @@ Result<Parsed> parse_shared(const json::Value& value, const Context& context) {
     TRILANE_TRY(request.model,
                 body.required_text("model", "the id of a model that GET /v1/models lists"));
     TRILANE_TRY_STATUS(refuse_what_is_missing(body));
+    TRILANE_TRY_STATUS(read_thread(body));
     TRILANE_TRY(const auto stream, body.boolean("stream"));
     parsed.stream = stream.value_or(false);
     TRILANE_TRY_STATUS(read_sampling(body, request.sampling));
