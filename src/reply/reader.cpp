@@ -72,7 +72,9 @@ std::vector<Piece> ReplyReader::finish() {
     switch (state_) {
         case State::block:
             if (called_in_block_) {
-                raw_.clear();  // separators behind the last call
+                // Separators behind the last call, or its end cut off.
+                raw_.clear();
+                text_.erase(0, may_become_mark() ? text_.size() : 0);
             } else {
                 refuse();
             }
@@ -221,7 +223,7 @@ bool ReplyReader::read_block() {
             return true;
         }
     }
-    if (!ending_ && may_become_mark()) {
+    if (may_become_mark() && (!ending_ || called_in_block_)) {
         return false;
     }
     if (!is_closed_ && read_between()) {

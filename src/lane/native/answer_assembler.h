@@ -19,6 +19,7 @@ namespace trilane::lane {
 struct AnswerForm {
     reply::Style style;
     std::vector<token::Id> markers;  ///< control tokens that a reader must see; sorted
+    bool calls_several = true;       ///< the model was taught to make several calls at once
 };
 
 /// The control tokens that answers of that style are marked with; sorted.

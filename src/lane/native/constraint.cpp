@@ -1,6 +1,9 @@
 #include "lane/native/constraint.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "json/json.h"
@@ -13,6 +16,26 @@ using grammar::Part;
 
 /// White space that may stand between thoughts and what follows.
 constexpr std::uint32_t kSpacesMax = 4;
+
+constexpr std::string_view kTagEnd = "\n</parameter>";
+
+/// A string, and nothing more is said of it that would bind it.
+bool is_any_string(const json::Value& schema) {
+    constexpr std::array<std::string_view, 5> kRemarks{"type", "title", "description", "default",
+                                                       "examples"};
+    bool only_remarks = schema.value("type", json::Value()) == "string";
+    for (const auto& [name, value] : schema.items()) {
+        only_remarks = only_remarks && std::ranges::find(kRemarks, name) != kRemarks.end();
+    }
+    return only_remarks;
+}
+
+/// Whether a value may be a string, which in a tag has no quotes to tell it by.
+bool may_be_string(const json::Value& schema) {
+    const json::Value type = schema.value("type", json::Value());
+    const auto is_other = [](const json::Value& one) { return one.is_string() && one != "string"; };
+    return type.is_array() ? !std::ranges::all_of(type, is_other) : !is_other(type);
+}
 
 /// Builds the parts of one request's grammar.
 class Parts {
@@ -58,7 +81,7 @@ public:
         }
         const Part call = builder_.either(std::move(each));
         std::vector<Part> all{spelled(frame.open), call};
-        if (chat.parallel_tool_calls && !named) {
+        if (chat.parallel_tool_calls && !named && form_.calls_several) {
             all.push_back(builder_.repeat(builder_.sequence({spelled(frame.between), call}), 0,
                                           kForcedCallsMax - 1));
         }
@@ -66,9 +89,8 @@ public:
         return builder_.sequence(std::move(all));
     }
 
-    /// One of the `ways` behind the thoughts that this model may have.
-    Part after_thoughts(std::vector<Part> ways, const Prompt& prompt) {
-        const Part body = ways.size() == 1 ? ways.front() : builder_.either(std::move(ways));
+    /// `body` behind the thoughts that this model may have.
+    Part after_thoughts(Part body, const Prompt& prompt) {
         if (prompt.in_thought) {
             return builder_.sequence({rest_of_thoughts(), body});
         }
@@ -79,6 +101,8 @@ public:
             builder_.sequence({spelled(form_.style.think_open), rest_of_thoughts()});
         return builder_.sequence({builder_.optional(thoughts), body});
     }
+
+    Part any(std::vector<Part> ways) { return builder_.either(std::move(ways)); }
 
     [[nodiscard]] Result<grammar::Compiled> build(Part root) const { return builder_.build(root); }
 
@@ -91,12 +115,56 @@ private:
         if (!schema.contains("type") && !schema.contains("$ref")) {
             schema["type"] = "object";
         }
+        if (form_.style.calls == reply::Calls::xml) {
+            if (const auto tags = this->tags(schema)) {
+                return *tags;
+            }
+        }
         const std::string text = json::dump(schema);
         Builder trial;
         if (!grammar::add_json_schema(trial, text)) {
             return grammar::add_json_object(builder_);
         }
         return grammar::add_json_schema(builder_, text);
+    }
+
+    /// Arguments as one tag each, where every one of them can be said so; else they are JSON, which
+    /// the reader takes there as well.
+    std::optional<Part> tags(const json::Value& schema) {
+        if (!schema.contains("properties") || !schema["properties"].is_object()) {
+            return std::nullopt;
+        }
+        const json::Value required = schema.value("required", json::Value::array());
+        std::vector<Builder::Member> members;
+        for (const auto& [name, property] : schema["properties"].items()) {
+            const auto value = tag_value(property);
+            if (!value || name.find('>') != std::string::npos) {
+                return std::nullopt;
+            }
+            members.push_back(
+                {builder_.sequence({builder_.literal("<parameter=" + name + ">\n"), *value}),
+                 std::ranges::find(required, json::Value(name)) != required.end()});
+        }
+        return builder_.list(members, builder_.literal("\n"));
+    }
+
+    /// The value of a tag, and the tag's end.
+    std::optional<Part> tag_value(const json::Value& property) {
+        if (!property.is_object()) {
+            return std::nullopt;
+        }
+        if (is_any_string(property)) {
+            return builder_.until(kTagEnd);
+        }
+        const std::string text = json::dump(property);
+        // References mean another document than this one.
+        Builder trial;
+        if (text.find("$ref") != std::string::npos || may_be_string(property) ||
+            !grammar::add_json_schema(trial, text)) {
+            return std::nullopt;
+        }
+        return builder_.sequence(
+            {*grammar::add_json_schema(builder_, text), builder_.literal(kTagEnd)});
     }
 
     /// Anything up to the end of the thoughts, and the white space behind it.
@@ -143,7 +211,67 @@ private:
     Builder builder_;
 };
 
+/// Whether the request binds the answer at all.
+bool is_bound(const job::Request& request) {
+    const auto* chat = std::get_if<job::Chat>(&request.ask);
+    return request.format.kind != job::Format::Kind::text ||
+           (chat != nullptr && (chat->tool_choice.kind == job::ToolChoice::Kind::required ||
+                                chat->tool_choice.kind == job::ToolChoice::Kind::named));
+}
+
+/// Everything that constraint_of() looks at.
+std::string key_of(const job::Request& request, const Prompt& prompt) {
+    std::string key;
+    const auto add = [&](std::string_view text) {
+        key += std::to_string(text.size()) + ':';
+        key += text;
+    };
+    key += static_cast<char>(request.format.kind);
+    add(request.format.source);
+    for (const std::string& choice : request.format.choices) {
+        add(choice);
+    }
+    if (const auto* chat = std::get_if<job::Chat>(&request.ask)) {
+        key += prompt.in_thought ? "|in" : prompt.thoughts_are_over ? "|over" : "|free";
+        key += chat->parallel_tool_calls ? "|several" : "|one";
+        key += static_cast<char>(chat->tool_choice.kind);
+        add(chat->tool_choice.name);
+        for (const job::Tool& tool : chat->tools) {
+            add(tool.name);
+            add(tool.parameters);
+        }
+    }
+    return key;
+}
+
 }  // namespace
+
+Result<grammar::Compiled> Constraints::of(const job::Request& request, const Prompt& prompt) {
+    if (!is_bound(request)) {
+        return nullptr;
+    }
+    std::string key = key_of(request, prompt);
+    const auto find = [&] {
+        return std::ranges::find(kept_, key, &std::pair<std::string, grammar::Compiled>::first);
+    };
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (const auto known = find(); known != kept_.end()) {
+            std::rotate(kept_.begin(), known, known + 1);
+            return kept_.front().second;
+        }
+    }
+    TRILANE_TRY(grammar::Compiled made, constraint_of(request, prompt, *form_, *tokenizer_));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (const auto known = find(); known != kept_.end()) {
+        return known->second;  // somebody else was as fast
+    }
+    kept_.emplace_front(std::move(key), made);
+    if (kept_.size() > kKeptMax) {
+        kept_.pop_back();
+    }
+    return made;
+}
 
 Result<grammar::Compiled> constraint_of(const job::Request& request, const Prompt& prompt,
                                         const AnswerForm& form, const token::Tokenizer& tokenizer) {
@@ -153,7 +281,7 @@ Result<grammar::Compiled> constraint_of(const job::Request& request, const Promp
     const bool must_call = choice == Choice::required || choice == Choice::named;
     const bool may_call = choice == Choice::automatic && !chat->tools.empty();
     const bool has_format = request.format.kind != job::Format::Kind::text;
-    if (!must_call && !has_format) {
+    if (!is_bound(request)) {
         return nullptr;
     }
     Parts parts(form, tokenizer);
@@ -166,7 +294,8 @@ Result<grammar::Compiled> constraint_of(const job::Request& request, const Promp
         TRILANE_TRY(const Part calls, parts.calls(*chat));
         ways.push_back(calls);
     }
-    return parts.build(parts.after_thoughts(std::move(ways), prompt));
+    const Part body = ways.size() == 1 ? ways.front() : parts.any(std::move(ways));
+    return parts.build(chat == nullptr ? body : parts.after_thoughts(body, prompt));
 }
 
 }  // namespace trilane::lane

@@ -3,6 +3,12 @@
 // free, what follows them is not.
 #pragma once
 
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
 #include "base/result.h"
 #include "grammar/grammar.h"
 #include "job/job.h"
@@ -12,7 +18,8 @@
 
 namespace trilane::lane {
 
-/// Calls that one answer may be made to hold, where several are welcome.
+/// Calls that one answer may be made to hold, where several are welcome and the model was taught to
+/// make them; others would go on and on.
 inline constexpr std::uint32_t kForcedCallsMax = 8;
 
 /// Null when the answer may be anything. With tools that may be called, a format is that of the
@@ -22,5 +29,25 @@ inline constexpr std::uint32_t kForcedCallsMax = 8;
 /// among the tools.
 Result<grammar::Compiled> constraint_of(const job::Request& request, const Prompt& prompt,
                                         const AnswerForm& form, const token::Tokenizer& tokenizer);
+
+/// The grammars of one model's last requests: agents ask the same over and over, and what a grammar
+/// has worked out about tokens is kept with it. **Threads:** any.
+class Constraints {
+public:
+    Constraints(std::shared_ptr<const AnswerForm> form,
+                std::shared_ptr<const token::Tokenizer> tokenizer)
+        : form_(std::move(form)), tokenizer_(std::move(tokenizer)) {}
+
+    /// As constraint_of().
+    Result<grammar::Compiled> of(const job::Request& request, const Prompt& prompt);
+
+private:
+    static constexpr std::size_t kKeptMax = 16;
+
+    std::shared_ptr<const AnswerForm> form_;
+    std::shared_ptr<const token::Tokenizer> tokenizer_;
+    std::mutex mutex_;  // guards what follows; grammars are made without it
+    std::deque<std::pair<std::string, grammar::Compiled>> kept_;  // the last used first
+};
 
 }  // namespace trilane::lane

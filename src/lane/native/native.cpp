@@ -278,7 +278,9 @@ public:
         : engine_(std::move(engine)),
           prompts_(engine_->file(), engine_->tokenizer(), engine_->options().context_tokens),
           form_(std::make_shared<AnswerForm>(
-              AnswerForm{prompts_.style(), marker_ids(*engine_->tokenizer(), prompts_.style())})),
+              AnswerForm{prompts_.style(), marker_ids(*engine_->tokenizer(), prompts_.style()),
+                         prompts_.traits().shows_calls && !prompts_.traits().one_call_each})),
+          constraints_(form_, engine_->tokenizer()),
           card_(make_card(*engine_, prompts_, options)),
           counters_(std::make_shared<Counters>()) {}
 
@@ -330,8 +332,7 @@ private:
         TRILANE_TRY(Prompt prompt,
                     chat != nullptr ? prompts_.chat(*chat)
                                     : prompts_.completion(std::get<job::Completion>(request.ask)));
-        TRILANE_TRY(const grammar::Compiled constraint,
-                    constraint_of(request, prompt, *form_, *engine_->tokenizer()));
+        TRILANE_TRY(const grammar::Compiled constraint, constraints_.of(request, prompt));
         const std::uint32_t context = engine_->options().context_tokens;
         const auto room =
             context - static_cast<std::uint32_t>(std::min<std::size_t>(prompt.ids.size(), context));
@@ -376,6 +377,7 @@ private:
     std::unique_ptr<engine::Engine> engine_;
     PromptWriter prompts_;
     std::shared_ptr<const AnswerForm> form_;
+    Constraints constraints_;
     job::ModelCard card_;
     std::shared_ptr<Counters> counters_;
 };

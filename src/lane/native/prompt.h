@@ -51,6 +51,8 @@ public:
 
     /// How this model writes calls and thoughts.
     [[nodiscard]] const reply::Style& style() const { return style_; }
+    /// What its chat template can say.
+    [[nodiscard]] const TemplateTraits& traits() const { return traits_; }
     [[nodiscard]] bool has_template() const { return template_.has_value(); }
     /// A text between two can be asked for.
     [[nodiscard]] bool fills_in() const { return fill_.has_value(); }
