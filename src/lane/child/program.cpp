@@ -44,12 +44,10 @@ Status await_end(End& end, const CancelToken& cancel, std::chrono::milliseconds 
     std::unique_lock<std::mutex> lock(end.mutex);
     while (!end.exit.has_value()) {
         if (cancel.cancelled()) {
-            return fail(Fault::cancelled, "the load was cancelled");
+            return fail(Fault::cancelled, "{} was stopped, for it was cancelled", program);
         }
         if (std::chrono::steady_clock::now() >= deadline) {
-            return fail(Fault::timeout,
-                        "{} did not end within {} ms when it was asked about itself; run it by "
-                        "hand to see why",
+            return fail(Fault::timeout, "{} did not end within {} ms; run it by hand to see why",
                         program, patience.count());
         }
         end.changed.wait_for(lock, kCancelPoll);
