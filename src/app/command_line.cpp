@@ -359,6 +359,8 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         p.serve.state_dir = environment.state_dir;
         p.serve.models_dir = environment.models_dir;
         p.serve.keys_file = environment.keys_file;
+        p.serve.hub_endpoint = environment.hub_endpoint;
+        p.serve.hub_token = environment.hub_token;
         if (p.serve_verb->count("--config") == 0) {
             p.serve.config_file = environment.config_file;
         }

@@ -17,10 +17,12 @@
 #include "app/model_files.h"
 #include "app/observed_loads.h"
 #include "app/output.h"
+#include "app/pull_listing.h"
 #include "app/recorders.h"
 #include "app/serve_setup.h"
 #include "app/version.h"
 #include "catalog/catalog.h"
+#include "catalog/library.h"
 #include "gateway/gateway.h"
 #include "net/loops.h"
 #include "os/child.h"
@@ -99,6 +101,7 @@ struct Daemon::Parts {
     std::shared_ptr<probe::Machine> machine;  // the plane's thread's once there is a plane
     std::unique_ptr<GpuLearning> learning;
     std::shared_ptr<plane::Plane> plane;
+    std::shared_ptr<catalog::Library> library;
     std::unique_ptr<gateway::Gateway> gateway;
 
     std::mutex mutex;
@@ -114,6 +117,9 @@ struct Daemon::Parts {
     Status read_keys();
     void look_at_keys();
     Status open_plane();
+    void open_library();
+    void catalogue_changed();
+    [[nodiscard]] plane::FurtherNames further_names() const;
     Status open_gateway();
     void open_lanes();
     [[nodiscard]] plan::Memory memory(std::span<const plan::Occupant> occupants);
@@ -268,6 +274,7 @@ Status Daemon::Parts::open_plane() {
                        config.catalog.directories.end());
     models = std::make_unique<catalog::LocalModels>(std::move(directories));
     models->scan();
+    open_library();
     for (const std::string& problem : models->problems()) {
         log_line(LogLevel::warn, printable(problem));
     }
@@ -280,6 +287,7 @@ Status Daemon::Parts::open_plane() {
     plane_options.memory = [this](std::span<const plan::Occupant> ours) { return memory(ours); };
     remember_loads(plane_options);
     plane_options.catalogue = [this] { return entries(); };
+    plane_options.further_names = [this] { return further_names(); };
     plane_options.log = log_info;
     open_lanes();
     learning = std::make_unique<GpuLearning>(
@@ -306,6 +314,40 @@ Status Daemon::Parts::open_plane() {
         }
     }
     return {};
+}
+
+void Daemon::Parts::open_library() {
+    catalog::LibraryOptions out;
+    out.directory = options.models_dir;
+    const std::string& named = config.catalog.hub_endpoint;
+    out.hub = hub_of(named.empty() ? options.hub_endpoint : named, options.hub_token);
+    out.entries = [this] { return entries(); };
+    out.choose = [reserve = config.memory.reserve](
+                     std::vector<catalog::Variant> variants,
+                     const catalog::Reference& reference) -> Result<catalog::Variant> {
+        const plan::Memory memory = plan::memory_of(probe::read_machine(), reserve, 0);
+        TRILANE_TRY(const VariantChoice choice, choose(std::move(variants), reference, memory));
+        return choice.variants[choice.chosen].variant;
+    };
+    out.unload = [this](const std::string& id) {
+        static_cast<void>(plane->unload(id));  // or it is not loaded
+    };
+    out.changed = [this] { catalogue_changed(); };
+    library = catalog::open_library(std::move(out));
+}
+
+/// After files or names have changed by our own hand: the watch may be off, and is late.
+void Daemon::Parts::catalogue_changed() {
+    models->scan();
+    plane->catalogue_changed();
+}
+
+plane::FurtherNames Daemon::Parts::further_names() const {
+    plane::FurtherNames names;
+    for (const catalog::FurtherName& further : library->further_names()) {
+        names.emplace(further.name, further.model);
+    }
+    return names;
 }
 
 /// Lists of models that only programs and remote machines can give: asked for beside everything
@@ -350,6 +392,7 @@ Status Daemon::Parts::open_gateway() {
     out.tls = {config.server.tls_certificate, config.server.tls_key};
     out.recorder = [this](const gateway::Record& record) { recorders->write(record); };
     out.version = version_number();
+    out.library = library;
     TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), plane));
     return {};
 }
@@ -470,11 +513,15 @@ void Daemon::stop() {
     if (parts_->gateway != nullptr) {
         parts_->gateway->stop(kFlushPatience);
     }
+    if (parts_->library != nullptr) {
+        parts_->library->stop();  // while what its callbacks use is there
+    }
     if (parts_->refresher.joinable()) {
         parts_->refresher.join();
     }
-    parts_->models.reset();  // joins its watch, which uses the plane
     parts_->gateway.reset();
+    parts_->library.reset();
+    parts_->models.reset();  // joins its watch, which uses the plane
     parts_->plane.reset();
     parts_->lanes.clear();
 }

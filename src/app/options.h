@@ -47,8 +47,10 @@ struct ServeOptions {
     std::vector<std::string> path;   ///< where lanes' programs are looked for
     std::vector<std::string> child_environment;  ///< "NAME=value" that children may inherit
     std::string state_dir;
-    std::string models_dir;  ///< where pulled models are kept
-    std::string keys_file;   ///< of `trilane key`, where the configuration names none
+    std::string models_dir;    ///< where pulled models are kept
+    std::string keys_file;     ///< of `trilane key`, where the configuration names none
+    std::string hub_endpoint;  ///< "" = Hugging Face
+    std::string hub_token;
 };
 
 /// A little livelier than greedy, without the unlikely tail.

@@ -110,9 +110,7 @@ Result<int> perform(const PullVerbOptions& options) {
         return fail(Fault::invalid,
                     "there is no folder to keep models in; set HOME or XDG_DATA_HOME");
     }
-    catalog::Hub hub;
-    hub.endpoint = options.hub_endpoint.empty() ? hub.endpoint : options.hub_endpoint;
-    hub.token = options.hub_token;
+    const catalog::Hub hub = hub_of(options.hub_endpoint, options.hub_token);
     TRILANE_TRY(auto variants, catalog::list_variants(hub, reference));
     const probe::Machine machine = probe::read_machine();
     TRILANE_TRY(const VariantChoice choice,

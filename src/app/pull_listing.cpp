@@ -78,6 +78,13 @@ std::string why_chosen(const VariantChoice& choice, const catalog::Reference& re
 
 }  // namespace
 
+catalog::Hub hub_of(const std::string& endpoint, const std::string& token) {
+    catalog::Hub hub;
+    hub.endpoint = endpoint.empty() ? hub.endpoint : endpoint;
+    hub.token = token;
+    return hub;
+}
+
 Result<VariantChoice> choose(std::vector<catalog::Variant> variants,
                              const catalog::Reference& reference, const plan::Memory& memory) {
     const plan::Memory machine = emptied(memory);

@@ -33,6 +33,9 @@ struct VariantChoice {
     std::string why;
 };
 
+/// The hub that HF_ENDPOINT ("" = Hugging Face) and HF_TOKEN name.
+catalog::Hub hub_of(const std::string& endpoint, const std::string& token);
+
 /// Judges every variant against an otherwise empty machine and chooses one.
 /// **Errors:** not_found when the reference names a variant that is not there.
 Result<VariantChoice> choose(std::vector<catalog::Variant> variants,

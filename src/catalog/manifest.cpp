@@ -1,14 +1,8 @@
 #include "catalog/manifest.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-
+#include "catalog/durable_file.h"
 #include "catalog/file_names.h"
-#include "catalog/part_file.h"
 #include "json/json.h"
-#include "os/unique_fd.h"
 
 namespace trilane::catalog {
 namespace {
@@ -91,44 +85,12 @@ Result<Manifest> parse_manifest(std::string_view text) {
 
 std::optional<Manifest> read_manifest(const std::string& folder) {
     const std::string path = folder + '/' + std::string(kManifestName);
-    const os::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    std::string text(kManifestBytesMax, '\0');
-    std::size_t size = 0;
-    while (fd.open() && size < text.size()) {
-        const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
-        if (got <= 0) {
-            break;
-        }
-        size += static_cast<std::size_t>(got);
-    }
-    text.resize(size);
-    auto manifest = parse_manifest(text);
+    auto manifest = parse_manifest(read_small_file(path, kManifestBytesMax));
     return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
 }
 
 Status write_manifest(const std::string& folder, const Manifest& manifest) {
-    const std::string path = folder + '/' + std::string(kManifestName);
-    const std::string beside = path + ".new";
-    const std::string text = manifest_text(manifest);
-    {
-        const os::UniqueFd fd(
-            ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-        std::string_view rest = text;
-        while (fd.open() && !rest.empty()) {
-            const ssize_t wrote = ::write(fd.get(), rest.data(), rest.size());
-            if (wrote < 0 && errno != EINTR) {
-                return tl::unexpected(disk_error(errno, beside, "write"));
-            }
-            rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(wrote, 0)));
-        }
-        if (!fd.open() || ::fsync(fd.get()) != 0) {
-            return tl::unexpected(disk_error(errno, beside, "write"));
-        }
-    }
-    if (::rename(beside.c_str(), path.c_str()) != 0) {
-        return tl::unexpected(disk_error(errno, path, "place"));
-    }
-    return {};
+    return replace_file(folder + '/' + std::string(kManifestName), manifest_text(manifest));
 }
 
 }  // namespace trilane::catalog

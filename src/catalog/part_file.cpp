@@ -82,6 +82,14 @@ std::string one_line(std::string_view text) {
     return out;
 }
 
+std::string hexadecimal(const std::vector<unsigned char>& bytes, unsigned length) {
+    std::string hex;
+    for (unsigned i = 0; i < length; ++i) {
+        hex += fmt::format("{:02x}", bytes[i]);
+    }
+    return hex;
+}
+
 }  // namespace
 
 Error disk_error(int error_number, const std::string& path, std::string_view doing) {
@@ -252,11 +260,14 @@ Result<std::string> sha256_of(const std::string& path, const CancelToken& cancel
     std::vector<unsigned char> digest(EVP_MAX_MD_SIZE);
     unsigned length = 0;
     ::EVP_DigestFinal_ex(hash.get(), digest.data(), &length);
-    std::string hex;
-    for (unsigned i = 0; i < length; ++i) {
-        hex += fmt::format("{:02x}", digest[i]);
-    }
-    return hex;
+    return hexadecimal(digest, length);
+}
+
+std::string sha256_of_text(std::string_view text) {
+    std::vector<unsigned char> digest(EVP_MAX_MD_SIZE);
+    unsigned length = 0;
+    ::EVP_Digest(text.data(), text.size(), digest.data(), &length, ::EVP_sha256(), nullptr);
+    return hexadecimal(digest, length);
 }
 
 }  // namespace trilane::catalog

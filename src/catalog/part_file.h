@@ -68,5 +68,6 @@ private:
 /// call. **Errors:** unavailable, cancelled.
 Result<std::string> sha256_of(const std::string& path, const CancelToken& cancel,
                               const std::function<void(std::uint64_t)>& on_bytes);
+std::string sha256_of_text(std::string_view text);
 
 }  // namespace trilane::catalog

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "catalog/library.h"
 #include "dialect/dialect.h"
 #include "gateway/endpoint.h"
 #include "net/http.h"
@@ -19,6 +20,8 @@ public:
     virtual ~Desk() = default;
 
     [[nodiscard]] virtual plane::Service& service() const = 0;
+    /// The models' files; null = this daemon has no hand in them.
+    [[nodiscard]] virtual catalog::Library* library() const = 0;
     [[nodiscard]] virtual const std::string& version() const = 0;
     [[nodiscard]] virtual const EndpointTable& endpoints() const = 0;
     [[nodiscard]] virtual std::string metrics_text() const = 0;

@@ -15,7 +15,8 @@ bool serves(const Endpoint& row, std::string_view path) {
 }  // namespace
 
 EndpointTable::EndpointTable() {
-    for (const auto rows : {openai_endpoints(), anthropic_endpoints(), trilane_endpoints()}) {
+    for (const auto rows : {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(),
+                            trilane_endpoints()}) {
         rows_.insert(rows_.end(), rows.begin(), rows.end());
     }
 }

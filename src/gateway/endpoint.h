@@ -65,6 +65,7 @@ struct Endpoint {
 /// The rows of each API.
 std::span<const Endpoint> openai_endpoints();
 std::span<const Endpoint> anthropic_endpoints();
+std::span<const Endpoint> ollama_endpoints();
 std::span<const Endpoint> trilane_endpoints();  ///< health, metrics, administration
 
 /// All rows, and the way from a request to its row.

@@ -90,6 +90,11 @@ public:
     Status unload(std::string_view model) override {
         return find(model).map([](const job::ModelCard&) {});
     }
+    Status keep(std::string_view model, std::optional<std::chrono::milliseconds> time) override {
+        const std::scoped_lock lock(mutex_);
+        kept_.emplace_back(std::string(model), time);
+        return {};
+    }
     [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(
         std::string_view lane) const override {
         if (lane != "fake") {
@@ -107,6 +112,12 @@ public:
         if (thread_.joinable()) {
             thread_.join();
         }
+    }
+    /// What it was told of models' staying, in order.
+    [[nodiscard]] std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>>
+    kept() {
+        const std::scoped_lock lock(mutex_);
+        return kept_;
     }
     [[nodiscard]] int noticed() const { return noticed_; }
     [[nodiscard]] os::LogRing& log() const { return *log_; }
@@ -133,6 +144,7 @@ private:
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Job> jobs_;
+    std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>> kept_;
     bool stopping_ = false;
     std::thread thread_;  // last: it uses all of the above
 };

@@ -84,6 +84,7 @@ public:
     void stop(std::chrono::milliseconds patience) { server_->stop(patience); }
 
     [[nodiscard]] plane::Service& service() const override { return *service_; }
+    [[nodiscard]] catalog::Library* library() const override { return options_.library.get(); }
     [[nodiscard]] const std::string& version() const override { return options_.version; }
     [[nodiscard]] const EndpointTable& endpoints() const override { return table_; }
     [[nodiscard]] std::string metrics_text() const override;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "catalog/library.h"
 #include "gateway/access.h"
 #include "gateway/generation.h"
 #include "gateway/record.h"
@@ -28,6 +29,7 @@ struct GatewayOptions {
     Recorder recorder;    ///< may be empty
     std::string version;  ///< as /health shows it
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+    std::shared_ptr<catalog::Library> library;  ///< null = models cannot be pulled or deleted
 };
 
 class Gateway {

@@ -61,6 +61,7 @@ std::shared_ptr<const ModelTable> Plane::Core::table() const {
 
 void Plane::Core::catalogue_changed() {
     const auto entries = options_.catalogue ? options_.catalogue() : std::vector<catalog::Entry>{};
+    const auto names = options_.further_names ? options_.further_names() : FurtherNames{};
     std::vector<std::shared_ptr<lane::Lane>> lanes;
     Policies policies;
     {
@@ -71,7 +72,7 @@ void Plane::Core::catalogue_changed() {
         policies = options_.policies;
     }
     auto table =
-        std::make_shared<const ModelTable>(entries, lanes, policies, options_.default_model);
+        std::make_shared<const ModelTable>(entries, lanes, policies, options_.default_model, names);
     {
         const std::scoped_lock lock(mutex_);
         table_ = std::move(table);
@@ -339,7 +340,7 @@ void Plane::Core::release(const std::shared_ptr<Lease>& lease, bool answered) {
         dispatch_waiting(seat.lane, actions);
         // Somebody may wait for this one to be idle: to take its room, or to unload it.
         decide = settles ||
-                 (seat.running == 0 && (seat.leaving() || !asks_.empty() ||
+                 (seat.running == 0 && (seat.leaving() || seat.keep || !asks_.empty() ||
                                         std::ranges::any_of(lanes_, [](const LaneState& lane) {
                                             return lane.line.length() > 0;
                                         })));
@@ -449,6 +450,12 @@ LaneView Plane::Core::lane_view(std::size_t lane, std::vector<Asked>& asked) con
         one.state = shown_state(*seat, now);
         one.since_unix_ms = seat->since_unix_ms;
         one.pinned = seat->pinned;
+        if (const auto stays = seat->stays(); stays && !seat->pinned && seat->resident != nullptr) {
+            const auto left = (seat->running > 0 ? now : seat->last_used) + *stays - now;
+            one.expires_unix_ms = std::chrono::floor<std::chrono::milliseconds>(
+                                      std::chrono::system_clock::now().time_since_epoch() + left)
+                                      .count();
+        }
         one.context_tokens = seat->need.context_tokens;
         one.predicted_bytes = seat->need.predicted_bytes();
         one.planned_bytes = seat->need.bytes();

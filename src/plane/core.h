@@ -61,6 +61,7 @@ public:
     void notice_cancel();
     void load(LoadAsk ask, std::function<void(Status)> done);
     Status unload(std::string_view model);
+    Status keep(std::string_view model, std::optional<std::chrono::milliseconds> time);
     void catalogue_changed();
     void memory_changed() { wake(); }
     void set_policies(Policies policies, LineLimits line);

@@ -109,16 +109,17 @@ void Plane::Core::unload_idle(Time now, Time& due, Actions& actions) {
             begin_unload(seat, actions);
             continue;
         }
-        const bool keeps = seat->state != lane::State::ready || seat->pinned ||
-                           seat->policy.keep_warm_s == 0 || seat->running > 0 ||
-                           lanes_[seat->lane].line.waits_for(seat->model);
+        const auto stays = seat->stays();
+        const bool keeps = seat->state != lane::State::ready || seat->pinned || !stays ||
+                           seat->running > 0 || lanes_[seat->lane].line.waits_for(seat->model);
         if (keeps) {
             continue;
         }
-        const Time end = seat->last_used + std::chrono::seconds(seat->policy.keep_warm_s);
+        const Time end = seat->last_used + *stays;
         if (end <= now) {
             log(fmt::format("{}: {} was idle for {} s", lanes_[seat->lane].lane->name(),
-                            seat->model, seat->policy.keep_warm_s));
+                            seat->model,
+                            std::chrono::duration_cast<std::chrono::seconds>(*stays).count()));
             begin_unload(seat, actions);
         } else {
             due = std::min(due, end);

@@ -438,6 +438,28 @@ void Plane::Core::stop_residents(const std::vector<std::shared_ptr<Seat>>& seats
     }
 }
 
+Status Plane::Core::keep(std::string_view model, std::optional<std::chrono::milliseconds> time) {
+    // Far beyond any of these, a time could no longer be added to another.
+    constexpr std::chrono::hours kLong{24 * 365 * 100};
+    bool found = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        TRILANE_TRY(const Meaning meaning, table_->find(model));
+        for (const auto& [key, seat] : seats_) {
+            if (seat->model == meaning.model->id &&
+                (!meaning.lane || *meaning.lane == seat->lane)) {
+                seat->keep = time && *time < kLong ? *time : Seat::kForever;
+                found = true;
+            }
+        }
+    }
+    if (!found) {
+        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", model);
+    }
+    wake();
+    return {};
+}
+
 void Plane::Core::stop(std::uint32_t patience_ms) {
     std::vector<Waiting> waiting;
     std::vector<std::shared_ptr<Seat>> seats;

@@ -62,7 +62,7 @@ const ModelPolicy& policy_of(const Policies& policies, std::string_view id) {
 
 ModelTable::ModelTable(std::span<const catalog::Entry> entries,
                        std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
-                       std::string default_model)
+                       std::string default_model, const FurtherNames& further_names)
     : default_model_(std::move(default_model)) {
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         lanes_.emplace(lanes[i]->name(), i);
@@ -86,6 +86,11 @@ ModelTable::ModelTable(std::span<const catalog::Entry> entries,
     for (std::size_t i = 0; i < models_.size(); ++i) {
         for (const std::string& alias : models_[i].policy.aliases) {
             names_.emplace(alias, i);
+        }
+    }
+    for (const auto& [name, id] : further_names) {
+        if (const auto at = names_.find(id); at != names_.end()) {
+            names_.emplace(name, at->second);
         }
     }
 }
@@ -126,7 +131,7 @@ void ModelTable::order_candidates(Model& model,
     std::ranges::sort(model.candidates, {}, &Candidate::lane);
 }
 
-Result<Meaning> ModelTable::find(std::string_view name) const {
+std::optional<Meaning> ModelTable::look_up(std::string_view name) const {
     if (const auto at = names_.find(name); at != names_.end()) {
         return Meaning{&models_[at->second], std::nullopt};
     }
@@ -141,6 +146,18 @@ Result<Meaning> ModelTable::find(std::string_view name) const {
         if (lane != lanes_.end() && at != names_.end()) {
             return Meaning{&models_[at->second], lane->second};
         }
+    }
+    return std::nullopt;
+}
+
+Result<Meaning> ModelTable::find(std::string_view name) const {
+    constexpr std::string_view kLatest = ":latest";
+    auto meaning = look_up(name);
+    if (!meaning && name.ends_with(kLatest)) {
+        meaning = look_up(name.substr(0, name.size() - kLatest.size()));
+    }
+    if (meaning) {
+        return *meaning;
     }
     const auto* convention = std::ranges::find(kConventions, name, &Convention::name);
     if (convention != std::end(kConventions)) {

@@ -29,6 +29,8 @@ struct ModelPolicy {
     std::int32_t priority = 0;        ///< larger stays longer
     std::vector<std::string> aliases;
 };
+/// Further names of models, beside the aliases of their policies: name → model's id.
+using FurtherNames = std::map<std::string, std::string, std::less<>>;
 using Policies = std::map<std::string, ModelPolicy, std::less<>>;  ///< by model; "*" = all others
 
 /// A lane that could serve a model, and what the model is to it.
@@ -55,18 +57,19 @@ public:
     /// `entries` are the catalogue's; the lanes' own offers come after them.
     ModelTable(std::span<const catalog::Entry> entries,
                std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
-               std::string default_model);
+               std::string default_model, const FurtherNames& further_names = {});
 
-    /// An id, an alias, "lane/name" or "default"; else one of the names that clients take for
-    /// granted ("tts-1", "whisper-1", "dall-e-3" …): the first model that can do what it stands
-    /// for. **Errors:** not_found, with what there is; unavailable: nothing here can do that, and
-    /// what to install.
+    /// An id, an alias, "lane/name" or "default", each also with ":latest" behind it; else one of the
+    /// names that clients take for granted ("tts-1", "whisper-1", "dall-e-3" …): the first model
+    /// that can do what it stands for. **Errors:** not_found, with what there is; unavailable:
+    /// nothing here can do that, and what to install.
     [[nodiscard]] Result<Meaning> find(std::string_view name) const;
     [[nodiscard]] const Model* by_id(std::string_view id) const;
     [[nodiscard]] const std::vector<Model>& models() const { return models_; }
 
 private:
     [[nodiscard]] Result<Meaning> find_able(std::string_view name, bool job::Abilities::*can) const;
+    [[nodiscard]] std::optional<Meaning> look_up(std::string_view name) const;
     void add(const catalog::Entry& entry, std::span<const std::shared_ptr<lane::Lane>> lanes,
              std::optional<std::size_t> only_lane, const Policies& policies);
     void order_candidates(Model& model, std::span<const std::shared_ptr<lane::Lane>> lanes) const;

@@ -44,6 +44,9 @@ void Plane::load(LoadAsk ask, std::function<void(Status)> done) {
 Status Plane::unload(std::string_view model) {
     return core_->unload(model);
 }
+Status Plane::keep(std::string_view model, std::optional<std::chrono::milliseconds> time) {
+    return core_->keep(model, time);
+}
 Result<std::shared_ptr<os::LogRing>> Plane::log_of(std::string_view lane) const {
     return core_->log_of(lane);
 }

@@ -37,7 +37,8 @@ struct PlaneOptions {
     /// thread that may wait for files.
     std::function<void(const std::vector<plan::Observation>&)> on_observation;
     std::function<std::vector<catalog::Entry>()> catalogue;
-    std::function<void(std::string_view)> log;  ///< a line for the daemon's log; must not block
+    std::function<FurtherNames()> further_names;  ///< read with the catalogue; empty = none
+    std::function<void(std::string_view)> log;    ///< a line for the daemon's log; must not block
 };
 
 class Plane final : public Service {
@@ -56,6 +57,7 @@ public:
     [[nodiscard]] View view() const override;
     void load(LoadAsk ask, std::function<void(Status)> done) override;
     Status unload(std::string_view model) override;
+    Status keep(std::string_view model, std::optional<std::chrono::milliseconds> time) override;
     [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(std::string_view lane) const override;
 
     /// Reads the catalogue and the lanes' offers again.

@@ -30,6 +30,9 @@ struct Seat {
     ModelPolicy policy;
     bool pinned = false;
     plan::KvType kv = plan::KvType::f16;  // that it is loaded with, whatever the policy says later
+    /// What a client said of its staying, in place of the policy: forever = until room is needed.
+    std::optional<std::chrono::milliseconds> keep;
+    static constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
 
     lane::State state = lane::State::starting;  // ready stands for serving and idle, too
     std::int64_t since_unix_ms = 0;
@@ -62,6 +65,15 @@ struct Seat {
     }
     [[nodiscard]] bool leaving() const {
         return state == lane::State::draining || state == lane::State::unloading;
+    }
+    /// How long it stays after its last request; absent = until its room is needed.
+    [[nodiscard]] std::optional<std::chrono::milliseconds> stays() const {
+        if (keep) {
+            return *keep == kForever ? std::nullopt : keep;
+        }
+        return policy.keep_warm_s == 0 ? std::nullopt
+                                       : std::optional<std::chrono::milliseconds>(
+                                             std::chrono::seconds(policy.keep_warm_s));
     }
     /// How long it is kept after its last request although somebody waits for its room: clients
     /// that talk to it turn by turn come back soon, and coming back would cost two loads.

@@ -27,6 +27,7 @@ struct Residency {
     lane::State state = lane::State::offline;
     std::int64_t since_unix_ms = 0;  ///< in that state
     bool pinned = false;
+    std::int64_t expires_unix_ms = 0;  ///< when it goes if nobody asks it; 0 = no such time
     std::uint32_t context_tokens = 0;
     std::uint64_t predicted_bytes = 0;           ///< by formula
     std::uint64_t planned_bytes = 0;             ///< after the correction
@@ -112,6 +113,9 @@ public:
     virtual void load(LoadAsk ask, std::function<void(Status)> done) = 0;
     /// Drains and unloads the model wherever it is. **Errors:** not_found: it is not loaded.
     virtual Status unload(std::string_view model) = 0;
+    /// How long the model, where it is loaded, stays after its last request; absent = until its
+    /// room is needed. Until it is loaded again. **Errors:** not_found: it is not loaded.
+    virtual Status keep(std::string_view model, std::optional<std::chrono::milliseconds> time) = 0;
     /// What a lane's children printed. **Errors:** not_found, naming the lanes.
     [[nodiscard]] virtual Result<std::shared_ptr<os::LogRing>> log_of(
         std::string_view lane) const = 0;

@@ -1,0 +1,330 @@
+// Ollama's rows of the endpoint table.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "dialect/ollama/library_asks.h"
+#include "dialect/ollama/listings.h"
+#include "dialect/ollama/ollama.h"
+#include "gateway/desk.h"
+#include "gateway/ollama_library.h"
+
+namespace trilane::gateway {
+namespace {
+
+namespace ollama = dialect::ollama;
+
+constexpr std::string_view kTag = "Ollama";
+
+using Staying = std::optional<std::chrono::milliseconds>;
+
+/// keep_alive as the plane wants it: a negative one is for ever.
+Staying staying(std::chrono::milliseconds keep_alive) {
+    return keep_alive.count() < 0 ? Staying() : keep_alive;
+}
+
+/// A writer that also tells the plane how long the model is to stay: once the request has its
+/// lease, so that the model is there to be told of.
+class KeepingWriter final : public dialect::AnswerWriter {
+public:
+    KeepingWriter(std::unique_ptr<dialect::AnswerWriter> writer, plane::Service& service,
+                  std::string model, Staying time)
+        : writer_(std::move(writer)), service_(service), model_(std::move(model)), time_(time) {}
+
+    void name_model(std::string_view id) override { writer_->name_model(id); }
+    std::string on_event(std::size_t job_index, const job::Event& event) override {
+        if (std::holds_alternative<job::Started>(event) && !std::exchange(told_, true)) {
+            static_cast<void>(service_.keep(model_, time_));  // a loss shows by itself
+        }
+        return writer_->on_event(job_index, event);
+    }
+    [[nodiscard]] bool finished() const override { return writer_->finished(); }
+    [[nodiscard]] const Error* error() const override { return writer_->error(); }
+    [[nodiscard]] std::string body() const override { return writer_->body(); }
+    [[nodiscard]] std::string content_type() const override { return writer_->content_type(); }
+    [[nodiscard]] std::string heartbeat() const override { return writer_->heartbeat(); }
+
+private:
+    std::unique_ptr<dialect::AnswerWriter> writer_;
+    plane::Service& service_;
+    std::string model_;
+    Staying time_;
+    bool told_ = false;
+};
+
+Result<ollama::Preset> preset_of(const Desk& desk, const std::string& model) {
+    TRILANE_TRY(const job::ModelCard card, desk.service().find(model));
+    ollama::Preset preset;
+    preset.abilities = card.abilities;
+    if (desk.library() != nullptr) {
+        if (const auto further = desk.library()->further_name(model)) {
+            preset.system = further->system;
+            preset.parameters = further->parameters;
+        }
+    }
+    return preset;
+}
+
+/// A request without a prompt: the model is to come, or to go.
+void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::Asking asking) {
+    const auto now_ns = ollama::real_clock().unix_ns;
+    const std::string& model = asking.asked.model;
+    if (asking.keep_alive == std::chrono::milliseconds(0)) {
+        const Status unloaded = desk.service().unload(model);
+        if (!unloaded && unloaded.error().fault != Fault::not_found) {
+            desk.refuse(call, unloaded.error());
+            return;
+        }
+        desk.respond_json(call, ollama::loaded_body(endpoint, asking.named, "unload", now_ns()));
+        return;
+    }
+    plane::Service::LoadAsk ask;
+    ask.model = model;
+    ask.context_tokens = asking.context_tokens;
+    desk.service().load(
+        std::move(ask),
+        [&desk, endpoint, asking = std::make_shared<ollama::Asking>(std::move(asking)),
+         shared = std::make_shared<Call>(std::move(call)), now_ns](const Status& loaded) {
+            if (!loaded) {
+                desk.refuse(*shared, loaded.error());
+                return;
+            }
+            if (asking->keep_alive) {
+                static_cast<void>(
+                    desk.service().keep(asking->asked.model, staying(*asking->keep_alive)));
+            }
+            desk.respond_json(*shared,
+                              ollama::loaded_body(endpoint, asking->named, "load", now_ns()));
+        });
+}
+
+template <ollama::Endpoint endpoint>
+void answer(Desk& desk, Call call) {
+    desk.read_body(std::move(call), [&desk](Call read) {
+        auto asking =
+            ollama::ask(endpoint, read.request.body, desk.context(),
+                        [&desk](const std::string& name) { return preset_of(desk, name); });
+        if (!asking) {
+            desk.refuse(read, asking.error());
+            return;
+        }
+        if (asking->load_only) {
+            load_or_unload(desk, std::move(read), endpoint, *std::move(asking));
+            return;
+        }
+        if (asking->keep_alive) {
+            dialect::Asked& asked = asking->asked;
+            asked.writer = std::make_unique<KeepingWriter>(
+                std::move(asked.writer), desk.service(), asked.model, staying(*asking->keep_alive));
+        }
+        desk.submit(std::move(read), std::move(asking->asked));
+    });
+}
+
+/// Ollama's digests are those of manifests: they change when anything of a model does.
+std::string digest_of(const job::ModelCard& card, const catalog::FurtherName* further) {
+    std::string facts = fmt::format("{}\n{}\n{}\n{}\n{}", card.id, card.architecture,
+                                    card.quantization, card.bytes, card.created_unix_s);
+    if (further != nullptr) {
+        facts += fmt::format("\n{}\n{}\n{}", further->name, further->system, further->parameters);
+    }
+    return catalog::sha256_of_text(facts);
+}
+
+ollama::Listed listed(job::ModelCard card, const catalog::FurtherName* further) {
+    ollama::Listed one;
+    one.name = further != nullptr ? further->name : card.id;
+    one.parent = further != nullptr ? card.id : "";
+    one.digest = digest_of(card, further);
+    one.modified_unix_s = further != nullptr ? further->added_unix_s : card.created_unix_s;
+    one.card = std::move(card);
+    return one;
+}
+
+void list_models(Desk& desk, Call call) {
+    std::vector<ollama::Listed> models;
+    for (job::ModelCard& card : desk.service().models()) {
+        models.push_back(listed(std::move(card), nullptr));
+    }
+    if (desk.library() != nullptr) {
+        for (const catalog::FurtherName& further : desk.library()->further_names()) {
+            if (auto card = desk.service().find(further.model)) {
+                models.push_back(listed(*std::move(card), &further));
+            }
+        }
+    }
+    std::erase_if(models, [](const ollama::Listed& model) {
+        return !ollama::is_listed(model.card.abilities);
+    });
+    desk.respond_json(call, ollama::tags_body(models));
+}
+
+void list_running(Desk& desk, Call call) {
+    std::vector<ollama::Running> running;
+    for (const plane::LaneView& lane : desk.service().view().lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            auto card = desk.service().find(one.model);
+            if (!card || !lane::takes_requests(one.state)) {
+                continue;
+            }
+            ollama::Running& out = running.emplace_back();
+            out.listed = listed(*std::move(card), nullptr);
+            out.bytes = std::max(one.planned_bytes, one.load.observed_bytes);
+            out.gpu_bytes = lane.silicon == "cpu" ? 0 : out.bytes;
+            out.expires_unix_ms = one.expires_unix_ms;
+            out.context_tokens = one.context_tokens;
+        }
+    }
+    desk.respond_json(call, ollama::ps_body(running));
+}
+
+void show_model(Desk& desk, Call call) {
+    desk.read_body(std::move(call), [&desk](Call read) {
+        const auto ask = ollama::read_name_ask(read.request.body);
+        auto card = ask ? desk.service().find(ask->model) : tl::unexpected(ask.error());
+        if (!card) {
+            desk.refuse(read, card.error());
+            return;
+        }
+        const auto shown = std::make_shared<ollama::Shown>();
+        shown->licence = card->licence;
+        std::optional<catalog::FurtherName> further;
+        if (desk.library() != nullptr) {
+            further = desk.library()->further_name(ask->model);
+        }
+        if (further) {
+            shown->system = further->system;
+            shown->parameters = further->parameters;
+            shown->licence = further->licence.empty() ? shown->licence : further->licence;
+        }
+        const std::string id = card->id;
+        shown->listed = listed(*std::move(card), further ? &*further : nullptr);
+        if (desk.library() == nullptr) {
+            desk.respond_json(read, ollama::show_body(*shown));
+            return;
+        }
+        desk.library()->describe(id, ask->verbose,
+                                 [&desk, shown, shared = std::make_shared<Call>(std::move(read))](
+                                     Result<catalog::Description> description) {
+                                     // Models of other stores have no files here: what is known is
+                                     // what is shown.
+                                     if (description) {
+                                         shown->template_text =
+                                             std::move(description->template_text);
+                                         shown->metadata = std::move(description->metadata);
+                                     }
+                                     desk.respond_json(*shared, ollama::show_body(*shown));
+                                 });
+    });
+}
+
+void version(Desk& desk, Call call) {
+    desk.respond_json(call, ollama::version_body(desk.version()));
+}
+
+constexpr const dialect::ErrorShape* kErrors = &ollama::kErrorShape;
+
+constexpr std::array kRows = std::to_array<Endpoint>({
+    {"POST",
+     "/api/chat",
+     Guard::key,
+     kErrors,
+     answer<ollama::Endpoint::chat>,
+     {kTag, "The next turn of a conversation", "OllamaChatRequest", "OllamaChatResponse",
+      dialect::kNdjsonType}},
+    {"POST",
+     "/api/generate",
+     Guard::key,
+     kErrors,
+     answer<ollama::Endpoint::generate>,
+     {kTag, "The answer to a prompt", "OllamaGenerateRequest", "OllamaGenerateResponse",
+      dialect::kNdjsonType}},
+    {"POST",
+     "/api/embed",
+     Guard::key,
+     kErrors,
+     answer<ollama::Endpoint::embed>,
+     {kTag, "Vectors of texts", "OllamaEmbedRequest", "OllamaEmbedResponse", ""}},
+    {"POST",
+     "/api/embeddings",
+     Guard::key,
+     kErrors,
+     answer<ollama::Endpoint::embeddings>,
+     {kTag, "The vector of one text", "", "", ""}},
+    {"GET",
+     "/api/tags",
+     Guard::key,
+     kErrors,
+     list_models,
+     {kTag, "The models that can be asked", "", "OllamaTags", ""}},
+    {"GET",
+     "/api/ps",
+     Guard::key,
+     kErrors,
+     list_running,
+     {kTag, "The models in memory", "", "OllamaRunning", ""}},
+    {"POST",
+     "/api/show",
+     Guard::key,
+     kErrors,
+     show_model,
+     {kTag, "All that is known of a model", "OllamaName", "OllamaShow", ""}},
+    {"GET",
+     "/api/version",
+     Guard::open,
+     kErrors,
+     version,
+     {kTag, "The version of the API that is spoken", "", "", ""}},
+    {"POST",
+     "/api/pull",
+     Guard::admin,
+     kErrors,
+     ollama_library::pull,
+     {kTag, "Download a model", "OllamaName", "", dialect::kNdjsonType}},
+    {"POST",
+     "/api/create",
+     Guard::admin,
+     kErrors,
+     ollama_library::create,
+     {kTag, "Make a model of another", "", "", dialect::kNdjsonType}},
+    {"POST",
+     "/api/copy",
+     Guard::admin,
+     kErrors,
+     ollama_library::copy,
+     {kTag, "Give a model a further name", "", "", ""}},
+    {"DELETE",
+     "/api/delete",
+     Guard::admin,
+     kErrors,
+     ollama_library::remove,
+     {kTag, "Delete a model, or a further name", "OllamaName", "", ""}},
+    {"HEAD",
+     "/api/blobs/",
+     Guard::key,
+     kErrors,
+     ollama_library::blob,
+     {kTag, "Whether a file is here", "", "", ""}},
+    {"POST",
+     "/api/blobs/",
+     Guard::admin,
+     kErrors,
+     ollama_library::blob,
+     {kTag, "Refused: files are imported on the machine itself", "", "", ""}},
+    {"POST",
+     "/api/push",
+     Guard::admin,
+     kErrors,
+     ollama_library::push,
+     {kTag, "Refused: models are not pushed from here", "", "", ""}},
+});
+
+}  // namespace
+
+std::span<const Endpoint> ollama_endpoints() {
+    return kRows;
+}
+
+}  // namespace trilane::gateway

@@ -1,0 +1,285 @@
+// Ollama's endpoints over a real socket, with a plane and a library that only pretend.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "gateway/fake_library.h"
+#include "gateway/fake_service.h"
+#include "gateway/gateway.h"
+#include "json/json.h"
+#include "net/loopback_test_client.h"
+
+namespace trilane::gateway {
+namespace {
+
+using json::Value;
+using net::TestClient;
+using net::TestReply;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class Ollama : public ::testing::Test {
+protected:
+    void SetUp() override { start({}); }
+
+    void start(GatewayOptions options) {
+        gateway_.reset();
+        options.port = 0;
+        options.version = "9.9";
+        options.library = library_;
+        auto started = Gateway::start(std::move(options), service_);
+        ASSERT_TRUE(started) << started.error().message;
+        gateway_ = std::move(*started);
+    }
+    void TearDown() override { gateway_.reset(); }
+
+    TestReply ask(const std::string& method, const std::string& path, const Value& body = {}) {
+        TestClient client(gateway_->port());
+        const std::string text = body.is_null() ? "" : json::dump(body);
+        EXPECT_TRUE(
+            client.send(fmt::format("{} {} HTTP/1.1\r\nHost: h\r\nContent-Length: "
+                                    "{}\r\n\r\n{}",
+                                    method, path, text.size(), text)));
+        return client.reply(method == "HEAD");
+    }
+    Value json_of(const TestReply& reply, unsigned status = 200) {
+        EXPECT_EQ(reply.status, status) << reply.head << reply.body;
+        auto value = json::parse(reply.body);
+        EXPECT_TRUE(value) << reply.body;
+        return value.value_or(Value::object());
+    }
+    std::string error_of(const TestReply& reply, unsigned status) {
+        const Value body = json_of(reply, status);
+        EXPECT_EQ(body.size(), 1U) << reply.body;
+        return body.value("error", "");
+    }
+    static std::vector<Value> lines_of(const TestReply& reply) {
+        EXPECT_EQ(reply.status, 200U) << reply.body;
+        EXPECT_TRUE(reply.has("Content-Type: application/x-ndjson\r\n")) << reply.head;
+        std::vector<Value> lines;
+        std::istringstream in(reply.body);
+        for (std::string line; std::getline(in, line);) {
+            lines.push_back(json::parse(line).value_or(line));
+        }
+        return lines;
+    }
+
+    std::mutex mutex_;
+    std::vector<job::Request> requests_;
+    std::shared_ptr<FakeService> service_ = std::make_shared<FakeService>(
+        std::vector<std::string>{"tiny", "kept"}, [this](FakeService::Job& job) {
+            {
+                const std::scoped_lock lock(mutex_);
+                requests_.push_back(job.request);
+            }
+            answer_with(job, {"Hel", "lo"});
+        });
+    std::shared_ptr<FakeLibrary> library_ = std::make_shared<FakeLibrary>();
+    std::unique_ptr<Gateway> gateway_;
+};
+
+const Value kMessages = Value::array({{{"role", "user"}, {"content", "hi"}}});
+
+TEST_F(Ollama, ChatsInLinesOrAtOnce) {
+    const auto lines =
+        lines_of(ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}}));
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_EQ(lines[0]["message"]["content"], "Hel");
+    EXPECT_EQ(lines[1]["done"], false);
+    EXPECT_EQ(lines[2]["done_reason"], "stop");
+    EXPECT_EQ(lines[2]["prompt_eval_count"], 5);
+    EXPECT_GE(lines[2]["total_duration"], lines[2]["load_duration"]);
+    const TestReply whole =
+        ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"stream", false}});
+    EXPECT_EQ(json_of(whole)["message"]["content"], "Hello");
+    EXPECT_TRUE(whole.has("Content-Type: application/json\r\n"));
+}
+
+TEST_F(Ollama, RefusesInItsOwnWords) {
+    EXPECT_THAT(error_of(ask("POST", "/api/chat", {{"model", "none"}}), 404),
+                HasSubstr("none called 'none'"));
+    EXPECT_THAT(error_of(ask("POST", "/api/chat", Value::array()), 400), HasSubstr("the body is"));
+    EXPECT_THAT(error_of(ask("GET", "/api/chat"), 405), HasSubstr("use POST"));
+    EXPECT_THAT(error_of(ask("POST", "/api/embed", {{"model", "tiny"}, {"input", "a"}}), 400),
+                HasSubstr("not made for embeddings"));
+}
+
+TEST_F(Ollama, LoadsAndUnloadsWithoutAPrompt) {
+    const Value loaded = json_of(ask("POST", "/api/generate", {{"model", "tiny"}}));
+    EXPECT_EQ(loaded["done_reason"], "load");
+    EXPECT_EQ(loaded["done"], true);
+    EXPECT_EQ(loaded["response"], "");
+    EXPECT_THAT(service_->kept(), IsEmpty());
+    const Value kept =
+        json_of(ask("POST", "/api/chat", {{"model", "tiny"}, {"keep_alive", "10m"}}));
+    EXPECT_EQ(kept["message"]["content"], "");
+    ASSERT_EQ(service_->kept().size(), 1U);
+    EXPECT_EQ(service_->kept()[0].second, std::chrono::milliseconds(600'000));
+    const Value gone =
+        json_of(ask("POST", "/api/generate", {{"model", "tiny"}, {"keep_alive", 0}}));
+    EXPECT_EQ(gone["done_reason"], "unload");
+    EXPECT_THAT(requests_, IsEmpty());
+}
+
+TEST_F(Ollama, TellsThePlaneHowLongAModelStays) {
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"keep_alive", -1}});
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"keep_alive", 0}});
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}});
+    ASSERT_EQ(service_->kept().size(), 2U);
+    EXPECT_EQ(service_->kept()[0].second, std::nullopt);
+    EXPECT_EQ(service_->kept()[1].second, std::chrono::milliseconds(0));
+}
+
+TEST_F(Ollama, ListsAndShowsModels) {
+    json_of(ask("POST", "/api/create",
+                {{"model", "mine"},
+                 {"from", "tiny"},
+                 {"system", "Be brief."},
+                 {"stream", false},
+                 {"parameters", {{"temperature", 0}}}}));
+    const Value tags = json_of(ask("GET", "/api/tags"))["models"];
+    ASSERT_EQ(tags.size(), 3U);
+    EXPECT_EQ(tags[0]["name"], "tiny:latest");
+    EXPECT_EQ(tags[2]["name"], "mine:latest");
+    EXPECT_EQ(tags[2]["details"]["parent_model"], "tiny");
+    EXPECT_EQ(tags[0]["digest"].get<std::string>().size(), 64U);
+    EXPECT_NE(tags[0]["digest"], tags[2]["digest"]);
+    const Value shown = json_of(ask("POST", "/api/show", {{"model", "tiny"}}));
+    EXPECT_EQ(shown["template"], "template of tiny");
+    EXPECT_EQ(shown["model_info"]["fake.block_count"], 2);
+    EXPECT_EQ(shown["capabilities"], Value::array({"completion"}));
+    EXPECT_THAT(error_of(ask("POST", "/api/show", {{"name", "none"}}), 404), HasSubstr("none"));
+    const Value running = json_of(ask("GET", "/api/ps"))["models"];
+    ASSERT_EQ(running.size(), 1U);
+    EXPECT_EQ(running[0]["size"], 123);
+    EXPECT_EQ(json_of(ask("GET", "/api/version"))["server_version"], "9.9");
+    EXPECT_EQ(ask("HEAD", "/").status, 200U);
+}
+
+TEST_F(Ollama, AModelMadeOfAnotherSaysItsOwn) {
+    json_of(ask("POST", "/api/create",
+                {{"model", "tiny2"},
+                 {"from", "tiny"},
+                 {"system", "Be brief."},
+                 {"stream", false},
+                 {"parameters", {{"temperature", 0}}}}));
+    // The plane learns of the name by the library; here it does not, so the preset is looked at.
+    const auto further = library_->further_name("tiny2");
+    ASSERT_TRUE(further);
+    EXPECT_EQ(further->model, "tiny");
+    EXPECT_EQ(further->system, "Be brief.");
+    EXPECT_EQ(further->parameters, R"({"temperature":0})");
+    const auto lines = lines_of(
+        ask("POST", "/api/create", {{"model", "tiny3"}, {"files", {{"a.gguf", "sha256:12"}}}}));
+    EXPECT_EQ(lines.back()["status"], "success");
+    EXPECT_EQ(library_->further_name("tiny3")->model, "tiny");
+    EXPECT_THAT(
+        error_of(ask("POST", "/api/create", {{"model", "x"}, {"files", {{"a.gguf", "sha256:13"}}}}),
+                 404),
+        HasSubstr("no model here"));
+    EXPECT_THAT(error_of(ask("POST", "/api/create", {{"model", "kept"}, {"from", "tiny"}}), 400),
+                HasSubstr("there is a model called 'kept'"));
+}
+
+TEST_F(Ollama, CopiesAndDeletes) {
+    EXPECT_EQ(ask("POST", "/api/copy", {{"source", "tiny"}, {"destination", "twin"}}).status, 200U);
+    EXPECT_EQ(library_->further_name("twin")->model, "tiny");
+    EXPECT_THAT(error_of(ask("POST", "/api/copy", {{"source", "none"}, {"destination", "a"}}), 404),
+                HasSubstr("none"));
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"name", "twin:latest"}}).status, 200U);
+    EXPECT_FALSE(library_->further_name("twin"));
+    EXPECT_THAT(library_->removed(), IsEmpty());
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "tiny"}}).status, 200U);
+    EXPECT_THAT(library_->removed(), ElementsAre("tiny"));
+    EXPECT_THAT(error_of(ask("DELETE", "/api/delete", {{"model", "kept"}}), 400),
+                HasSubstr("not in our folder"));
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "none"}}).status, 404U);
+}
+
+TEST_F(Ollama, RefusesWhatIsNotDoneHere) {
+    EXPECT_THAT(error_of(ask("POST", "/api/push", {{"model", "tiny"}}), 501), HasSubstr("pushed"));
+    EXPECT_THAT(error_of(ask("POST", "/api/blobs/sha256:99", {{"a", 1}}), 501),
+                HasSubstr("trilane import"));
+    EXPECT_EQ(ask("HEAD", "/api/blobs/sha256:12").status, 200U);
+    EXPECT_EQ(ask("HEAD", "/api/blobs/sha256:99").status, 404U);
+}
+
+TEST_F(Ollama, PullsInLines) {
+    std::thread hub([this] {
+        const catalog::PullListener listener = library_->listener();
+        catalog::PullNews news;
+        news.phase = "choosing";
+        listener.on_news(news);
+        news.phase = "downloading";
+        news.file = "tiny.gguf";
+        news.sha256 = "0123456789abcdef";
+        news.total_bytes = 100;
+        news.done_bytes = 40;
+        listener.on_news(news);
+        news.phase = "checking";
+        listener.on_news(news);
+        listener.on_news(news);
+        listener.on_end(catalog::Entry());
+    });
+    const auto lines = lines_of(ask("POST", "/api/pull", {{"name", "hf.co/a/b:Q4_K_M"}}));
+    hub.join();
+    std::vector<std::string> statuses;
+    for (const Value& line : lines) {
+        statuses.push_back(line["status"]);
+    }
+    EXPECT_THAT(statuses, ElementsAre("pulling manifest", "pulling 0123456789ab",
+                                      "verifying sha256 digest", "writing manifest", "success"));
+    EXPECT_EQ(lines[1]["completed"], 40);
+    ASSERT_EQ(library_->asks().size(), 1U);
+    EXPECT_EQ(library_->asks()[0].reference, "hf.co/a/b:Q4_K_M");
+    EXPECT_EQ(library_->asks()[0].name, "hf.co/a/b:Q4_K_M");
+}
+
+TEST_F(Ollama, PullsThatFailSayWhy) {
+    EXPECT_THAT(error_of(ask("POST", "/api/pull", {{"model", "bad"}}), 400),
+                HasSubstr("names no repository"));
+    for (const bool stream : {true, false}) {
+        std::thread hub([this] {
+            library_->listener().on_end(fail(Fault::unavailable, "the hub does not answer"));
+        });
+        const TestReply reply = ask("POST", "/api/pull", {{"model", "a/b"}, {"stream", stream}});
+        hub.join();
+        EXPECT_EQ(reply.status, stream ? 200U : 503U);
+        EXPECT_THAT(reply.body, HasSubstr(R"({"error":"the hub does not answer"})"));
+    }
+}
+
+TEST_F(Ollama, AModelThatIsThereIsPulledAlready) {
+    EXPECT_EQ(lines_of(ask("POST", "/api/pull", {{"model", "tiny"}})).back()["status"], "success");
+    EXPECT_THAT(library_->asks(), IsEmpty());
+}
+
+TEST_F(Ollama, AClientThatLeavesEndsItsInterestInAPull) {
+    {
+        TestClient client(gateway_->port());
+        ASSERT_TRUE(client.post("/api/pull", R"({"model":"a/b"})"));
+        static_cast<void>(library_->listener());
+        EXPECT_EQ(library_->left(), 0);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (library_->left() == 0 && std::chrono::steady_clock::now() < end) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(library_->left(), 1);
+}
+
+TEST_F(Ollama, WithoutALibraryOnlyLooking) {
+    library_.reset();
+    start({});
+    EXPECT_EQ(json_of(ask("GET", "/api/tags"))["models"].size(), 2U);
+    EXPECT_EQ(json_of(ask("POST", "/api/show", {{"model", "tiny"}}))["template"], "");
+    EXPECT_EQ(ask("POST", "/api/pull", {{"model", "a/b"}}).status, 501U);
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "tiny"}}).status, 501U);
+}
+
+}  // namespace
+}  // namespace trilane::gateway
