@@ -67,14 +67,30 @@ Result<ollama::Preset> preset_of(const Desk& desk, const std::string& model) {
     return preset;
 }
 
+/// Lets the model go: an administrator's word counts at once and for pinned models, too; others
+/// wait for those who still use it.
+Status let_go(plane::Service& service, const std::string& model, bool by_admin) {
+    Status gone =
+        by_admin ? service.unload(model) : service.keep(model, std::chrono::milliseconds(0));
+    // It was known a moment ago: what is not found is not loaded.
+    return gone || gone.error().fault == Fault::not_found ? Status() : gone;
+}
+
 /// A request without a prompt: the model is to come, or to go.
 void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::Asking asking) {
     const auto now_ns = ollama::real_clock().unix_ns;
     const std::string& model = asking.asked.model;
+    const auto card = desk.service().find(model);
+    if (card && !call.visit.may_use_model(card->id)) {
+        desk.refuse(call, 403,
+                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
+                                card->id));
+        return;
+    }
     if (asking.keep_alive == std::chrono::milliseconds(0)) {
-        const Status unloaded = desk.service().unload(model);
-        if (!unloaded && unloaded.error().fault != Fault::not_found) {
-            desk.refuse(call, unloaded.error());
+        const Status gone = let_go(desk.service(), model, call.visit.is_admin());
+        if (!gone) {
+            desk.refuse(call, gone.error());
             return;
         }
         desk.respond_json(call, ollama::loaded_body(endpoint, asking.named, "unload", now_ns()));
