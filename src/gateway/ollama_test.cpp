@@ -68,25 +68,31 @@ protected:
         return lines;
     }
 
+    /// Remembers what it is asked, and says hello.
+    void serve(FakeService::Job& job) {
+        {
+            const std::scoped_lock lock(mutex_);
+            requests_.push_back(job.request);
+        }
+        answer_with(job, {"Hel", "lo"});
+    }
+
     std::mutex mutex_;
     std::vector<job::Request> requests_;
-    std::shared_ptr<FakeService> service_ = std::make_shared<FakeService>(
-        std::vector<std::string>{"tiny", "kept"}, [this](FakeService::Job& job) {
-            {
-                const std::scoped_lock lock(mutex_);
-                requests_.push_back(job.request);
-            }
-            answer_with(job, {"Hel", "lo"});
-        });
+    const std::vector<std::string> names_{"tiny", "kept"};
+    std::shared_ptr<FakeService> service_ =
+        std::make_shared<FakeService>(names_, [this](FakeService::Job& job) { serve(job); });
     std::shared_ptr<FakeLibrary> library_ = std::make_shared<FakeLibrary>();
     std::unique_ptr<Gateway> gateway_;
 };
 
-const Value kMessages = Value::array({{{"role", "user"}, {"content", "hi"}}});
+Value messages() {
+    return Value::array({{{"role", "user"}, {"content", "hi"}}});
+}
 
 TEST_F(Ollama, ChatsInLinesOrAtOnce) {
     const auto lines =
-        lines_of(ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}}));
+        lines_of(ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}}));
     ASSERT_EQ(lines.size(), 3U);
     EXPECT_EQ(lines[0]["message"]["content"], "Hel");
     EXPECT_EQ(lines[1]["done"], false);
@@ -94,7 +100,7 @@ TEST_F(Ollama, ChatsInLinesOrAtOnce) {
     EXPECT_EQ(lines[2]["prompt_eval_count"], 5);
     EXPECT_GE(lines[2]["total_duration"], lines[2]["load_duration"]);
     const TestReply whole =
-        ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"stream", false}});
+        ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}, {"stream", false}});
     EXPECT_EQ(json_of(whole)["message"]["content"], "Hello");
     EXPECT_TRUE(whole.has("Content-Type: application/json\r\n"));
 }
@@ -126,9 +132,9 @@ TEST_F(Ollama, LoadsAndUnloadsWithoutAPrompt) {
 }
 
 TEST_F(Ollama, TellsThePlaneHowLongAModelStays) {
-    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"keep_alive", -1}});
-    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}, {"keep_alive", 0}});
-    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", kMessages}});
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}, {"keep_alive", -1}});
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}, {"keep_alive", 0}});
+    ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}});
     ASSERT_EQ(service_->kept().size(), 2U);
     EXPECT_EQ(service_->kept()[0].second, std::nullopt);
     EXPECT_EQ(service_->kept()[1].second, std::chrono::milliseconds(0));
