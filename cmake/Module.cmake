@@ -7,6 +7,21 @@
 # that only those tests need.
 set(TRILANE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror=return-type)
 
+# What every test includes, compiled once. Tests are optimised less: they are built more often than
+# they are run.
+set(TRILANE_TEST_OPTIONS ${TRILANE_WARNINGS} -O1)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cpp CONTENT "\n")
+add_library(trilane_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cpp)
+target_compile_options(trilane_test_headers PRIVATE ${TRILANE_TEST_OPTIONS})
+target_compile_definitions(trilane_test_headers PRIVATE TRILANE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+target_link_libraries(trilane_test_headers PRIVATE
+  fmt::fmt Threads::Threads nlohmann_json::nlohmann_json GTest::gtest GTest::gtest_main
+  GTest::gmock)
+target_precompile_headers(trilane_test_headers PRIVATE
+  <algorithm> <array> <atomic> <chrono> <condition_variable> <functional> <map> <memory> <mutex>
+  <optional> <span> <string> <string_view> <thread> <utility> <variant> <vector>
+  <fmt/format.h> <tl/expected.hpp> <nlohmann/json.hpp> <gmock/gmock.h> <gtest/gtest.h>)
+
 function(trilane_module name)
   cmake_parse_arguments(M "" "FLOOR" "SOURCES;TESTS;DEPS;LIBS;TEST_LIBS" ${ARGN})
   add_library(trilane_${name} STATIC ${M_SOURCES})
@@ -25,7 +40,8 @@ function(trilane_module name)
   endforeach()
   if(M_TESTS)
     add_executable(trilane_${name}_test ${M_TESTS})
-    target_compile_options(trilane_${name}_test PRIVATE ${TRILANE_WARNINGS})
+    target_compile_options(trilane_${name}_test PRIVATE ${TRILANE_TEST_OPTIONS})
+    target_precompile_headers(trilane_${name}_test REUSE_FROM trilane_test_headers)
     target_compile_definitions(trilane_${name}_test PRIVATE TRILANE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(trilane_${name}_test PRIVATE trilane::${name} GTest::gtest GTest::gtest_main GTest::gmock ${M_LIBS})
     foreach(lib IN LISTS M_TEST_LIBS)
