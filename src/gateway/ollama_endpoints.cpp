@@ -187,7 +187,7 @@ void list_running(Desk& desk, Call call) {
             }
             ollama::Running& out = running.emplace_back();
             out.listed = listed(*std::move(card), nullptr);
-            out.bytes = std::max(one.planned_bytes, one.load.observed_bytes);
+            out.bytes = std::max(one.planned_bytes, one.load.observed.bytes());
             out.gpu_bytes = lane.silicon == "cpu" ? 0 : out.bytes;
             out.expires_unix_ms = one.expires_unix_ms;
             out.context_tokens = one.context_tokens;
