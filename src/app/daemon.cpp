@@ -325,7 +325,7 @@ void Daemon::Parts::open_library() {
     out.choose = [reserve = config.memory.reserve](
                      std::vector<catalog::Variant> variants,
                      const catalog::Reference& reference) -> Result<catalog::Variant> {
-        const plan::Memory memory = plan::memory_of(probe::read_machine(), reserve, 0);
+        const plan::Memory memory = plan::memory_of(probe::read_machine(), reserve);
         TRILANE_TRY(const VariantChoice choice, choose(std::move(variants), reference, memory));
         return choice.variants[choice.chosen].variant;
     };
