@@ -46,7 +46,7 @@ public:
     [[nodiscard]] virtual const Error* error() const { return nullptr; }
     [[nodiscard]] virtual std::string body() const { return {}; }
 
-    /// Asked for when the first bytes are about to leave.
+    /// Asked for when the first bytes are about to leave; "" = not known yet, ask again then.
     [[nodiscard]] virtual std::string content_type() const = 0;
     /// What tells a waiting client that the stream lives; "" = the API knows nothing for that.
     [[nodiscard]] virtual std::string heartbeat() const { return {}; }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "dialect/dialect.h"
+#include "dialect/openai/responses.h"
 #include "gateway/endpoint.h"
 #include "net/http.h"
 #include "plane/service.h"
@@ -22,6 +24,9 @@ public:
     [[nodiscard]] virtual const std::string& version() const = 0;
     [[nodiscard]] virtual const EndpointTable& endpoints() const = 0;
     [[nodiscard]] virtual std::string metrics_text() const = 0;
+    /// Answers of the responses API that who calls may follow.
+    [[nodiscard]] virtual std::shared_ptr<dialect::openai::ResponseStore> responses(
+        const Call& call) const = 0;
     /// For a new request: a fresh id, and the time.
     virtual dialect::Context context() = 0;
 

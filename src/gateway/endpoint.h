@@ -28,7 +28,8 @@ struct Call {
     std::size_t row = 0;                 ///< of the table, for counting
     const Endpoint* endpoint = nullptr;  ///< null = there is nothing at that path
     std::vector<net::Header> headers;    ///< of the answer
-    /// What follows the endpoint's path where that ends with '/', percent-decoded.
+    /// What follows the endpoint's path where that ends with '/', or stands for its "{id}";
+    /// percent-decoded.
     std::string tail;
     access::Visit visit;     ///< who asks, and what that allows
     std::string request_id;  ///< "" = life signs, which have none
@@ -54,7 +55,8 @@ struct EndpointDoc {
 
 struct Endpoint {
     std::string_view method;
-    std::string_view path;  ///< one that ends with '/' (but "/") serves what is below it
+    /// One that ends with '/' (but "/") serves what is below it; "{id}" stands for one segment.
+    std::string_view path;
     Guard guard = Guard::key;
     const dialect::ErrorShape* errors = nullptr;
     /// Answers at once or later; on a thread of the server, which must not be kept waiting.

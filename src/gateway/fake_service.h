@@ -37,7 +37,9 @@ public:
         for (const std::string& id : models_) {
             job::ModelCard& card = cards.emplace_back();
             card.id = id;
-            card.abilities.chat = card.abilities.complete = true;
+            job::Abilities& able = card.abilities;  // of everything but hearing
+            able.chat = able.complete = able.insert = able.tools = able.vision = true;
+            able.embed = able.rerank = able.transcribe = able.speak = able.draw = true;
         }
         return cards;
     }

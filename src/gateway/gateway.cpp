@@ -12,10 +12,12 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "dialect/multipart.h"
 #include "gateway/desk.h"
 #include "gateway/endpoint.h"
 #include "gateway/http_error.h"
 #include "gateway/metrics.h"
+#include "gateway/response_store.h"
 #include "net/server.h"
 #include "os/worker_pool.h"
 
@@ -30,6 +32,8 @@ constexpr std::size_t kInlineBodyBytesMax = 16U << 10U;
 /// Threads that read the longer ones, and how many may wait for them.
 constexpr std::size_t kReaderThreads = 2;
 constexpr std::size_t kReaderQueueMax = 64;
+/// Of a body that is no form: what is made of JSON takes a multiple of its length.
+constexpr std::size_t kJsonBytesMax = 32U << 20U;
 /// Of the endpoint table: none of them.
 constexpr std::size_t kNoRow = ~std::size_t{0};
 
@@ -104,6 +108,10 @@ public:
     [[nodiscard]] const std::string& version() const override { return options_.version; }
     [[nodiscard]] const EndpointTable& endpoints() const override { return table_; }
     [[nodiscard]] std::string metrics_text() const override;
+    [[nodiscard]] std::shared_ptr<dialect::openai::ResponseStore> responses(
+        const Call& call) const override {
+        return std::make_shared<ResponsesOf>(responses_, call.visit.name());
+    }
     dialect::Context context() override;
     void respond(Call& call, net::Response response) override;
     void read_body(Call call, std::function<void(Call)> read) override;
@@ -125,6 +133,7 @@ private:
     const std::shared_ptr<plane::Service> service_;
     const EndpointTable table_;
     UniqueText unique_;
+    const std::shared_ptr<BoundedResponses> responses_ = std::make_shared<BoundedResponses>();
     const std::vector<std::string> labels_ = labels_of(table_);
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
     /// What the server's own threads may use: the first requests can be faster than start().
@@ -301,7 +310,13 @@ std::string Gateway::Front::metrics_text() const {
 void Gateway::Front::read_body(Call call, std::function<void(Call)> read) {
     const auto checked = [this](Call& whole, const std::function<void(Call)>& then) {
         const std::string* type = whole.request.header("Content-Type");
-        const bool form = type != nullptr && type->starts_with("multipart/");
+        const bool form = type != nullptr && dialect::is_form(*type);
+        if (!form && whole.request.body.size() > kJsonBytesMax) {
+            respond_error(whole, 413,
+                          fmt::format("the body has {} bytes of JSON; send at most {} MiB",
+                                      whole.request.body.size(), kJsonBytesMax >> 20U));
+            return;
+        }
         if (!form && !is_valid_utf8(whole.request.body)) {
             respond_error(whole, 400, "the body is not valid UTF-8; send JSON in UTF-8");
             return;
@@ -404,6 +419,12 @@ net::ServerSnapshot Gateway::Front::server_snapshot() const {
 std::string Gateway::Front::request_id(const net::Request& request) {
     const std::string* given = request.header("x-request-id");
     return given != nullptr && is_request_id(*given) ? *given : "req-" + unique_.next();
+}
+
+net::Limits gateway_limits() {
+    net::Limits limits;
+    limits.body_bytes_max = kBodyBytesMax;
+    return limits;
 }
 
 Gateway::Gateway(std::unique_ptr<Front> front) : front_(std::move(front)) {}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,12 +18,18 @@
 
 namespace trilane::gateway {
 
+/// Of a request's body: sounds and pictures are long.
+inline constexpr std::size_t kBodyBytesMax = 64U << 20U;
+
+/// What net grants, with room for such bodies.
+net::Limits gateway_limits();
+
 struct GatewayOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 13305;  ///< 0 = any free one
     unsigned threads = 2;
     net::Loops* loops = nullptr;  ///< to run on; null = threads of its own
-    net::Limits limits;
+    net::Limits limits = gateway_limits();
     net::ServerTls tls;
     AccessRules access;
     Recorder recorder;    ///< may be empty

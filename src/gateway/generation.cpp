@@ -96,28 +96,36 @@ void Generation::on_body_event(std::size_t job_index, const job::Event& event) {
 }
 
 void Generation::on_stream_event(std::size_t job_index, const job::Event& event) {
+    if (const auto* failed = std::get_if<job::Failed>(&event); failed && !stream_begun_) {
+        respond(fault_response(*parts_.errors, failed->error));
+        return;
+    }
+    const std::string bytes = writer_->on_event(job_index, event);
     if (!stream_begun_) {
-        if (const auto* failed = std::get_if<job::Failed>(&event)) {
-            respond(fault_response(*parts_.errors, failed->error));
-            return;
+        net::StreamHead head;
+        head.content_type = writer_->content_type();
+        if (head.content_type.empty()) {
+            return;  // known with the first bytes
         }
         stream_begun_ = true;
-        net::StreamHead head;
         head.headers = std::move(parts_.headers);
         head.headers.push_back({"Cache-Control", "no-cache"});
-        head.content_type = writer_->content_type();
         head.heartbeat = writer_->heartbeat();
         head.heartbeat_interval = parts_.heartbeat_interval;
         parts_.exchange->start_stream(std::move(head));
     }
-    const std::string bytes = writer_->on_event(job_index, event);
     if (!bytes.empty() && !parts_.exchange->send(bytes)) {
         end(kClientGone);
         return;
     }
     if (writer_->finished()) {
         end(200);
-        parts_.exchange->finish();
+        // Bytes of a sound have no words for a failure: their stream breaks off instead.
+        if (writer_->error() == nullptr || !writer_->heartbeat().empty()) {
+            parts_.exchange->finish();
+        } else {
+            parts_.exchange.reset();
+        }
     }
 }
 

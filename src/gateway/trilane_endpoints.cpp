@@ -8,6 +8,7 @@
 #include "dialect/openai/openai.h"
 #include "gateway/admin.h"
 #include "gateway/desk.h"
+#include "gateway/openapi.h"
 #include "json/json.h"
 
 namespace trilane::gateway {
@@ -58,6 +59,10 @@ void root(Desk& desk, Call call) {
     desk.respond_text(call, "text/plain; charset=utf-8", std::move(out));
 }
 
+void openapi(Desk& desk, Call call) {
+    desk.respond_json(call, openapi_document(desk.endpoints().rows(), desk.version()));
+}
+
 void administrate(Desk& desk, Call call) {
     const auto shared = std::make_shared<Call>(std::move(call));
     answer_admin(desk.service(), shared->request, [&desk, shared](net::Response response) {
@@ -67,6 +72,12 @@ void administrate(Desk& desk, Call call) {
 
 constexpr std::array kRows = std::to_array<Endpoint>({
     {"GET", "/", Guard::open, &dialect::openai::kErrorShape, root, {kTag, "This list", "", "", ""}},
+    {"GET",
+     "/openapi.json",
+     Guard::open,
+     &dialect::openai::kErrorShape,
+     openapi,
+     {kTag, "This list for programs (OpenAPI 3.1)", "", "", ""}},
     {"GET",
      "/live",
      Guard::open,

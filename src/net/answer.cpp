@@ -40,7 +40,8 @@ bool Answer::send(std::string_view bytes) {
     if (stage_ != Stage::streaming || !waker_) {
         return false;
     }
-    if (output_.bytes.size() + bytes.size() > pending_bytes_max_) {
+    // A piece that is longer than all of the room (a picture) may wait alone.
+    if (!output_.bytes.empty() && output_.bytes.size() + bytes.size() > pending_bytes_max_) {
         stage_ = Stage::ended;
         output_.bytes.clear();
         output_.broken = true;

@@ -3,49 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cctype>
-#include <filesystem>
-#include <fstream>
 #include <limits>
-#include <sstream>
 
 #include "dialect/openai/asks.h"
 #include "dialect/openai/openai.h"
+#include "dialect/openai/wire_cases.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
 namespace {
 
-using json::Value;
-
-struct Case {
-    std::string id;  // file and name, as GoogleTest wants it
-    Value data;
-};
-
-void PrintTo(const Case& one, std::ostream* out) {
-    *out << one.id;
-}
-
-std::vector<Case> load_cases() {
-    std::vector<Case> cases;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(TRILANE_SOURCE_DIR "/tests/wire/openai/asks")) {
-        std::ostringstream text;
-        text << std::ifstream(entry.path()).rdbuf();
-        const auto file = json::parse(text.str());
-        EXPECT_TRUE(file) << entry.path() << file.error().message;
-        for (const Value& one : file.value_or(Value::array())) {
-            std::string id = entry.path().stem().string() + "_" + one.value("name", "unnamed");
-            std::replace_if(
-                id.begin(), id.end(),
-                [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-            cases.push_back({std::move(id), one});
-        }
+template <class T>
+void add_fact(Value& facts, const char* name, const T& value, const T& usual) {
+    if (value != usual) {
+        facts[name] = value;
     }
-    std::ranges::sort(cases, {}, &Case::id);
-    return cases;
 }
 
 Value facts_of(const job::Embed& embed) {
@@ -70,12 +42,56 @@ Value facts_of(const job::Tokenize& tokenize) {
 Value facts_of(const job::Detokenize& detokenize) {
     return {{"ids", detokenize.ids}};
 }
+Value media_facts(const job::Media& media) {
+    return Value::array({media.type, media.url.empty() ? media.bytes : media.url});
+}
+Value facts_of(const job::Transcribe& ask) {
+    Value facts = {{"sound", media_facts(ask.sound)}, {"file_name", ask.file_name}};
+    add_fact(facts, "language", ask.language, {});
+    add_fact(facts, "prompt", ask.prompt, {});
+    add_fact(facts, "translate", ask.translate, false);
+    add_fact(facts, "word_times", ask.word_times, false);
+    if (ask.temperature) {
+        facts["temperature"] = *ask.temperature;
+    }
+    return facts;
+}
+Value facts_of(const job::Speak& ask) {
+    Value facts = {{"text", ask.text}, {"format", ask.format}};
+    add_fact(facts, "voice", ask.voice, {});
+    add_fact(facts, "speed", ask.speed, 1.0F);
+    add_fact(facts, "instructions", ask.instructions, {});
+    return facts;
+}
+Value facts_of(const job::Draw& ask) {
+    Value facts = {{"prompt", ask.prompt}};
+    add_fact(facts, "negative_prompt", ask.negative_prompt, {});
+    for (const job::Media& image : ask.images) {
+        facts["images"].push_back(media_facts(image));
+    }
+    if (ask.mask) {
+        facts["mask"] = media_facts(*ask.mask);
+    }
+    add_fact(facts, "count", ask.count, 1U);
+    add_fact(facts, "width", ask.width, 0U);
+    add_fact(facts, "height", ask.height, 0U);
+    if (ask.steps) {
+        facts["steps"] = *ask.steps;
+    }
+    if (ask.guidance) {
+        facts["guidance"] = *ask.guidance;
+    }
+    if (ask.seed) {
+        facts["seed"] = *ask.seed;
+    }
+    return facts;
+}
 template <class Other>
 Value facts_of(const Other& /*ask*/) {
     return "another ask";
 }
 
-Value job_facts(const job::Request& request) {
+Value ask_facts(const job::Request& request) {
     Value facts = {{"id", request.id}, {"model", request.model}};
     facts.update(std::visit([](const auto& ask) { return facts_of(ask); }, request.ask));
     if (!request.client.empty()) {
@@ -117,7 +133,7 @@ std::string bytes_of(const Value& value) {
 
 /// {"vectors": [[…]]}, {"scores": […]}, {"tokens": [ids], "pieces": […]}, {"text": "…"},
 /// {"done": prompt tokens}, {"failed": "a sentence"}
-job::Event event_of(const Value& event) {
+job::Event ask_event(const Value& event) {
     if (event.contains("vectors")) {
         job::Vectors vectors;
         for (const Value& vector : event["vectors"]) {
@@ -143,8 +159,42 @@ job::Event event_of(const Value& event) {
         done.usage.prompt_tokens = event["done"].get<std::uint32_t>();
         return done;
     }
+    if (event.contains("segment")) {  // [start, end, text, [[word, start, end]…]]
+        const Value& facts = event["segment"];
+        job::Segment segment{facts[0], facts[1], facts[2], {}};
+        for (const Value& word : facts.size() > 3 ? facts[3] : Value::array()) {
+            segment.words.push_back({word[0], word[1], word[2]});
+        }
+        return segment;
+    }
+    if (event.contains("transcript")) {
+        const Value& facts = event["transcript"];
+        return job::Transcript{facts[0], facts[1], facts[2]};
+    }
+    if (event.contains("sound")) {
+        return job::Sound{event["sound"][0], event["sound"][1]};
+    }
+    if (event.contains("picture")) {  // [index, type, bytes, revised prompt]
+        const Value& facts = event["picture"];
+        return job::Picture{facts[0], facts[1], facts[2], facts[3]};
+    }
     EXPECT_TRUE(event.contains("failed")) << "an event of an unknown kind: " << event.dump();
     return job::Failed{{Fault::unavailable, event.value("failed", "")}};
+}
+
+/// [[name, value]…] and, for files, [name, value, file name, type].
+std::string form_of(const Value& fields) {
+    std::string form;
+    for (const Value& field : fields) {
+        form += "------b\r\nContent-Disposition: form-data; name=\"" + field[0].get<std::string>() +
+                '"';
+        if (field.size() > 2) {
+            form += "; filename=\"" + field[2].get<std::string>() +
+                    "\"\r\nContent-Type: " + field[3].get<std::string>();
+        }
+        form += "\r\n\r\n" + bytes_of(field[1]) + "\r\n";
+    }
+    return form + "------b--\r\n";
 }
 
 class AsksWire : public testing::TestWithParam<Case> {
@@ -154,9 +204,9 @@ protected:
 
     Result<Asked> ask() const {
         const Context context{"t", 1700000000, "fp"};
-        const std::string body = data()["request"].is_string()
-                                     ? data()["request"].get<std::string>()
-                                     : json::dump(data()["request"]);
+        const Value request = data().value("request", Value::object());
+        const std::string body =
+            request.is_string() ? request.get<std::string>() : json::dump(request);
         const std::string endpoint = data()["endpoint"];
         if (endpoint == "embeddings") {
             return ask_embeddings(body, context);
@@ -167,8 +217,23 @@ protected:
         if (endpoint == "tokenize") {
             return ask_tokens(body, context);
         }
-        EXPECT_EQ(endpoint, "detokenize");
-        return ask_text_of_tokens(body, context);
+        if (endpoint == "detokenize") {
+            return ask_text_of_tokens(body, context);
+        }
+        if (endpoint == "speech") {
+            return ask_speech(body, context);
+        }
+        const std::string type =
+            data().contains("form") ? "multipart/form-data; boundary=----b" : "application/json";
+        form_ = data().contains("form") ? form_of(data()["form"]) : body;
+        if (endpoint == "transcriptions" || endpoint == "translations") {
+            return ask_transcription(type, form_, context, endpoint == "translations");
+        }
+        const PictureAsk kind = endpoint == "generations" ? PictureAsk::generation
+                                : endpoint == "edits"     ? PictureAsk::edit
+                                                          : PictureAsk::variation;
+        EXPECT_TRUE(kind != PictureAsk::variation || endpoint == "variations") << endpoint;
+        return ask_pictures(kind, type, form_, context);
     }
 
     void check_refusal(const Result<Asked>& asked) const {
@@ -181,11 +246,18 @@ protected:
     }
 
     void check_answer(AnswerWriter& writer) const {
+        std::string stream;
         for (const Value& event : data()["events"]) {
             EXPECT_FALSE(writer.finished());
-            EXPECT_EQ(writer.on_event(0, event_of(event)), "");
+            stream += writer.on_event(0, ask_event(event));
         }
         ASSERT_TRUE(writer.finished());
+        if (expected().contains("stream")) {
+            EXPECT_EQ(stream, expected()["stream"].get<std::string>());
+            EXPECT_EQ(writer.content_type(), expected()["type"].get<std::string>());
+            return;
+        }
+        EXPECT_EQ(stream, "");
         if (expected().contains("failure")) {
             ASSERT_NE(writer.error(), nullptr);
             EXPECT_THAT(writer.error()->message,
@@ -202,6 +274,8 @@ protected:
         ASSERT_TRUE(body) << writer.body();
         EXPECT_EQ(*body, expected()["body"]) << body->dump(2);
     }
+
+    mutable std::string form_;  // outlives what was read from it
 };
 
 TEST_P(AsksWire, Case) {
@@ -213,9 +287,10 @@ TEST_P(AsksWire, Case) {
     ASSERT_TRUE(asked) << asked.error().message;
     ASSERT_EQ(asked->jobs.size(), 1U);
     EXPECT_EQ(asked->model, asked->jobs[0].model);
+    EXPECT_EQ(asked->stream, expected().contains("stream"));
     EXPECT_TRUE(expected().contains("job") || data().contains("events")) << "nothing is expected";
     if (expected().contains("job")) {
-        const Value facts = job_facts(asked->jobs[0]);
+        const Value facts = ask_facts(asked->jobs[0]);
         EXPECT_EQ(Value::parse(facts.dump()), expected()["job"]) << facts.dump(2);
     }
     if (data().contains("events")) {
@@ -223,11 +298,11 @@ TEST_P(AsksWire, Case) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Openai, AsksWire, testing::ValuesIn(load_cases()),
+INSTANTIATE_TEST_SUITE_P(Openai, AsksWire, testing::ValuesIn(load_cases("openai/asks")),
                          [](const auto& one) { return one.param.id; });
 
 TEST(AsksWireFiles, AreThere) {
-    EXPECT_GE(load_cases().size(), 40U);
+    EXPECT_GE(load_cases("openai/asks").size(), 90U);
 }
 
 }  // namespace

@@ -12,19 +12,19 @@ namespace {
 std::string_view param_of(std::string_view message) {
     constexpr std::string_view kFields =
         " add_special add_special_tokens after background best_of cfg cfg_scale"
-        " chat_template_kwargs content conversation dimensions documents echo enable_thinking"
-        " encoding_format file frequency_penalty function_call functions grammar guidance_scale"
-        " guided_choice guided_grammar guided_json guided_regex ignore_eos image include input"
-        " input_type instructions json_schema language limit logit_bias logprobs mask"
-        " max_completion_tokens max_output_tokens max_tokens max_tokens_per_doc max_tool_calls"
-        " messages metadata min_p modalities model moderation n negative_prompt order"
-        " output_compression output_format parallel_tool_calls parse_special partial_images"
-        " path presence_penalty previous_response_id prompt quality query reasoning"
-        " reasoning_effort repeat_penalty repetition_penalty response_format return_documents"
-        " return_token_strs seed size speed steps stop store stream stream_format"
-        " stream_options structured_outputs style suffix temperature text"
-        " timestamp_granularities tokens tool_choice tools top_k top_logprobs top_n top_p"
-        " truncation user voice with_pieces ";
+        " chat_template_kwargs content continue_final_message conversation dimensions documents"
+        " echo enable_thinking encoding_format file frequency_penalty function_call functions"
+        " grammar guidance_scale guided_choice guided_grammar guided_json guided_regex height"
+        " ignore_eos image images include input input_type instructions json_schema language"
+        " limit logit_bias logprobs mask max_completion_tokens max_output_tokens max_tokens"
+        " max_tokens_per_doc max_tool_calls messages metadata min_p modalities model moderation"
+        " n negative_prompt order output_compression output_format parallel_tool_calls"
+        " parse_special partial_images path presence_penalty previous_response_id prompt"
+        " quality query reasoning reasoning_effort repeat_penalty repetition_penalty"
+        " response_format response_id return_documents return_token_strs seed size speed steps"
+        " stop store stream stream_format stream_options structured_outputs style suffix"
+        " temperature text texts timestamp_granularities tokens tool_choice tools top_k"
+        " top_logprobs top_n top_p truncation user voice width with_pieces ";
     const std::string_view path = message.substr(0, std::min(message.find(": "), message.size()));
     const std::string_view root = path.substr(0, path.find_first_of(".["));
     const bool known = path.size() < message.size() && path.find(' ') == std::string_view::npos &&
@@ -40,12 +40,15 @@ struct Kind {
 Kind kind_of(const Error& error, std::string_view param) {
     switch (error.fault) {
         case Fault::invalid: {
-            const bool of_prompt = param.empty() || param == "messages" || param == "prompt";
+            const bool of_prompt =
+                param.empty() || param == "messages" || param == "prompt" || param == "input";
             const bool too_long = of_prompt && error.message.find("context") != std::string::npos;
             return {"invalid_request_error", too_long ? "context_length_exceeded" : ""};
         }
         case Fault::not_found:
-            return {"invalid_request_error", param == "path" ? "unknown_url" : "model_not_found"};
+            return {"invalid_request_error", param == "path"          ? "unknown_url"
+                                             : param == "response_id" ? "response_not_found"
+                                                                      : "model_not_found"};
         case Fault::exhausted:
             return {"rate_limit_error", "rate_limit_exceeded"};
         case Fault::cancelled:

@@ -32,13 +32,6 @@ Result<job::Role> read_role(const Fields& message) {
                   "\"system\", \"user\", \"assistant\" or \"tool\"");
 }
 
-/// What a message's content becomes.
-struct Content {
-    std::string text;
-    std::vector<job::Media> media;
-    bool after_text = false;  ///< its last part was text
-};
-
 /// {"url": "data:…"}, or the URL itself.
 Result<job::Media> read_picture(const Fields& part, std::string_view name) {
     const json::Value* value = part.find(name);
@@ -127,6 +120,8 @@ Status read_part(const json::Value& part, const std::string& path, Content& cont
     return refuse(fields.path_of("type"), json::Value(type), kWanted);
 }
 
+}  // namespace
+
 Result<Content> read_parts(const json::Value& parts, const std::string& path) {
     Content content;
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -134,6 +129,8 @@ Result<Content> read_parts(const json::Value& parts, const std::string& path) {
     }
     return content;
 }
+
+namespace {
 
 /// The content of a message; absent for null.
 Result<std::optional<Content>> read_content(const Fields& message) {
@@ -260,17 +257,22 @@ Result<job::Message> read_message(const json::Value& value, const std::string& p
     return message;
 }
 
-Status read_template_variables(const Fields& body, job::Chat& chat) {
-    auto& variables = chat.template_variables;
+}  // namespace
+
+Status read_effort(const Fields& fields, std::string_view name, job::Chat& chat) {
     TRILANE_TRY(const std::optional<std::string> effort,
-                body.word("reasoning_effort",
-                          {"none", "minimal", "low", "medium", "high", "xhigh", "max"}));
+                fields.word(name, {"none", "minimal", "low", "medium", "high", "xhigh", "max"}));
     if (effort) {
-        variables["reasoning_effort"] = json::dump(json::Value(*effort));
+        chat.template_variables["reasoning_effort"] = json::dump(json::Value(*effort));
         if (*effort == "none") {
-            variables["enable_thinking"] = "false";
+            chat.template_variables["enable_thinking"] = "false";
         }
     }
+    return {};
+}
+
+Status read_template_variables(const Fields& body, job::Chat& chat) {
+    auto& variables = chat.template_variables;
     TRILANE_TRY(const std::optional<bool> thinking, body.boolean("enable_thinking"));
     if (thinking) {
         variables["enable_thinking"] = *thinking ? "true" : "false";
@@ -292,8 +294,6 @@ Status read_template_variables(const Fields& body, job::Chat& chat) {
     }
     return {};
 }
-
-}  // namespace
 
 Result<job::Chat> read_chat(const Fields& body) {
     constexpr std::string_view kWanted = "an array with at least one message";
@@ -324,7 +324,15 @@ Result<job::Chat> read_chat(const Fields& body) {
                     kMediaMax);
     }
     TRILANE_TRY_STATUS(read_tools(body, ToolShape::nested, chat));
+    TRILANE_TRY_STATUS(read_effort(body, "reasoning_effort", chat));
     TRILANE_TRY_STATUS(read_template_variables(body, chat));
+    TRILANE_TRY(const auto goes_on, body.boolean("continue_final_message"));
+    chat.continue_last = goes_on.value_or(false);
+    if (chat.continue_last && chat.messages.back().role != job::Role::assistant) {
+        return fail(Fault::invalid,
+                    "continue_final_message: got true, but the last message is not the "
+                    "assistant's; send one that the answer can go on from");
+    }
     return chat;
 }
 

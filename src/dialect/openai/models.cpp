@@ -1,12 +1,29 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 #include "dialect/openai/openai.h"
 #include "dialect/openai/shapes.h"
 
 namespace trilane::dialect::openai {
 namespace {
+
+void append_abilities(std::string& out, const job::Abilities& abilities) {
+    const std::pair<bool, std::string_view> named[] = {
+        {abilities.chat, "chat"},         {abilities.complete, "completion"},
+        {abilities.insert, "insert"},     {abilities.tools, "tools"},
+        {abilities.vision, "vision"},     {abilities.hearing, "audio"},
+        {abilities.thinking, "thinking"}, {abilities.embed, "embedding"},
+        {abilities.rerank, "rerank"},     {abilities.transcribe, "transcription"},
+        {abilities.speak, "speech"},      {abilities.draw, "image"}};
+    for (const auto& [able, name] : named) {
+        if (able) {
+            out += out.ends_with('[') ? "" : ",";
+            append_string(out, name);
+        }
+    }
+}
 
 /// OpenAI's four fields, and what our own clients like to know under "meta".
 void append_model(std::string& out, const job::ModelCard& card) {
@@ -22,7 +39,13 @@ void append_model(std::string& out, const job::ModelCard& card) {
                    R"(,"n_params":{},"size":{},"n_ctx":{},"n_vocab":{},"licence":)",
                    card.parameters, card.bytes, card.context_tokens, card.vocab_tokens);
     append_string(out, card.licence);
-    out += "}}";
+    if (!card.quantization.empty()) {
+        out += ",\"quantization\":";
+        append_string(out, card.quantization);
+    }
+    out += ",\"capabilities\":[";
+    append_abilities(out, card.abilities);
+    out += "]}}";
 }
 
 }  // namespace

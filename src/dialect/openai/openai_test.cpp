@@ -196,10 +196,13 @@ TEST(OpenaiModels, ListAndOne) {
     card.architecture = "bitnet-b1.58";
     card.created_unix_s = 7;
     card.context_tokens = 1024;
+    card.quantization = "TQ2_0";
+    card.abilities.chat = card.abilities.complete = card.abilities.vision = true;
     const std::string one = model_body(card);
     EXPECT_EQ(one, R"({"id":"trilane-nano","object":"model","created":7,"owned_by":"trilane",)"
                    R"("meta":{"name":"Nano","architecture":"bitnet-b1.58","n_params":0,"size":0,)"
-                   R"("n_ctx":1024,"n_vocab":0,"licence":""}})");
+                   R"("n_ctx":1024,"n_vocab":0,"licence":"","quantization":"TQ2_0",)"
+                   R"("capabilities":["chat","completion","vision"]}})");
     const std::vector<job::ModelCard> cards = {card, card};
     EXPECT_EQ(models_body(cards), R"({"object":"list","data":[)" + one + "," + one + "]}");
     EXPECT_EQ(models_body({}), R"({"object":"list","data":[]})");

@@ -127,10 +127,10 @@ void append_head(std::string& out, const Parsed& parsed, std::string_view object
     out += ",\"choices\":[";
 }
 
-void append_chat_logprobs(std::string& out, std::span<const job::LogprobEntry> entries) {
-    out += '{';
-    append_list(out, "content", entries, [&](const job::LogprobEntry& entry) {
-        out += '{';
+void append_logprob_list(std::string& out, std::span<const job::LogprobEntry> entries) {
+    out += '[';
+    for (const job::LogprobEntry& entry : entries) {
+        out += &entry == entries.data() ? "{" : ",{";
         append_chat_token(out, entry.chosen);
         out += ",\"top_logprobs\":[";
         for (std::size_t i = 0; i < entry.top.size(); ++i) {
@@ -139,7 +139,13 @@ void append_chat_logprobs(std::string& out, std::span<const job::LogprobEntry> e
             out += '}';
         }
         out += "]}";
-    });
+    }
+    out += ']';
+}
+
+void append_chat_logprobs(std::string& out, std::span<const job::LogprobEntry> entries) {
+    out += "{\"content\":";
+    append_logprob_list(out, entries);
     out += ",\"refusal\":null}";
 }
 

@@ -18,6 +18,9 @@ using json::append_string;
 /// `{"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…,"choices":[`
 void append_head(std::string& out, const Parsed& parsed, std::string_view object);
 
+/// `[{"token","logprob","bytes","top_logprobs"}]`
+void append_logprob_list(std::string& out, std::span<const job::LogprobEntry> entries);
+
 /// `{"content":[{"token","logprob","bytes","top_logprobs"}],"refusal":null}`
 void append_chat_logprobs(std::string& out, std::span<const job::LogprobEntry> entries);
 
