@@ -36,6 +36,7 @@ public:
         child_ = *std::move(child);
         options.target.host = "127.0.0.1";
         options.target.port = port();
+        options.card.abilities.chat = options.card.abilities.complete = true;
         resident_ = std::make_unique<HttpResident>(loops, options);
         client_ = std::make_unique<net::Client>(loops, options.target);
         await_ready();
