@@ -44,7 +44,8 @@ struct Rig {
 
     TestReply get(const std::string& target, const std::string& headers = "") const {
         TestClient client(gateway->port());
-        EXPECT_TRUE(client.send("GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n"));
+        EXPECT_TRUE(
+            client.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n"));
         return client.reply();
     }
 

@@ -92,6 +92,8 @@ TEST(AnthropicError, APromptThatDoesNotFitIsTooLong) {
               "prompt is too long: the prompt has 900 tokens and the context holds 512");
     EXPECT_EQ(message("messages: 9 tokens, and the context holds 5"),
               "prompt is too long: messages: 9 tokens, and the context holds 5");
+    EXPECT_EQ(message("'a' cannot be loaded: its context is too small"),
+              "'a' cannot be loaded: its context is too small");
     EXPECT_EQ(message("context_management.edits: wrong"), "context_management.edits: wrong");
     EXPECT_EQ(message("tools[0].name: context"), "tools[0].name: context");
 }

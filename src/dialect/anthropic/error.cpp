@@ -64,14 +64,15 @@ std::string_view type_of(unsigned status) {
 }
 
 /// Whether the prompt did not fit, as lanes say it: of no field, or of all messages, and of the
-/// context.
+/// context. A model that does not load for its context is something else: no client can help it.
 bool is_too_long(const Error& error) {
     const std::string_view path =
         std::string_view(error.message).substr(0, error.message.find(": "));
     const bool of_prompt = path.size() == error.message.size() || path == "messages" ||
                            path.find(' ') != std::string_view::npos;
     return error.fault == Fault::invalid && of_prompt &&
-           error.message.find("context") != std::string::npos;
+           error.message.find("context") != std::string::npos &&
+           error.message.find("cannot be loaded") == std::string::npos;
 }
 
 /// The name in "model: there is none called 'NAME' here; …"; "" for other messages.
