@@ -21,7 +21,7 @@ constexpr std::array kRows = std::to_array<Endpoint>({
      Guard::key,
      &anthropic::kErrorShape,
      answer_with<anthropic::ask>,
-     {kTag, "The next message of a conversation", "CreateMessageParams", "Message",
+     {kTag, "The next message of a conversation", "CreateMessageParams", "AnthropicMessage",
       dialect::kEventStreamType}},
     {"POST",
      "/v1/messages/count_tokens",

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "dialect/anthropic/anthropic.h"
 #include "dialect/openai/openai.h"
 #include "json/json.h"
 
@@ -54,6 +55,9 @@ Value responses_of(const Endpoint& row) {
     if (row.errors == &dialect::openai::kErrorShape) {
         responses["default"] = {{"description", "What was wrong"},
                                 {"content", content_of("ErrorResponse")}};
+    } else if (row.errors == &dialect::anthropic::kErrorShape) {
+        responses["default"] = {{"description", "What was wrong"},
+                                {"content", content_of("AnthropicErrorResponse")}};
     }
     return responses;
 }
@@ -111,7 +115,7 @@ Value tags_of(std::span<const Endpoint> rows) {
 const Value& openapi_components() {
     static const Value components = [] {
         Value all = Value::object();
-        for (const std::string_view text : {kOpenaiSchemas}) {
+        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas}) {
             const auto schemas = json::parse(text);
             TRILANE_CHECK(schemas.has_value());
             all.update(*schemas);

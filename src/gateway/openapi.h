@@ -19,5 +19,6 @@ const json::Value& openapi_components();
 
 /// The components of each API: a JSON object of schemas by name.
 extern const std::string_view kOpenaiSchemas;
+extern const std::string_view kAnthropicSchemas;
 
 }  // namespace trilane::gateway
