@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -139,35 +140,58 @@ void answer(Desk& desk, Call call) {
     });
 }
 
-/// Ollama's digests are those of manifests: they change when anything of a model does.
-std::string digest_of(const job::ModelCard& card, const catalog::FurtherName* further) {
-    std::string facts = fmt::format("{}\n{}\n{}\n{}\n{}", card.id, card.architecture,
-                                    card.quantization, card.bytes, card.created_unix_s);
-    if (further != nullptr) {
-        facts += fmt::format("\n{}\n{}\n{}", further->name, further->system, further->parameters);
+/// Models as lists show them. What is stored is the library's to say: a model in memory may know
+/// less of its file.
+class Lister {
+public:
+    explicit Lister(const Desk& desk) {
+        if (desk.library() != nullptr) {
+            for (catalog::Entry& entry : desk.library()->list()) {
+                std::string id = entry.id;
+                entries_.emplace(std::move(id), std::move(entry));
+            }
+        }
     }
-    return catalog::sha256_of_text(facts);
-}
 
-ollama::Listed listed(job::ModelCard card, const catalog::FurtherName* further) {
-    ollama::Listed one;
-    one.name = further != nullptr ? further->name : card.id;
-    one.parent = further != nullptr ? card.id : "";
-    one.digest = digest_of(card, further);
-    one.modified_unix_s = further != nullptr ? further->added_unix_s : card.created_unix_s;
-    one.card = std::move(card);
-    return one;
-}
+    [[nodiscard]] ollama::Listed listed(job::ModelCard card,
+                                        const catalog::FurtherName* further) const {
+        if (const auto entry = entries_.find(card.id); entry != entries_.end()) {
+            card.bytes = entry->second.bytes;
+            card.created_unix_s = entry->second.added_unix_s;
+        }
+        ollama::Listed one;
+        one.name = further != nullptr ? further->name : card.id;
+        one.parent = further != nullptr ? card.id : "";
+        one.digest = digest_of(card, further);
+        one.modified_unix_s = further != nullptr ? further->added_unix_s : card.created_unix_s;
+        one.card = std::move(card);
+        return one;
+    }
+
+private:
+    /// Ollama's digests are those of manifests: they change when anything of a model does.
+    static std::string digest_of(const job::ModelCard& card, const catalog::FurtherName* further) {
+        std::string facts = fmt::format("{}\n{}\n{}", card.id, card.bytes, card.created_unix_s);
+        if (further != nullptr) {
+            facts +=
+                fmt::format("\n{}\n{}\n{}", further->name, further->system, further->parameters);
+        }
+        return catalog::sha256_of_text(facts);
+    }
+
+    std::map<std::string, catalog::Entry> entries_;
+};
 
 void list_models(Desk& desk, Call call) {
+    const Lister lister(desk);
     std::vector<ollama::Listed> models;
     for (job::ModelCard& card : desk.service().models()) {
-        models.push_back(listed(std::move(card), nullptr));
+        models.push_back(lister.listed(std::move(card), nullptr));
     }
     if (desk.library() != nullptr) {
         for (const catalog::FurtherName& further : desk.library()->further_names()) {
             if (auto card = desk.service().find(further.model)) {
-                models.push_back(listed(*std::move(card), &further));
+                models.push_back(lister.listed(*std::move(card), &further));
             }
         }
     }
@@ -178,6 +202,7 @@ void list_models(Desk& desk, Call call) {
 }
 
 void list_running(Desk& desk, Call call) {
+    const Lister lister(desk);
     std::vector<ollama::Running> running;
     for (const plane::LaneView& lane : desk.service().view().lanes) {
         for (const plane::Residency& one : lane.residents) {
@@ -186,7 +211,7 @@ void list_running(Desk& desk, Call call) {
                 continue;
             }
             ollama::Running& out = running.emplace_back();
-            out.listed = listed(*std::move(card), nullptr);
+            out.listed = lister.listed(*std::move(card), nullptr);
             out.bytes = std::max(one.planned_bytes, one.load.observed.bytes());
             out.gpu_bytes = lane.silicon == "cpu" ? 0 : out.bytes;
             out.expires_unix_ms = one.expires_unix_ms;
@@ -216,7 +241,7 @@ void show_model(Desk& desk, Call call) {
             shown->licence = further->licence.empty() ? shown->licence : further->licence;
         }
         const std::string id = card->id;
-        shown->listed = listed(*std::move(card), further ? &*further : nullptr);
+        shown->listed = Lister(desk).listed(*std::move(card), further ? &*further : nullptr);
         if (desk.library() == nullptr) {
             desk.respond_json(read, ollama::show_body(*shown));
             return;

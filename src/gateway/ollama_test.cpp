@@ -41,7 +41,7 @@ protected:
         TestClient client(gateway_->port());
         const std::string text = body.is_null() ? "" : json::dump(body);
         EXPECT_TRUE(
-            client.send(fmt::format("{} {} HTTP/1.1\r\nHost: h\r\nContent-Length: "
+            client.send(fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
                                     "{}\r\n\r\n{}",
                                     method, path, text.size(), text)));
         return client.reply(method == "HEAD");

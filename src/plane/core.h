@@ -123,7 +123,7 @@ private:
     Time tick();
     void refuse_dead(Time now, Actions& actions);
     void unload_idle(Time now, Time& due, Actions& actions);
-    std::vector<Want> wants(Time now, Time& due);
+    std::vector<Want> wants(Time now, Time& due, Actions& actions);
     void prepare(const std::vector<Want>& wants);
     void decide(const Want& want, Time now, Time& due, Actions& actions);
     struct Choice {

@@ -67,7 +67,7 @@ Time Plane::Core::tick() {
             dispatch_waiting(i, actions);
         }
         unload_idle(now, due, actions);
-        wanted = wants(now, due);
+        wanted = wants(now, due, actions);
     }
     if (!wanted.empty()) {
         prepare(wanted);
@@ -127,7 +127,7 @@ void Plane::Core::unload_idle(Time now, Time& due, Actions& actions) {
     }
 }
 
-std::vector<Want> Plane::Core::wants(Time now, Time& due) {
+std::vector<Want> Plane::Core::wants(Time now, Time& due, Actions& actions) {
     std::vector<Want> out;
     const auto missing = [&](std::size_t lane, const std::string& model) {
         const auto seat = seat_of(lane, model);
@@ -154,7 +154,11 @@ std::vector<Want> Plane::Core::wants(Time now, Time& due) {
         const Want& want = at->first;
         const auto seat = seat_of(want.lane, want.model);
         if (seat != nullptr && seat->active() && !seat->leaving()) {
-            seat->callbacks.push_back(std::move(at->second));
+            if (seat->state == lane::State::ready) {
+                actions.emplace_back([done = std::move(at->second)] { done({}); });
+            } else {
+                seat->callbacks.push_back(std::move(at->second));
+            }
             at = asks_.erase(at);
             continue;
         }

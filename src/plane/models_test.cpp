@@ -100,5 +100,17 @@ TEST(ModelTable, NamesThatClientsTakeForGranted) {
     EXPECT_NE(none.find("tts-1").error().message.find("espeak-ng"), std::string::npos);
 }
 
+TEST(ModelTable, FurtherNamesAndTagsMeanTheModel) {
+    const std::vector<catalog::Entry> entries{entry("a"), entry("b:latest")};
+    const ModelTable table(entries, {}, {}, "", {{"mine", "a"}, {"a", "b:latest"}, {"gone", "c"}});
+    EXPECT_EQ(table.find("mine")->model->id, "a");
+    EXPECT_EQ(table.find("mine:latest")->model->id, "a");
+    EXPECT_EQ(table.find("a:latest")->model->id, "a") << "a model's own name goes before";
+    EXPECT_EQ(table.find("b:latest")->model->id, "b:latest");
+    EXPECT_FALSE(table.find("gone"));
+    EXPECT_FALSE(table.find(":latest"));
+    EXPECT_FALSE(table.find("a:other"));
+}
+
 }  // namespace
 }  // namespace trilane::plane

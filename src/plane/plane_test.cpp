@@ -436,6 +436,35 @@ TEST(Plane, ALaneThatIsNotThereLoadsNothing) {
     EXPECT_EQ(box.gpu->loads("a") + box.cpu->loads("a"), 0);
 }
 
+TEST(Plane, LoadingWhatIsLoadedIsDoneAtOnce) {
+    Box box;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", false));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", false));
+    EXPECT_EQ(box.gpu->loads("a"), 1);
+}
+
+TEST(Plane, AClientSaysHowLongAModelStays) {
+    Box box;
+    box.options.policies["*"].keep_warm_s = 3600;
+    box.start({entry("a"), entry("b")});
+    EXPECT_EQ(box.plane->keep("a", std::chrono::seconds(5)).error().fault, Fault::not_found);
+    ASSERT_TRUE(box.ask("a").wait());
+    const auto expires = [&] { return box.find(box.plane->view(), "a")->expires_unix_ms; };
+    const std::int64_t by_policy = expires();
+    EXPECT_GT(by_policy, 0);
+    ASSERT_TRUE(box.plane->keep("a", std::chrono::hours(2)));
+    EXPECT_GT(expires(), by_policy + 3'000'000);
+    ASSERT_TRUE(box.plane->keep("a:latest", std::nullopt));
+    EXPECT_EQ(expires(), 0);
+    ASSERT_TRUE(box.plane->keep("a", std::chrono::milliseconds(0)));
+    const auto end = std::chrono::steady_clock::now() + kTestPatience;
+    while (box.holds("a") && std::chrono::steady_clock::now() < end) {
+        std::this_thread::yield();
+    }
+    EXPECT_FALSE(box.holds("a"));
+}
+
 TEST(Plane, UnloadingUnpins) {
     Box box;
     box.start({entry("a")});

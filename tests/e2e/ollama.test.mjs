@@ -262,7 +262,8 @@ describe('models that come and go', () => {
     await box.stop();
     await hub.stop();
   });
-  const names = async () => (await client.list()).models.map((model) => model.name).toSorted();
+  const names = async () => (await client.list()).models.map((model) => model.name)
+    .filter((name) => name !== 'trilane-nano:latest').toSorted();
 
   test('a pull that is broken off goes on where it was', async () => {
     hub.holdAfter = 300_000;
@@ -270,8 +271,8 @@ describe('models that come and go', () => {
     await assert.rejects(async () => {
       for await (const part of stream) if (hub.held.size > 0 && part.completed > 0) stream.abort();
     }, { name: 'AbortError' });
-    assert.deepEqual(await names(), ['a:latest']);
     hub.letGo();
+    assert.deepEqual(await names(), ['a:latest']);
     hub.ranges.length = 0;
     const deadline = Date.now() + FREE_MS_MAX;
     let parts;
