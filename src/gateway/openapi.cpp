@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "dialect/anthropic/anthropic.h"
+#include "dialect/ollama/ollama.h"
 #include "dialect/openai/openai.h"
 #include "json/json.h"
 
@@ -58,6 +59,9 @@ Value responses_of(const Endpoint& row) {
     } else if (row.errors == &dialect::anthropic::kErrorShape) {
         responses["default"] = {{"description", "What was wrong"},
                                 {"content", content_of("AnthropicErrorResponse")}};
+    } else if (row.errors == &dialect::ollama::kErrorShape) {
+        responses["default"] = {{"description", "What was wrong"},
+                                {"content", content_of("OllamaError")}};
     }
     return responses;
 }
@@ -115,7 +119,7 @@ Value tags_of(std::span<const Endpoint> rows) {
 const Value& openapi_components() {
     static const Value components = [] {
         Value all = Value::object();
-        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas}) {
+        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas, kOllamaSchemas}) {
             const auto schemas = json::parse(text);
             TRILANE_CHECK(schemas.has_value());
             all.update(*schemas);

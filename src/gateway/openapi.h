@@ -20,5 +20,6 @@ const json::Value& openapi_components();
 /// The components of each API: a JSON object of schemas by name.
 extern const std::string_view kOpenaiSchemas;
 extern const std::string_view kAnthropicSchemas;
+extern const std::string_view kOllamaSchemas;
 
 }  // namespace trilane::gateway

@@ -98,7 +98,10 @@ public:
     void name_model(std::string_view /*id*/) override {}
     std::string on_event(std::size_t job_index, const job::Event& event) override;
     [[nodiscard]] bool finished() const override { return finished_; }
-    [[nodiscard]] const Error* error() const override { return error_ ? &*error_ : nullptr; }
+    /// A stream has told its failure in a line of its own.
+    [[nodiscard]] const Error* error() const override {
+        return error_ && !style_.stream ? &*error_ : nullptr;
+    }
     [[nodiscard]] std::string body() const override { return body_; }
     [[nodiscard]] std::string content_type() const override {
         return std::string(style_.stream ? kNdjsonType : kJsonType);
