@@ -34,6 +34,7 @@ public:
 
     [[nodiscard]] std::vector<job::ModelCard> models() const override {
         std::vector<job::ModelCard> cards(1);
+        cards[0].abilities.chat = true;
         cards.front().id = "words";
         return cards;
     }
@@ -56,6 +57,10 @@ public:
     }
     void load(LoadAsk /*ask*/, std::function<void(Status)> done) override { done({}); }
     Status unload(std::string_view /*model*/) override { return {}; }
+    Status keep(std::string_view /*model*/,
+                std::optional<std::chrono::milliseconds> /*time*/) override {
+        return {};
+    }
     [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(
         std::string_view /*lane*/) const override {
         return fail(Fault::not_found, "no logs here");

@@ -141,7 +141,7 @@ void measure_trips() {
             trilane::net::Outgoing call;
             call.method = "POST";
             call.target = "/v1/chat/completions";
-            call.body = write_request(request, upstream).body;
+            call.body = write_request(request, upstream)->body;
             client.send(std::move(call), std::make_shared<EndListener>(over));
         }));
         whole.push_back(trip_us(over, [&] {
@@ -166,11 +166,11 @@ int main() {
     const Upstream server{"qwen3-4b-instruct", "", 8192, {}};
     const job::Request request = small_request();
     std::uint64_t seen = 0;
-    const double writing = best_us([&] { seen += write_request(request, server).body.size(); });
+    const double writing = best_us([&] { seen += write_request(request, server)->body.size(); });
     fmt::print("{:<40}{:>10.3f} us\n", "write a small chat", writing);
     for (const int tokens : {1, 16, 128}) {
         const std::vector<std::string> pieces = answer_of(tokens);
-        const WrittenRequest asked = write_request(request, server);
+        const WrittenRequest asked = *write_request(request, server);
         const double reading = best_us([&] {
             AnswerShaper shaper(request, server.rules,
                                 [&](const job::Event& event) { seen += event.index(); });
