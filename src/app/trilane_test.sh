@@ -84,7 +84,7 @@ expect "ppl" 0 "PPL " "$trilane" ppl trilane-nano "$dir/text" --ctx 64
 expect "ppl by llama's definition" 0 '"definition": "llama"' \
     "$trilane" ppl trilane-nano "$dir/text" --ctx 64 --llama --json
 
-expect "other machines without a key" 2 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
+expect "other machines without a key" 1 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
 
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off

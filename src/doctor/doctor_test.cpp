@@ -121,8 +121,7 @@ TEST(DoctorBox, StrixHalo128IsFine) {
                                                 "npu.flm",
                                                 "engines.answer",
                                                 "engines.flm_version",
-                                                "lanes.rocm_beside_npu",
-                                                "engines.speech"}));
+                                                "lanes.rocm_beside_npu"}));
 }
 
 TEST(DoctorBox, StrixHalo64HasTheUsualTraps) {

@@ -110,8 +110,8 @@ TEST_F(Ollama, RefusesInItsOwnWords) {
                 HasSubstr("none called 'none'"));
     EXPECT_THAT(error_of(ask("POST", "/api/chat", Value::array()), 400), HasSubstr("the body is"));
     EXPECT_THAT(error_of(ask("GET", "/api/chat"), 405), HasSubstr("use POST"));
-    EXPECT_THAT(error_of(ask("POST", "/api/embed", {{"model", "tiny"}, {"input", "a"}}), 400),
-                HasSubstr("not made for embeddings"));
+    EXPECT_THAT(error_of(ask("POST", "/api/embed", {{"model", "tiny"}, {"input", 5}}), 400),
+                HasSubstr("input: got 5"));
 }
 
 TEST_F(Ollama, LoadsAndUnloadsWithoutAPrompt) {
@@ -157,7 +157,8 @@ TEST_F(Ollama, ListsAndShowsModels) {
     const Value shown = json_of(ask("POST", "/api/show", {{"model", "tiny"}}));
     EXPECT_EQ(shown["template"], "template of tiny");
     EXPECT_EQ(shown["model_info"]["fake.block_count"], 2);
-    EXPECT_EQ(shown["capabilities"], Value::array({"completion"}));
+    EXPECT_EQ(shown["capabilities"],
+              Value::array({"completion", "vision", "tools", "insert", "embedding"}));
     EXPECT_THAT(error_of(ask("POST", "/api/show", {{"name", "none"}}), 404), HasSubstr("none"));
     const Value running = json_of(ask("GET", "/api/ps"))["models"];
     ASSERT_EQ(running.size(), 1U);
@@ -265,10 +266,11 @@ TEST_F(Ollama, AModelThatIsThereIsPulledAlready) {
 }
 
 TEST_F(Ollama, AClientThatLeavesEndsItsInterestInAPull) {
+    catalog::PullListener listener;
     {
         TestClient client(gateway_->port());
         ASSERT_TRUE(client.post("/api/pull", R"({"model":"a/b"})"));
-        static_cast<void>(library_->listener());
+        listener = library_->listener();
         EXPECT_EQ(library_->left(), 0);
     }
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -66,7 +66,7 @@ protected:
 
     TestReply ask(const std::string& line) const {
         TestClient client(gateway_->port());
-        EXPECT_TRUE(client.send(line + " HTTP/1.1\r\nHost: h\r\n\r\n"));
+        EXPECT_TRUE(client.send(line + " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         return client.reply();
     }
     TestReply post(std::string_view path, std::string_view body,

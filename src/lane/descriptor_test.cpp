@@ -104,6 +104,9 @@ TEST_F(OpenLane, DefaultsComeFromTheKind) {
         EXPECT_EQ((*opened)->residents_max(), each.residents_max);
         EXPECT_FALSE((*opened)->device().empty());
         EXPECT_NE((*opened)->log(), nullptr);
+        if (each.store == catalog::Store::program) {
+            continue;  // what it serves it offers itself
+        }
         catalog::Entry entry;
         entry.store = each.store;
         entry.purpose = each.purposes.front();

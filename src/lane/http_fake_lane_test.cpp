@@ -325,7 +325,8 @@ TEST_F(HttpFakeLaneTest, TheNpuServersAnswersAreRepaired) {
         r.stop = {" x.2"};
     });
     EXPECT_EQ(choices.text(), "x.0 x.1x.0 x.1");
-    EXPECT_THAT(choices.events(), testing::IsSupersetOf({"end 0 stop", "end 1 stop"}));
+    EXPECT_THAT(choices.events(),
+                testing::IsSupersetOf({"end 0 stop at  x.2", "end 1 stop at  x.2"}));
 }
 
 TEST_F(HttpFakeLaneTest, AnotherModelsAnswerIsNone) {

@@ -455,8 +455,8 @@ TEST_F(HttpResidentTest, AsksTheNextChoiceOnlyWhenTheServerIsFree) {
     Heard heard;
     ask(heard, request);
     ASSERT_TRUE(heard.wait_for_last());
-    EXPECT_THAT(heard.events(), ElementsAre("started 0", "text 0 'a'", "end 0 stop", "text 1 'a'",
-                                            "end 1 stop", StartsWith("done")));
+    EXPECT_THAT(heard.events(), ElementsAre("started 0", "text 0 'a'", "end 0 stop at .",
+                                            "text 1 'a'", "end 1 stop at .", StartsWith("done")));
 }
 
 /// Answers of every kind, clients that leave, and a resident that is stopped in the middle of it.

@@ -111,7 +111,7 @@ TEST_F(OtherServersTest, WhisperHearsAnyFormatAsTheWavItWants) {
         EXPECT_EQ(answer->segments(), 1U);
     }
     const json::Value seen = fake_page(*lane, "/fake/requests");
-    const auto body = seen["requests"].back()["body"].get<std::string>();
+    const auto body = seen.back()["body"].get<std::string>();
     EXPECT_THAT(body, HasSubstr("name=\"language\"\r\n\r\nauto"));
     EXPECT_THAT(body, HasSubstr("filename=\"sound.wav\""));
     EXPECT_THAT(body, HasSubstr("WAVEfmt "));
@@ -215,7 +215,7 @@ TEST_F(OtherServersTest, SpeechComesInEveryFormat) {
         EXPECT_NEAR(heard->seconds(), 0.6, 0.1) << format;
     }
     const json::Value seen = fake_page(*lane, "/fake/requests");
-    const json::Value asked = *json::parse(seen["requests"].back()["body"].get<std::string>());
+    const json::Value asked = *json::parse(seen.back()["body"].get<std::string>());
     EXPECT_EQ(asked["voice"], "af_heart");
     EXPECT_EQ(asked["response_format"], "wav");
     job::Request request;

@@ -219,7 +219,8 @@ TEST(Flm, loses_its_quirks_one_by_one) {
 
 TEST(OtherServers, have_their_one_route) {
     const std::string form =
-        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n[[id:v]]"
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; "
+        "filename=\"a.wav\"\r\n\r\nRIFF[[id:v]]"
         "\r\n--b\r\nContent-Disposition: form-data; "
         "name=\"response_format\"\r\n\r\ntext\r\n--b--\r\n";
     FakeProcess whisper =

@@ -156,7 +156,7 @@ TEST_F(LlamaServerTest, VectorsCanBeCancelledAndTheirServersHang) {
     own.hang_timeout_s = 1;
     const auto lane = open(
         own, install("llama-server", R"({"rules":[{"path":"/v1/embeddings","from":2,"hang":true},)"
-                                     R"({"path":"/health","from":2,"hang":true}]})"));
+                                     R"({"path":"/health","from":8,"hang":true}]})"));
     const auto loaded = lane->load(gguf("pooling", catalog::Purpose::embed));
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
     const job::Request request = of(job::Embed{{std::string("a")}, std::nullopt});

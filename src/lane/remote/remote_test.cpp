@@ -79,7 +79,7 @@ TEST_F(RemoteLaneTest, OffersWhatItIsToldOrWhatTheServerLists) {
     EXPECT_EQ(offers[0].context_tokens, 8192U);
     EXPECT_TRUE(lane->can_serve(offers[0]));
     EXPECT_EQ(offers[1].purpose, catalog::Purpose::embed);
-    EXPECT_FALSE(lane->can_serve(offers[1]));
+    EXPECT_TRUE(lane->can_serve(offers[1]));
     catalog::Entry file = offers[0];
     file.store = catalog::Store::gguf;
     EXPECT_FALSE(lane->can_serve(file));

@@ -113,10 +113,10 @@ TEST_F(AnswerShaperTest, CutsAtStopTextsAcrossPieces) {
     send({job::Text{0, "END", true, {}}});
     EXPECT_EQ(send(text("D three")), Next::enough);
     send(text("four"));
-    EXPECT_EQ(
-        take(),
-        (Events{"started 0", "text 0 'one '", "text 0 'ENtwo '", "thought 0 'END'", "end 0 stop",
-                "done prompt=0 cached=0 completion=5 read=0 in 0.0 ms, 5 in 0.0 ms"}));
+    EXPECT_EQ(take(),
+              (Events{"started 0", "text 0 'one '", "text 0 'ENtwo '", "thought 0 'END'",
+                      "end 0 stop at END",
+                      "done prompt=0 cached=0 completion=5 read=0 in 0.0 ms, 5 in 0.0 ms"}));
 }
 
 TEST_F(AnswerShaperTest, ReleasesWhatLookedLikeAStopText) {
