@@ -30,7 +30,7 @@ test: build ## unit tests
 	ctest --preset dev
 
 e2e: setup-dev configure ## the running daemon against real clients (Node.js)
-	cmake --build --preset dev --parallel $(JOBS) --target trilane trilane_fake_lane
+	cmake --build --preset dev --parallel $(JOBS) --target trilane trilane_fake_lane trilane_schema_answers
 	@scripts/e2e.sh
 
 oracle: setup-dev configure ## our greedy tokens against node-llama-cpp's

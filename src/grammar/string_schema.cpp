@@ -16,7 +16,8 @@ namespace {
 using json::Value;
 
 /// Formats as expressions of texts that every reader of the format takes; narrower than the
-/// formats are where readers differ (no leap days or seconds, no quoted mailboxes).
+/// formats are where readers differ (no leap days or seconds, no quoted mailboxes), and of bounded
+/// length, so that small models find their end.
 #define TRILANE_DATE                                                                     \
     "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|" \
     "[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -33,14 +34,15 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kFormats 
     {"time", "^" TRILANE_TIME "$"},
     {"date-time", "^" TRILANE_DATE "T" TRILANE_TIME "$"},
     {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
-    {"email",
-     "^[a-zA-Z0-9]+(?:[._+-][a-zA-Z0-9]+){0,4}@" TRILANE_LABEL "(?:\\." TRILANE_LABEL "){1,4}$"},
+    {"email", "^[a-zA-Z0-9]{1,20}(?:[._+-][a-zA-Z0-9]{1,20}){0,2}@" TRILANE_LABEL
+              "(?:\\." TRILANE_LABEL "){1,4}$"},
     {"hostname", "^" TRILANE_HOST "$"},
     {"ipv4", "^" TRILANE_OCTET "(?:\\." TRILANE_OCTET "){3}$"},
     {"ipv6", "^[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}$"},
     {"uri", "^https?://" TRILANE_HOST "(?::[1-9][0-9]{0,3})?(?:/" TRILANE_URI_CHARS
-            "*)*(?:\\?" TRILANE_URI_CHARS "+=" TRILANE_URI_CHARS "*(?:&" TRILANE_URI_CHARS
-            "+=" TRILANE_URI_CHARS "*)*)?(?:#" TRILANE_URI_CHARS "*)?$"},
+            "{0,60}){0,12}(?:\\?" TRILANE_URI_CHARS "{1,30}=" TRILANE_URI_CHARS
+            "{0,60}(?:&" TRILANE_URI_CHARS "{1,30}=" TRILANE_URI_CHARS
+            "{0,60}){0,8})?(?:#" TRILANE_URI_CHARS "{0,60})?$"},
 }};
 
 #undef TRILANE_DATE
