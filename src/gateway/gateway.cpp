@@ -12,8 +12,8 @@
 
 #include "base/utf8.h"
 #include "dialect/anthropic/anthropic.h"
-#include "gateway/anthropic_endpoints.h"
 #include "dialect/multipart.h"
+#include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
 #include "gateway/endpoint.h"
 #include "gateway/http_error.h"

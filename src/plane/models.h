@@ -59,10 +59,10 @@ public:
                std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
                std::string default_model, const FurtherNames& further_names = {});
 
-    /// An id, an alias, "lane/name" or "default", each also with ":latest" behind it; else one of the
-    /// names that clients take for granted ("tts-1", "whisper-1", "dall-e-3" …): the first model
-    /// that can do what it stands for. **Errors:** not_found, with what there is; unavailable:
-    /// nothing here can do that, and what to install.
+    /// An id, an alias, "lane/name" or "default", each also with ":latest" behind it; else one of
+    /// the names that clients take for granted ("tts-1", "whisper-1", "dall-e-3" …): the first
+    /// model that can do what it stands for. **Errors:** not_found, with what there is;
+    /// unavailable: nothing here can do that, and what to install.
     [[nodiscard]] Result<Meaning> find(std::string_view name) const;
     [[nodiscard]] const Model* by_id(std::string_view id) const;
     [[nodiscard]] const std::vector<Model>& models() const { return models_; }

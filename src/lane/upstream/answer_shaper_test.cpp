@@ -138,7 +138,7 @@ TEST_F(AnswerShaperTest, AsksForTheNextChoiceAfterAStopText) {
     send(job::Started{4});
     EXPECT_EQ(send(text("c.")), Next::enough);
     EXPECT_EQ(take(),
-              (Events{"started 4", "text 0 'a'", "end 0 stop", "text 1 'c'", "end 1 stop",
+              (Events{"started 4", "text 0 'a'", "end 0 stop at .", "text 1 'c'", "end 1 stop at .",
                       "done prompt=0 cached=0 completion=2 read=0 in 0.0 ms, 2 in 0.0 ms"}));
 }
 
@@ -154,7 +154,7 @@ TEST_F(AnswerShaperTest, WaitsForOtherChoicesAfterAStopText) {
     EXPECT_EQ(send(job::ChoiceEnd{1, job::FinishReason::length}), Next::more);
     EXPECT_EQ(send(figures(2, 9)), Next::answered);
     EXPECT_EQ(take(),
-              (Events{"text 0 'a'", "end 0 stop", "text 1 'b'", "end 1 length",
+              (Events{"text 0 'a'", "end 0 stop at .", "text 1 'b'", "end 1 length",
                       "done prompt=2 cached=1 completion=9 read=1 in 10.0 ms, 9 in 20.0 ms"}));
 }
 
