@@ -61,7 +61,7 @@ describe('as the client library sees it', () => {
       [{ messages: 'hi' }, 'messages'],
       [{ messages: [] }, 'messages'],
       [{ messages: [{ role: 'user', content: null }] }, 'messages[0].content'],
-      [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] }, 'messages[0].content[0]'],
+      [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] }, 'messages[0].content[0].image_url.url'],
       [{ logit_bias: { the: 1 } }, 'logit_bias'],
       [{ top_logprobs: 2 }, 'top_logprobs'],
       [{ tool_choice: 'required' }, 'tool_choice'],
