@@ -7,7 +7,7 @@ import OpenAI from 'openai';
 
 import { Server } from './server.mjs';
 
-const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const BODY_BYTES_MAX = 32 << 20;
 
 let server;
 before(async () => {
