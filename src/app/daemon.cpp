@@ -1,6 +1,7 @@
 #include "app/daemon.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +79,10 @@ catalog::Entry entry_of(const ModelFile& file) {
     entry.path = file.path;
     std::error_code ignored;
     entry.bytes = fs::file_size(file.path, ignored);
+    struct stat facts {};
+    if (::stat(file.path.c_str(), &facts) == 0) {
+        entry.added_unix_s = facts.st_mtime;
+    }
     return entry;
 }
 
