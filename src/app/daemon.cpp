@@ -115,7 +115,6 @@ struct Daemon::Parts {
     bool offers_read = false;
     bool stopping = false;
     std::vector<std::shared_ptr<lane::Lane>> lanes;
-    std::vector<lane::Settings> opened;  ///< of `lanes`
     std::thread refresher;
 
     void refresh_offers();
@@ -126,7 +125,7 @@ struct Daemon::Parts {
     void catalogue_changed();
     [[nodiscard]] plane::FurtherNames further_names() const;
     Status open_gateway();
-    void open_lanes();
+    std::vector<lane::Settings> open_lanes();
     [[nodiscard]] plan::Memory memory(std::span<const plan::Occupant> occupants);
     void remember_loads(plane::PlaneOptions& out) const;
     [[nodiscard]] std::vector<catalog::Entry> entries() const;
@@ -187,8 +186,10 @@ void Daemon::Parts::look_at_keys() {
     door->replace(*std::move(ring));
 }
 
-/// A lane that cannot be opened is a line in the log: the others are of use without it.
-void Daemon::Parts::open_lanes() {
+/// A lane that cannot be opened is a line in the log: the others are of use without it. Returns the
+/// settings of those that are open.
+std::vector<lane::Settings> Daemon::Parts::open_lanes() {
+    std::vector<lane::Settings> opened;
     lane::Parts parts;
     parts.children = children.get();
     parts.loops = loops.get();
@@ -224,6 +225,7 @@ void Daemon::Parts::open_lanes() {
         lanes.push_back(*std::move(lane));
         opened.push_back(std::move(settings));
     }
+    return opened;
 }
 
 /// As it is now. On the plane's thread.
@@ -294,10 +296,9 @@ Status Daemon::Parts::open_plane() {
     plane_options.catalogue = [this] { return entries(); };
     plane_options.further_names = [this] { return further_names(); };
     plane_options.log = log_info;
-    open_lanes();
     learning = std::make_unique<GpuLearning>(
         *machine, GpuLearning::Options{.children = children.get(),
-                                       .lanes = opened,
+                                       .lanes = open_lanes(),
                                        .path = options.path,
                                        .environment = options.child_environment,
                                        .log = log_info});
