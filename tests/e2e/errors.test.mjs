@@ -7,7 +7,7 @@ import OpenAI from 'openai';
 
 import { Server } from './server.mjs';
 
-const BODY_BYTES_MAX = 32 << 20;
+const BODY_BYTES_MAX = 32 << 20; // of JSON
 
 let server;
 before(async () => {
@@ -62,6 +62,7 @@ describe('as the client library sees it', () => {
       [{ messages: [] }, 'messages'],
       [{ messages: [{ role: 'user', content: null }] }, 'messages[0].content'],
       [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] }, 'messages[0].content[0].image_url.url'],
+      [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,UE5H' } }] }] }, 'model'],
       [{ logit_bias: { the: 1 } }, 'logit_bias'],
       [{ top_logprobs: 2 }, 'top_logprobs'],
       [{ tool_choice: 'required' }, 'tool_choice'],
