@@ -66,7 +66,7 @@ describe('as the client library sees it', () => {
       [{ logit_bias: { the: 1 } }, 'logit_bias'],
       [{ top_logprobs: 2 }, 'top_logprobs'],
       [{ tool_choice: 'required' }, 'tool_choice'],
-      [{ response_format: { type: 'json_object' } }, 'response_format'],
+      [{ response_format: { type: 'xml' } }, 'response_format.type'],
     ];
     for (const [fields, param] of cases) {
       await assert.rejects(server.chat('hi', fields), (error) => {
