@@ -14,13 +14,16 @@ export function randomFrom(seed) {
 
 const NAMES = ['name', 'age', 'city', 'tags', 'a', 'ab', 'id', 'größe', 'x"y', 'back\\slash', 'line\nbreak', 'kind of', '', 'total', 'n1'];
 const PATTERNS = ['^[a-z]{2,8}$', '^[A-Z][a-z]+( [A-Z][a-z]+)?$', '^\\d{3}-\\d{4}$', '^(red|green|blue)$', 'x', '^a', 'z$',
-  '^[^\\s"]{1,10}$', '^\\w+@\\w+\\.(com|org)$', '^["\\\\\\n]{1,4}$', '^(?:ab|c)*$', '^.{3}$', '[é-ü]', '^\\u00e9?[\\u{1F600}-\\u{1F60F}]{1,2}$', '^[^a-z]{2}$|^q'];
+  '^[^\\s"]{1,10}$', '^\\w{1,12}@\\w{1,12}\\.(com|org)$', '^["\\\\\\n]{1,4}$', '^(?:ab|c)*$', '^.{3}$', '[é-ü]', '^\\u00e9?[\\u{1F600}-\\u{1F60F}]{1,2}$', '^[^a-z]{2}$|^q'];
 const FORMATS = ['date', 'time', 'date-time', 'uuid', 'email', 'hostname', 'ipv4', 'ipv6', 'uri'];
 const VALUES = ['a', 'b"c', 'd\\e', 'é😀', '', 0, -1, 2.5, 1e21, true, false, null, [1, 'x'], { k: [null], 'q"': 1 }];
 
 export class SchemaMaker {
-  constructor(seed) {
+  /** `short`: no schema with answers beyond some hundred tokens, for models that find no end. */
+  constructor(seed, { short = false } = {}) {
     this.random = randomFrom(seed);
+    this.short = short;
+    this.depthMax = short ? 2 : 3;
   }
 
   below(n) {
@@ -50,7 +53,9 @@ export class SchemaMaker {
 
   any(depth) {
     const makers = ['string', 'string', 'integer', 'number', 'boolean', 'values', 'values'];
-    if (depth < 3) makers.push('object', 'object', 'object', 'array', 'array', 'anyOf', 'oneOf', 'allOf', 'reference', 'types');
+    if (depth < this.depthMax) makers.push('object', 'object', 'object', 'array', 'array', 'anyOf', 'oneOf', 'allOf', 'types');
+    // A small model that has gone three levels down a list goes on until its tokens run out.
+    if (depth < this.depthMax && !this.short) makers.push('reference');
     if (depth === 0) makers.push('object', 'object', 'object', 'object', 'array');
     const schema = this[this.one(makers)](depth);
     if (this.chance(0.2)) schema.description = 'words that bind nothing';
@@ -124,7 +129,7 @@ export class SchemaMaker {
       schema.properties[name] = this.any(depth + 1);
     }
     schema.required = Object.keys(schema.properties).filter(() => this.chance(0.6));
-    if (this.chance(0.6)) schema.additionalProperties = false;
+    if (this.short || this.chance(0.6)) schema.additionalProperties = false;
     else if (this.chance(0.2)) schema.additionalProperties = { type: 'integer', minimum: 0, maximum: 99 };
     return schema;
   }

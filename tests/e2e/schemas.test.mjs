@@ -9,14 +9,15 @@ import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 
 import { SchemaMaker } from './schema_maker.mjs';
+import { Server } from './server.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ANSWERS = process.env.TRILANE_SCHEMA_ANSWERS ?? 'build/dev/tests/schema_answers/trilane_schema_answers';
 const MODEL = 'models/trilane-nano/trilane-nano-tq2_0.gguf';
 const SEED = Number(process.env.SCHEMA_SEED ?? 1);
 
-function makeSchemas(count, seed) {
-  const maker = new SchemaMaker(seed);
+function makeSchemas(count, seed, options) {
+  const maker = new SchemaMaker(seed, options);
   return Array.from({ length: count }, () => maker.schema());
 }
 
@@ -73,10 +74,26 @@ test('random answers to random schemas are valid', (t) => {
 });
 
 test('answers of the bundled model at temperature 1 are valid', (t) => {
-  const schemas = makeSchemas(Number(process.env.MODELLED_SCHEMAS ?? 60), SEED + 1);
+  const schemas = makeSchemas(Number(process.env.MODELLED_SCHEMAS ?? 60), SEED + 1, { short: true });
   const answers = answersTo(schemas, 'model', SEED, 960);
   const counts = judge(schemas, answers);
   t.diagnostic(JSON.stringify(counts));
   assert.ok(counts.refused < schemas.length / 10, `${counts.refused} schemas were refused`);
   assert.ok(counts.cut < schemas.length / 10, `${counts.cut} answers did not end`);
+});
+
+test('the daemon answers as response_format says', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const schemas = makeSchemas(16, SEED + 2, { short: true });
+  const replies = await Promise.all(schemas.map((schema) => server.chat('Tell me something.', {
+    temperature: 1, max_tokens: 900, response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
+  })));
+  const counts = judge(schemas, replies.map(({ choices: [choice] }) =>
+    ({ [choice.finish_reason === 'length' ? 'cut' : 'text']: choice.message.content })));
+  t.diagnostic(JSON.stringify(counts));
+  assert.ok(counts.text >= schemas.length - 2);
+  await assert.rejects(
+    server.chat('x', { response_format: { type: 'json_schema', json_schema: { name: 'a', schema: { not: {} } } } }),
+    ({ status, message }) => status === 400 && message.includes("'not'"));
 });
