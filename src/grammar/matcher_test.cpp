@@ -114,35 +114,54 @@ bool accepts_after(const Compiled& grammar, const std::shared_ptr<const TokenTri
     return matcher.accept(id);
 }
 
-TEST(Matcher, TheMaskIsWhatAcceptSays) {
+/// Random walks; at each step every token's bit is compared with accept() of a fresh matcher.
+void compare_masks(const Compiled& grammar, const std::string& name, int rounds, int steps) {
     const auto trie = crossing_trie();
     std::mt19937 random(5);
+    for (int round = 0; round < rounds; ++round) {
+        Matcher matcher(grammar, trie);
+        std::vector<std::uint64_t> bits(trie->words(), ~std::uint64_t{0});
+        std::vector<token::Id> tokens;
+        for (int step = 0; step < steps; ++step) {
+            matcher.allowed(bits);
+            std::vector<token::Id> legal;
+            for (token::Id id = 0; id < static_cast<token::Id>(trie->size()); ++id) {
+                const bool by_mask = bit(bits, id);
+                ASSERT_EQ(by_mask, accepts_after(grammar, trie, tokens, id))
+                    << name << " token " << id << " after " << tokens.size();
+                if (by_mask && !trie->is_end(id)) {
+                    legal.push_back(id);
+                }
+            }
+            ASSERT_EQ(bit(bits, 0), matcher.may_end());
+            ASSERT_EQ(legal.empty(), matcher.must_end()) << name;
+            if (legal.empty()) {
+                break;
+            }
+            const token::Id next = legal[random() % legal.size()];
+            ASSERT_TRUE(matcher.accept(next));
+            tokens.push_back(next);
+        }
+    }
+}
+
+TEST(Matcher, TheMaskIsWhatAcceptSays) {
     for (const std::string& source : grammars()) {
         const auto grammar = from_gbnf(source);
         ASSERT_TRUE(grammar) << grammar.error().message;
-        for (int round = 0; round < 12; ++round) {
-            Matcher matcher(*grammar, trie);
-            std::vector<std::uint64_t> bits(trie->words(), ~std::uint64_t{0});
-            std::vector<token::Id> tokens;
-            for (int step = 0; step < 80; ++step) {
-                matcher.allowed(bits);
-                std::vector<token::Id> legal;
-                for (token::Id id = 0; id < static_cast<token::Id>(trie->size()); ++id) {
-                    const bool by_mask = bit(bits, id);
-                    ASSERT_EQ(by_mask, accepts_after(*grammar, trie, tokens, id))
-                        << source << " token " << id << " after " << tokens.size();
-                    if (by_mask && !trie->is_end(id)) {
-                        legal.push_back(id);
-                    }
-                }
-                ASSERT_EQ(bit(bits, 0), matcher.may_end());
-                ASSERT_EQ(legal.empty(), matcher.must_end()) << source;
-                if (legal.empty()) {
-                    break;
-                }
-                const token::Id next = legal[random() % legal.size()];
-                ASSERT_TRUE(matcher.accept(next));
-                tokens.push_back(next);
+        compare_masks(*grammar, source, 12, 80);
+    }
+}
+
+TEST(Matcher, TheMaskKnowsTheLimitOnDepth) {
+    for (const std::uint32_t depth : {3U, 4U, 6U, 9U}) {
+        for (const std::string& source : grammars()) {
+            Builder builder;
+            builder.set_depth_max(depth);
+            const auto root = add_gbnf(builder, source);
+            ASSERT_TRUE(root);
+            if (const auto grammar = builder.build(*root)) {
+                compare_masks(*grammar, source, 4, 30);
             }
         }
     }

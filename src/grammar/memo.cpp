@@ -11,18 +11,21 @@ std::size_t mixed(std::size_t hash, std::uint64_t value) {
     return hash ^ (hash >> 29U);
 }
 
-/// The least count that no token of up to kShortTokenBytes tells from `count`: each run reads at
-/// least a byte, so limits that lie further ahead do not matter yet.
-std::uint32_t canonical_count(std::uint32_t count, const Automaton::Loop& loop) {
-    constexpr std::uint32_t kReach = kShortTokenBytes + 1;
-    const bool max_is_far = loop.max >= kUnbounded || loop.max - count > kReach;
-    if (!max_is_far) {
+// Counts of which no token can tell where exactly they stand: each run of a loop reads at least a
+// byte, so limits that lie further ahead than a token is long do not matter yet. They stay as they
+// are while masks are found, which keeps the sets on the way few.
+constexpr std::uint32_t kFarBelowMin = kNone - 1;  // must go on
+constexpr std::uint32_t kFarBelowMax = kNone - 2;  // may go on or end
+
+std::uint32_t canonical_count(std::uint32_t count, const Automaton::Loop& loop,
+                              std::uint32_t reach) {
+    if (count >= kFarBelowMax || (loop.max < kUnbounded && loop.max - count <= reach)) {
         return count;
     }
     if (count >= loop.min) {
-        return loop.min;
+        return kFarBelowMax;
     }
-    return loop.min - count > kReach ? loop.min - kReach - 1 : count;
+    return loop.min - count > reach ? kFarBelowMin : count;
 }
 
 }  // namespace
@@ -44,6 +47,7 @@ Memo::Memo(const Automaton& automaton, std::shared_ptr<const TokenTrie> trie)
     : automaton_(automaton), trie_(std::move(trie)), classes_(automaton.byte_of_class.size()) {
     frames_.push_back({});  // the empty stack
     depths_.push_back(0);
+    reaches_.push_back(0);
     intern({}, false);  // kDead
     std::fill(steps_.begin(), steps_.end(), kDead);
 }
@@ -134,6 +138,13 @@ void Memo::leave(Stack stack) {
 void Memo::iterate(Stack stack) {
     const Frame frame = frames_[stack];
     const Automaton::Loop& loop = automaton_.loops[frame.to];
+    if (frame.count >= kFarBelowMax) {
+        enter({frame.start, stack});
+        if (frame.count == kFarBelowMax) {
+            leave(frame.parent);
+        }
+        return;
+    }
     std::uint32_t count = frame.count + 1;
     if (loop.max >= kUnbounded) {
         count = std::min(count, loop.min);
@@ -166,7 +177,12 @@ Memo::Set Memo::intern(std::vector<Place> places, bool ends) {
     if (id == kUnknown) {
         id = static_cast<Set>(sets_.size());
         bytes_ += 2 * places.size() * sizeof(Place) + classes_ * sizeof(Set) + 128;
-        sets_.push_back({std::move(places), ends, kNone, kNone});
+        std::uint32_t reach = 0;
+        for (const Place& place : places) {
+            reach = std::max({reach, reaches_[place.stack],
+                              depths_[place.stack] + automaton_.states[place.state].need});
+        }
+        sets_.push_back({std::move(places), ends, reach, kNone, kNone});
         steps_.resize(steps_.size() + classes_, kUnknown);
     }
     return id;
@@ -176,19 +192,24 @@ Memo::Stack Memo::push(const Frame& frame) {
     const auto [at, fresh] = frame_ids_.try_emplace(frame, static_cast<Stack>(frames_.size()));
     if (fresh) {
         frames_.push_back(frame);
-        depths_.push_back(depths_[frame.parent] + 1);
+        const std::uint32_t depth = depths_[frame.parent];
+        const bool returns = frame.start == kNone;
+        depths_.push_back(depth + 1);
+        reaches_.push_back(std::max(reaches_[frame.parent],
+                                    returns ? depth + automaton_.states[frame.to].need : depth));
         bytes_ += 2 * sizeof(Frame) + 32;
     }
     return at->second;
 }
 
-Memo::Stack Memo::canonical_stack(Stack stack) {
+Memo::Stack Memo::canonical_stack(Stack stack, std::uint32_t reach) {
     std::vector<Frame> frames;
     bool same = true;
     for (Stack at = stack; at != kEmpty; at = frames_[at].parent) {
         Frame frame = frames_[at];
         if (frame.start != kNone) {
-            const std::uint32_t count = canonical_count(frame.count, automaton_.loops[frame.to]);
+            const std::uint32_t count =
+                canonical_count(frame.count, automaton_.loops[frame.to], reach);
             same = same && count == frame.count;
             frame.count = count;
         }
@@ -205,14 +226,14 @@ Memo::Stack Memo::canonical_stack(Stack stack) {
     return out;
 }
 
-Memo::Set Memo::canonical(Set set) {
+Memo::Set Memo::canonical(Set set, std::uint32_t reach) {
     if (automaton_.loops.empty()) {
         return set;
     }
     std::vector<Place> places = sets_[set].places;
     bool same = true;
     for (Place& place : places) {
-        const Stack stack = canonical_stack(place.stack);
+        const Stack stack = canonical_stack(place.stack, reach);
         same = same && stack == place.stack;
         place.stack = stack;
     }
@@ -222,60 +243,6 @@ Memo::Set Memo::canonical(Set set) {
     std::sort(places.begin(), places.end());
     places.erase(std::unique(places.begin(), places.end()), places.end());
     return intern(std::move(places), sets_[set].ends);
-}
-
-std::span<const std::uint64_t> Memo::mask(Set set) {
-    const std::size_t words = trie_->words();
-    if (sets_[set].mask == kNone) {
-        const bool counts = !automaton_.loops.empty();
-        std::vector<std::uint64_t> bits(words, 0);
-        if (counts) {
-            const Set same = canonical(set);
-            if (sets_[same].short_mask == kNone) {
-                walk(trie_->short_tokens(), same, bits);
-                sets_[same].short_mask = keep(bits);
-            } else {
-                const auto known = std::span(masks_).subspan(sets_[same].short_mask * words, words);
-                std::copy(known.begin(), known.end(), bits.begin());
-            }
-            sets_[set].mask = trie_->long_tokens().nodes.empty() ? sets_[same].short_mask : kNone;
-        } else {
-            walk(trie_->short_tokens(), set, bits);
-        }
-        if (sets_[set].mask == kNone) {
-            walk(trie_->long_tokens(), set, bits);
-            sets_[set].mask = keep(bits);
-        }
-    }
-    return std::span(masks_).subspan(sets_[set].mask * words, words);
-}
-
-std::uint32_t Memo::keep(std::span<const std::uint64_t> bits) {
-    const std::size_t at = masks_.size() / bits.size();
-    masks_.insert(masks_.end(), bits.begin(), bits.end());
-    bytes_ += bits.size_bytes();
-    return static_cast<std::uint32_t>(at);
-}
-
-void Memo::walk(const TokenTrie::Half& half, Set from, std::span<std::uint64_t> bits) {
-    path_.resize(std::max(path_.size(), half.depth_max + 1));
-    path_[0] = from;
-    const TokenTrie::Node* const nodes = half.nodes.data();
-    const std::size_t count = half.nodes.size();
-    for (std::size_t i = 0; i < count;) {
-        const TokenTrie::Node& node = nodes[i];
-        const Set next = step(path_[node.depth - 1U], node.byte);
-        if (next == kDead) {
-            i = node.skip;
-            continue;
-        }
-        path_[node.depth] = next;
-        for (std::uint32_t t = 0; t < node.tokens; ++t) {
-            const auto id = static_cast<std::size_t>(half.ids[node.tokens_at + t]);
-            bits[id / 64] |= std::uint64_t{1} << (id % 64);
-        }
-        ++i;
-    }
 }
 
 Memo::Set Memo::adopt(const Memo& other, Set set) {

@@ -73,8 +73,16 @@ private:
     struct SetEntry {
         std::vector<Place> places;  ///< sorted
         bool ends = false;
+        std::uint32_t reach = 0;           ///< the deepest that its places' ends may nest
         std::uint32_t mask = kNone;        ///< of all tokens
         std::uint32_t short_mask = kNone;  ///< of the short ones, when loops are counted
+    };
+    /// The short tokens that a place allows, whatever it returns to.
+    struct Local {
+        std::vector<std::uint64_t> bits;
+        std::vector<std::uint32_t> exits;  ///< nodes of the trie where its machine may have ended
+        std::uint32_t reach = 0;           ///< of the sets it came through
+        bool cheap = false;                ///< few nodes: walked again rather than kept
     };
     struct PlacesHash {
         std::size_t operator()(const std::vector<Place>& places) const;
@@ -92,10 +100,19 @@ private:
     Set intern_found();
     Set intern(std::vector<Place> places, bool ends);
     Stack push(const Frame& frame);
-    Set canonical(Set set);
-    Stack canonical_stack(Stack stack);
+    /// The set with counts that no token of up to `reach` - 1 bytes tells from those of `set`.
+    Set canonical(Set set, std::uint32_t reach);
+    Stack canonical_stack(Stack stack, std::uint32_t reach);
+    std::uint32_t computed_mask(Set set);
     std::uint32_t keep(std::span<const std::uint64_t> bits);
+    void add_short_tokens(Set set, std::span<std::uint64_t> bits);
+    void add_short_tokens_of(const Place& place, std::span<std::uint64_t> bits);
+    const Local& local(Set set);
+    Stack rebased(Stack stack, Stack& rest);
     void walk(const TokenTrie::Half& half, Set from, std::span<std::uint64_t> bits);
+    void walk_below(std::uint32_t node, Set from, std::span<std::uint64_t> bits);
+    void walk(const TokenTrie::Half& half, std::size_t begin, std::size_t end,
+              std::span<std::uint64_t> bits);
 
     const Automaton& automaton_;
     const std::shared_ptr<const TokenTrie> trie_;
@@ -106,9 +123,11 @@ private:
     std::vector<Set> steps_;  // [set][class]
     std::unordered_map<std::vector<Place>, std::array<Set, 2>, PlacesHash> set_ids_;  // by ends
     std::vector<Frame> frames_;
-    std::vector<std::uint32_t> depths_;
+    std::vector<std::uint32_t> depths_;   // by stack: its frames
+    std::vector<std::uint32_t> reaches_;  // by stack: the deepest that returning may nest again
     std::unordered_map<Frame, Stack, FrameHash> frame_ids_;
     std::vector<std::uint64_t> masks_;  // [mask][word]
+    std::unordered_map<Set, Local> locals_;
     std::size_t bytes_ = 0;
 
     // While one step is computed.
