@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <set>
 #include <sstream>
 
@@ -137,6 +138,46 @@ TEST_P(Replies, AreReadAlikeHoweverTheyAreCut) {
                 << "cut at " << i;
         }
         EXPECT_EQ(json::dump(joined(one, bytes)), json::dump(whole)) << "byte by byte";
+    }
+}
+
+/// Transcripts that were damaged at random are still read alike however they are cut.
+TEST_P(Replies, DamagedOnesAreReadAlikeToo) {
+    constexpr std::uint32_t kRounds = 300;
+    const auto file = json::parse(read(kFolder / GetParam())).value();
+    const json::Value& cases = file["cases"];
+    std::mt19937 random(7);  // always the same damage
+    const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+    for (std::uint32_t round = 0; round < kRounds; ++round) {
+        Case one = case_of(file, cases[below(cases.size())]);
+        const std::string other = cases[below(cases.size())]["answer"];
+        std::string& text = one.text;
+        for (std::size_t edits = 1 + below(3); edits > 0 && !text.empty(); --edits) {
+            const std::size_t at = below(text.size());
+            switch (below(4)) {
+                case 0:
+                    text.erase(at, 1 + below(6));
+                    break;
+                case 1:
+                    text[at] = "{}[]<>\"\\,: \n`|/"[below(15)];
+                    break;
+                case 2:
+                    text.insert(at, other.substr(0, below(other.size() + 1)));
+                    break;
+                default:
+                    text.resize(at);
+                    break;
+            }
+        }
+        const std::string_view all = text;
+        std::vector<std::string_view> bytes;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            bytes.push_back(all.substr(i, 1));
+        }
+        const std::size_t cut = below(all.size() + 1);
+        const std::string whole = json::dump(joined(one, {all}));
+        ASSERT_EQ(json::dump(joined(one, bytes)), whole) << text;
+        ASSERT_EQ(json::dump(joined(one, {all.substr(0, cut), all.substr(cut)})), whole) << text;
     }
 }
 
