@@ -128,6 +128,17 @@ describe('the bundled model', () => {
     assert.equal((await client.chat({ model, messages: [] })).done_reason, 'load');
   });
 
+  test('answers have the shape that is asked for', async () => {
+    const schema = { type: 'object', properties: { name: { type: 'string', maxLength: 12 }, age: { type: 'integer', minimum: 1, maximum: 20 } }, required: ['name', 'age'], additionalProperties: false };
+    const ask = { model, messages: user('A dog, its name and age.'), options: { temperature: 0, num_predict: 64 } };
+    const made = JSON.parse((await client.chat({ ...ask, format: schema })).message.content);
+    assert.deepEqual(Object.keys(made).toSorted(), ['age', 'name']);
+    assert.ok(made.age >= 1 && made.age <= 20 && made.name.length <= 12, JSON.stringify(made));
+    const parts = await collect(await client.generate({ model, prompt: 'A dog.', format: schema, stream: true, options: ask.options }));
+    assert.equal(typeof JSON.parse(parts.map((part) => part.response).join('')).age, 'number');
+    assert.match((await client.chat({ ...ask, format: 'json', options: { temperature: 0, num_predict: 8 } })).message.content, /^\s*\{/);
+  });
+
   test('a client that leaves frees the slot', async () => {
     const stream = await client.generate({ model, prompt: 'Once', stream: true, options: { num_predict: -1, temperature: 1 } });
     await assert.rejects(async () => {
