@@ -16,6 +16,9 @@ constexpr std::size_t kCancelledShareMax = 4;
 /// A shared prefix shorter than this is read again rather than copied or waited for.
 constexpr std::size_t kSharedTokensMin = 16;
 
+/// Draws of one token before the shortest way to the end is taken.
+constexpr int kHurriedDrawsMax = 8;
+
 double ms_between(Batcher::Clock::time_point from, Batcher::Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -395,10 +398,11 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
                   "here. Ask for a simpler format"});
         return;
     }
-    const token::Id id = running.sampler.draw(logits, running.timeline, running.drawn, allowed_);
+    const token::Id id = draw_in_time(running, logits);
     const bool constrained = generation.constraint != nullptr;
     if (tokenizer_.is_end(id) && (constrained || !generation.ignore_end)) {
-        end(slot, job::FinishReason::stop, std::nullopt);
+        end(slot, running.hastened ? job::FinishReason::length : job::FinishReason::stop,
+            std::nullopt);
         return;
     }
     const bool complete =
@@ -409,12 +413,48 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
     const Sampled sampled = generation.top_logprobs.has_value()
                                 ? with_logprobs(logits, id, *generation.top_logprobs)
                                 : Sampled{id, std::nullopt, {}};
-    if (!generation.listener->on_token(sampled) || complete) {
+    if (!generation.listener->on_token(sampled) || (complete && !running.hastened)) {
         end(slot, job::FinishReason::stop, std::nullopt);
+    } else if (complete) {
+        end(slot, job::FinishReason::length, std::nullopt);
     } else if (running.drawn >= generation.max_tokens ||
                running.timeline.size() >= options_.context_tokens) {
         end(slot, job::FinishReason::length, std::nullopt);
     }
+}
+
+/// One of allowed_. Where the text must end in time, what leaves no room for that is drawn again,
+/// which is drawing from what does; after a few of those the shortest way is taken.
+token::Id Batcher::draw_in_time(Running& running, std::span<const float> logits) {
+    const auto draw = [&] {
+        return running.sampler.draw(logits, running.timeline, running.drawn, allowed_);
+    };
+    const Generation& generation = running.generation;
+    const token::Id first = draw();
+    if (generation.constraint == nullptr || !generation.ends_in_time) {
+        return first;
+    }
+    grammar::Matcher& constraint = *generation.constraint;
+    const std::size_t left = std::min(generation.max_tokens - running.drawn,
+                                      options_.context_tokens - running.timeline.size());
+    const auto after = static_cast<std::uint32_t>(left - 1);
+    if (constraint.leaves_room(first, after) || !constraint.can_end_within(after + 1)) {
+        return first;
+    }
+    running.hastened = true;
+    token::Id id = first;
+    for (int tries = 1; tries < kHurriedDrawsMax; ++tries) {
+        const auto bit = static_cast<std::size_t>(id);
+        allowed_[bit / 64] &= ~(std::uint64_t{1} << (bit % 64));
+        if (std::ranges::all_of(allowed_, [](std::uint64_t word) { return word == 0; })) {
+            break;
+        }
+        id = draw();
+        if (constraint.leaves_room(id, after)) {
+            return id;
+        }
+    }
+    return constraint.next_to_end().value_or(first);
 }
 
 /// Fills allowed_; false when the constraint leaves nothing.

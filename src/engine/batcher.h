@@ -50,6 +50,7 @@ private:
         Sampler sampler;
         std::vector<token::Id> timeline;  ///< prompt, then what was drawn
         std::size_t drawn = 0;
+        bool hastened = false;  ///< a token was not drawn since it left no room for the end
         std::size_t rows = 0;  ///< tokens of this step's batch
         std::uint32_t cached_tokens = 0;
         Clock::time_point queued_at;
@@ -83,6 +84,7 @@ private:
     std::size_t take_rows(Running& running, std::size_t logits_row);
     void draw(Slot& slot, std::span<const float> logits);
     bool find_allowed(const Generation& generation);
+    token::Id draw_in_time(Running& running, std::span<const float> logits);
     void end(Slot& slot, job::FinishReason reason, std::optional<Error> error);
     void fail_all(const Error& error);
     [[nodiscard]] std::span<const float> logits_row(std::size_t row) const;

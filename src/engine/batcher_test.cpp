@@ -338,6 +338,38 @@ TEST(Batcher, AConstrainedAnswerMayBeCut) {
     EXPECT_FALSE(heard.ending.error);
 }
 
+TEST(Batcher, AConstrainedAnswerEndsInTime) {
+    const auto engine = open(1);
+    const auto text = grammar::from_regex("<([a-z ]{3,500}-){3}[0-9]+>");
+    for (std::uint32_t tokens = 16; tokens < 60; tokens += 3) {
+        Generation generation = greedy_generation(prompt_of(7, 12), tokens);
+        generation.sampling.temperature = 1.0F;
+        generation.sampling.seed = tokens;
+        generation.ends_in_time = true;
+        generation.constraint =
+            std::make_unique<grammar::Matcher>(text.value(), engine->token_trie());
+        const Heard heard = submit(*engine, std::move(generation)).get();
+        const std::string said = engine->tokenizer()->decode(heard.ids, false);
+        EXPECT_LE(heard.ids.size(), tokens);
+        EXPECT_EQ(said.back(), '>') << said;
+        EXPECT_EQ(std::ranges::count(said, '-'), 3) << said;
+        EXPECT_EQ(heard.ending.reason, job::FinishReason::length);
+        EXPECT_FALSE(heard.ending.error);
+    }
+}
+
+TEST(Batcher, AnAnswerWithTokensToSpareIsNotHastened) {
+    const auto engine = open(1);
+    Generation generation = greedy_generation(prompt_of(7, 12), 40);
+    generation.ends_in_time = true;
+    generation.constraint = std::make_unique<grammar::Matcher>(
+        grammar::from_regex("[0-9]{3}-[0-9]{4}").value(), engine->token_trie());
+    const Heard heard = submit(*engine, std::move(generation)).get();
+    EXPECT_EQ(heard.ids,
+              constrained(*engine, grammar::from_regex("[0-9]{3}-[0-9]{4}"), 0.0F, 40).ids);
+    EXPECT_EQ(heard.ending.reason, job::FinishReason::stop);
+}
+
 TEST(Batcher, ConstrainedLogprobsAreTheModelsOwn) {
     const auto engine = open(1);
     const std::vector<std::string> choices = {"zebra", "xylophone"};

@@ -80,6 +80,10 @@ struct Generation {
     /// What the answer must be; null = anything. Ends the answer where nothing more may follow, and
     /// `ignore_end` does not go past that.
     std::unique_ptr<grammar::Matcher> constraint;
+    /// What the constraint binds comes to its end within `max_tokens` where they are enough for its
+    /// shortest text: as they run out, only what still leaves room for an end is drawn. An answer
+    /// that was hastened so ends with FinishReason::length all the same.
+    bool ends_in_time = false;
     CancelToken cancel;
     std::unique_ptr<Listener> listener;
 };

@@ -91,6 +91,25 @@ std::uint32_t computed_need(const Automaton& a, std::uint32_t state) {
     return least;
 }
 
+std::uint32_t computed_rest(const Automaton& a, std::uint32_t state) {
+    if (a.states[state].ends) {
+        return 0;
+    }
+    std::uint64_t least = kEndless;
+    for (const Automaton::Edge& edge : a.edges_of(state)) {
+        least = std::min(least, std::uint64_t{a.states[edge.to].rest} + 1);
+    }
+    for (const std::uint32_t jump : a.jumps_of(state)) {
+        least = std::min(least, std::uint64_t{a.states[jump].rest});
+    }
+    for (const Automaton::Call& call : a.calls_of(state)) {
+        const std::uint64_t runs = call.loop == kNone ? 1 : a.loops[call.loop].min;
+        const std::uint64_t below = runs == 0 ? 0 : runs * a.states[call.start].rest;
+        least = std::min(least, a.states[call.to].rest + below);
+    }
+    return static_cast<std::uint32_t>(least);
+}
+
 /// Bellman and Ford with a queue: a state is looked at again when one it leads to needs less.
 void find_needs(Automaton& a) {
     const auto count = static_cast<std::uint32_t>(a.states.size() - 1);
@@ -115,8 +134,10 @@ void find_needs(Automaton& a) {
         const std::uint32_t state = todo.front();
         todo.pop_front();
         const std::uint32_t need = computed_need(a, state);
-        if (need < a.states[state].need) {
+        const std::uint32_t rest = computed_rest(a, state);
+        if (need < a.states[state].need || rest < a.states[state].rest) {
             a.states[state].need = need;
+            a.states[state].rest = rest;
             todo.insert(todo.end(), leads[state].begin(), leads[state].end());
         }
     }

@@ -73,6 +73,8 @@ struct Automaton {
         std::uint32_t jumps_at = 0;
         /// Calls that must still nest below this state before its machine can end.
         std::uint32_t need = kEndless;
+        /// Bytes that its machine must still read before it can end.
+        std::uint32_t rest = kEndless;
         bool ends = false;
         bool only_ends = false;  ///< nothing but the return is left: a call that goes on here need
                                  ///< not come back

@@ -6,6 +6,12 @@
 #include "grammar/memo.h"
 
 namespace trilane::grammar {
+namespace {
+
+/// Longer ways to the end of a text are not looked for.
+constexpr std::size_t kWayBytesMax = 1U << 16U;
+
+}  // namespace
 
 Matcher::Matcher(Compiled grammar, std::shared_ptr<const TokenTrie> trie)
     : grammar_(std::move(grammar)), trie_(std::move(trie)), memo_(grammar_->memo(trie_)) {
@@ -67,6 +73,58 @@ bool Matcher::accept(token::Id id) {
     set_ = fresh->adopt(*memo_, set_);
     std::swap(memo_, fresh);  // the old one is let go below its lock
     return true;
+}
+
+bool Matcher::leaves_room(token::Id next, std::uint32_t left) {
+    if (trie_->is_end(next)) {
+        return may_end();
+    }
+    const std::string_view bytes = trie_->bytes_of(next);
+    if (bytes.empty() || ended_) {
+        return false;
+    }
+    const std::lock_guard<std::mutex> lock(memo_->mutex());
+    std::uint32_t set = set_;
+    for (const char c : bytes) {
+        set = memo_->step(set, static_cast<std::uint8_t>(c));
+    }
+    return ends_within(set, left);
+}
+
+bool Matcher::can_end_within(std::uint32_t left) {
+    const std::lock_guard<std::mutex> lock(memo_->mutex());
+    return ended_ || ends_within(set_, left);
+}
+
+/// With the memo's mutex held. A token reads a byte at least, so few bytes need no closer look.
+bool Matcher::ends_within(std::uint32_t set, std::uint32_t left) {
+    const std::uint32_t bytes = memo_->bytes_to_end(set);
+    const std::uint64_t bytes_max = std::uint64_t{left} * kShortTokenBytes;
+    if (bytes <= left || bytes > bytes_max) {
+        return bytes <= left;
+    }
+    const auto way = memo_->way_to_end(set, std::min<std::uint64_t>(bytes_max, kWayBytesMax));
+    if (!way) {
+        return false;
+    }
+    std::string_view rest = *way;
+    for (std::uint32_t taken = 0; taken < left; ++taken) {
+        if (rest.empty()) {
+            return true;
+        }
+        const auto longest = trie_->longest_beginning(rest);
+        if (!longest) {
+            return false;
+        }
+        rest.remove_prefix(trie_->bytes_of(*longest).size());
+    }
+    return rest.empty();
+}
+
+std::optional<token::Id> Matcher::next_to_end() {
+    const std::lock_guard<std::mutex> lock(memo_->mutex());
+    const auto way = memo_->way_to_end(set_, kWayBytesMax);
+    return way ? trie_->longest_beginning(*way) : std::nullopt;
 }
 
 bool Matcher::may_end() const {

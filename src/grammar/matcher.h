@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "grammar/grammar.h"
@@ -26,6 +27,14 @@ public:
     void allowed(std::span<std::uint64_t> bits);
     /// Goes on by this token. False = it would break the grammar; nothing has changed then.
     bool accept(token::Id id);
+    /// Whether the text could still come to its end within `left` further tokens if `next` were
+    /// taken now. False also for what accept() refuses, and where it cannot be told.
+    [[nodiscard]] bool leaves_room(token::Id next, std::uint32_t left);
+    /// The same without taking anything first.
+    [[nodiscard]] bool can_end_within(std::uint32_t left);
+    /// The next token of the shortest way to the end; nullopt = the text may end here, or there is
+    /// no such way.
+    [[nodiscard]] std::optional<token::Id> next_to_end();
     /// The text so far is complete.
     [[nodiscard]] bool may_end() const;
     /// Nothing but the end may follow.
@@ -33,6 +42,8 @@ public:
     [[nodiscard]] const TokenTrie& trie() const { return *trie_; }
 
 private:
+    [[nodiscard]] bool ends_within(std::uint32_t set, std::uint32_t left);
+
     Compiled grammar_;
     std::shared_ptr<const TokenTrie> trie_;
     std::shared_ptr<Memo> memo_;

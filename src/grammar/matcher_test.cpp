@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <thread>
 
@@ -165,6 +166,66 @@ TEST(Matcher, TheMaskKnowsTheLimitOnDepth) {
             }
         }
     }
+}
+
+/// Whether some text of at most `left` further bytes is one of the grammar's.
+bool brute_force_end(const Compiled& grammar, const std::string& text, std::size_t left) {
+    Matcher matcher(grammar, sample::bytes());
+    if (sample::taken(matcher, text) < text.size()) {
+        return false;
+    }
+    if (matcher.may_end() || left == 0) {
+        return matcher.may_end();
+    }
+    return std::ranges::any_of(std::string_view("abcde()\\\"[],. !"), [&](char c) {
+        return brute_force_end(grammar, text + c, left - 1);
+    });
+}
+
+TEST(Matcher, KnowsTheShortestWayToTheEnd) {
+    std::mt19937 random(11);
+    for (std::string source : grammars()) {
+        if (source.find("<[12]>") != std::string::npos) {
+            continue;  // bytes alone spell no marks
+        }
+        const auto grammar = from_gbnf(source);
+        ASSERT_TRUE(grammar);
+        for (int round = 0; round < 20; ++round) {
+            Matcher matcher(*grammar, sample::bytes());
+            std::string text;
+            for (int step = 0; step < 12 && !matcher.must_end(); ++step) {
+                const char c = "abcde()\\\"[],. !"[random() % 16];
+                text += matcher.accept(static_cast<unsigned char>(c)) ? std::string(1, c) : "";
+            }
+            const std::string before = text;
+            while (!matcher.may_end() && text.size() < before.size() + 1000) {
+                const auto next = matcher.next_to_end();
+                ASSERT_TRUE(next) << source << " after " << text;
+                ASSERT_TRUE(matcher.accept(*next));
+                text += static_cast<char>(*next);
+            }
+            ASSERT_TRUE(matcher.may_end()) << source << " after " << before;
+            const auto bytes = static_cast<std::uint32_t>(text.size() - before.size());
+            Matcher again(*grammar, sample::bytes());
+            ASSERT_EQ(sample::taken(again, before), before.size());
+            EXPECT_TRUE(again.can_end_within(bytes));
+            EXPECT_EQ(bytes > 0 && again.can_end_within(bytes - 1), false);
+            if (bytes > 0 && bytes <= 3) {
+                EXPECT_FALSE(brute_force_end(*grammar, before, bytes - 1)) << source << before;
+            }
+        }
+    }
+}
+
+TEST(Matcher, RoomIsCountedInTokens) {
+    const auto trie = crossing_trie();
+    Matcher matcher(*from_gbnf("root ::= [ab]* \"cdcdcdcd\" \"cd\""), trie);
+    EXPECT_FALSE(matcher.can_end_within(1));
+    EXPECT_TRUE(matcher.can_end_within(2));
+    EXPECT_TRUE(matcher.leaves_room(2, 2));  // "a"
+    EXPECT_FALSE(matcher.leaves_room(2, 1));
+    EXPECT_FALSE(matcher.leaves_room(5, 9));  // "d", which may not come
+    EXPECT_EQ(trie->bytes_of(*matcher.next_to_end()), "cdcdcdcd");
 }
 
 TEST(Matcher, ARefusedTokenChangesNothing) {

@@ -17,6 +17,10 @@ std::size_t mixed(std::size_t hash, std::uint64_t value) {
 constexpr std::uint32_t kFarBelowMin = kNone - 1;  // must go on
 constexpr std::uint32_t kFarBelowMax = kNone - 2;  // may go on or end
 
+std::uint32_t added(std::uint32_t a, std::uint32_t b) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{a} + b, kEndless));
+}
+
 std::uint32_t canonical_count(std::uint32_t count, const Automaton::Loop& loop,
                               std::uint32_t reach) {
     if (count >= kFarBelowMax || (loop.max < kUnbounded && loop.max - count <= reach)) {
@@ -47,6 +51,7 @@ Memo::Memo(const Automaton& automaton, std::shared_ptr<const TokenTrie> trie)
     : automaton_(automaton), trie_(std::move(trie)), classes_(automaton.byte_of_class.size()) {
     frames_.push_back({});  // the empty stack
     depths_.push_back(0);
+    rests_.push_back(0);
     reaches_.push_back(0);
     intern({}, false);  // kDead
     std::fill(steps_.begin(), steps_.end(), kDead);
@@ -188,6 +193,55 @@ Memo::Set Memo::intern(std::vector<Place> places, bool ends) {
     return id;
 }
 
+std::uint32_t Memo::rest_of(const Frame& frame) const {
+    if (frame.start == kNone) {
+        return automaton_.states[frame.to].rest;
+    }
+    const std::uint32_t min = automaton_.loops[frame.to].min;
+    const std::uint64_t runs = frame.count + std::uint64_t{1} < min ? min - frame.count - 1 : 0;
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(runs * automaton_.states[frame.start].rest, kEndless));
+}
+
+std::uint32_t Memo::bytes_to_end(Set set) const {
+    if (sets_[set].ends) {
+        return 0;
+    }
+    std::uint32_t least = kEndless;
+    for (const Place& place : sets_[set].places) {
+        least = std::min(least, added(automaton_.states[place.state].rest, rests_[place.stack]));
+    }
+    return least;
+}
+
+std::optional<std::string> Memo::way_to_end(Set set, std::size_t bytes_max) {
+    std::string way;
+    while (!sets_[set].ends) {
+        const std::uint32_t rest = bytes_to_end(set);
+        if (rest == kEndless || way.size() + rest > bytes_max) {
+            return std::nullopt;
+        }
+        std::uint8_t best = 0;
+        std::uint32_t least = kEndless;
+        for (const std::uint8_t byte : automaton_.byte_of_class) {
+            const std::uint32_t after = bytes_to_end(step(set, byte));
+            if (after < least) {
+                least = after;
+                best = byte;
+            }
+            if (after < rest) {
+                break;
+            }
+        }
+        if (least == kEndless) {
+            return std::nullopt;
+        }
+        way += static_cast<char>(best);
+        set = step(set, best);
+    }
+    return way;
+}
+
 Memo::Stack Memo::push(const Frame& frame) {
     const auto [at, fresh] = frame_ids_.try_emplace(frame, static_cast<Stack>(frames_.size()));
     if (fresh) {
@@ -195,9 +249,10 @@ Memo::Stack Memo::push(const Frame& frame) {
         const std::uint32_t depth = depths_[frame.parent];
         const bool returns = frame.start == kNone;
         depths_.push_back(depth + 1);
+        rests_.push_back(added(rests_[frame.parent], rest_of(frame)));
         reaches_.push_back(std::max(reaches_[frame.parent],
                                     returns ? depth + automaton_.states[frame.to].need : depth));
-        bytes_ += 2 * sizeof(Frame) + 32;
+        bytes_ += 2 * sizeof(Frame) + 36;
     }
     return at->second;
 }

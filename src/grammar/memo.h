@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -63,6 +65,12 @@ public:
     [[nodiscard]] bool ends(Set set) const { return sets_[set].ends; }
     /// More may follow.
     [[nodiscard]] bool goes_on(Set set) const { return !sets_[set].places.empty(); }
+    /// The fewest bytes that bring the text to its end, not counting what the limit on depth
+    /// forbids; kEndless = there are none.
+    [[nodiscard]] std::uint32_t bytes_to_end(Set set) const;
+    /// A text of that length, by the first of the bytes wherever several lead there; nullopt when
+    /// it would be longer than `bytes_max`.
+    std::optional<std::string> way_to_end(Set set, std::size_t bytes_max);
     /// A bit for each token that may come next; ends of text are not among them.
     std::span<const std::uint64_t> mask(Set set);
     /// The set with the same places as `set` of another memo of the same grammar.
@@ -100,6 +108,7 @@ private:
     Set intern_found();
     Set intern(std::vector<Place> places, bool ends);
     Stack push(const Frame& frame);
+    [[nodiscard]] std::uint32_t rest_of(const Frame& frame) const;
     /// The set with counts that no token of up to `reach` - 1 bytes tells from those of `set`.
     Set canonical(Set set, std::uint32_t reach);
     Stack canonical_stack(Stack stack, std::uint32_t reach);
@@ -124,6 +133,7 @@ private:
     std::unordered_map<std::vector<Place>, std::array<Set, 2>, PlacesHash> set_ids_;  // by ends
     std::vector<Frame> frames_;
     std::vector<std::uint32_t> depths_;   // by stack: its frames
+    std::vector<std::uint32_t> rests_;    // by stack: bytes that its frames must still read
     std::vector<std::uint32_t> reaches_;  // by stack: the deepest that returning may nest again
     std::unordered_map<Frame, Stack, FrameHash> frame_ids_;
     std::vector<std::uint64_t> masks_;  // [mask][word]

@@ -107,4 +107,25 @@ bool TokenTrie::is_end(token::Id id) const {
     return std::binary_search(ends_.begin(), ends_.end(), id);
 }
 
+std::optional<token::Id> TokenTrie::longest_beginning(std::string_view text) const {
+    std::optional<token::Id> longest;
+    std::size_t node = 0;
+    std::size_t end = short_.nodes.size();
+    for (const char c : text) {
+        while (node < end && short_.nodes[node].byte != static_cast<std::uint8_t>(c)) {
+            node = short_.nodes[node].skip;
+        }
+        if (node >= end) {
+            break;
+        }
+        const Node& found = short_.nodes[node];
+        if (found.tokens > 0) {
+            longest = short_.ids[found.tokens_at];
+        }
+        end = found.skip;
+        ++node;
+    }
+    return longest;
+}
+
 }  // namespace trilane::grammar

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "token/tokenizer.h"
@@ -44,6 +46,8 @@ public:
     [[nodiscard]] std::string_view bytes_of(token::Id id) const;
     [[nodiscard]] std::span<const token::Id> ends() const { return ends_; }
     [[nodiscard]] bool is_end(token::Id id) const;
+    /// The longest of the short tokens that `text` begins with.
+    [[nodiscard]] std::optional<token::Id> longest_beginning(std::string_view text) const;
     [[nodiscard]] const Half& short_tokens() const { return short_; }
     [[nodiscard]] const Half& long_tokens() const { return long_; }
 

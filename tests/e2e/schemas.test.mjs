@@ -40,16 +40,16 @@ function answersTo(schemas, how, seed, tokens) {
 
 /** Counts what came; fails on the first answer that its schema does not hold for. */
 function judge(schemas, answers) {
-  const counts = { text: 0, cut: 0, refused: 0, error: 0 };
+  const counts = { text: 0, hastened: 0, cut: 0, refused: 0, error: 0 };
   answers.forEach((answer, i) => {
     const [kind] = Object.keys(answer);
     counts[kind] += 1;
     const shown = `schema ${JSON.stringify(schemas[i])}\nanswer ${answer[kind]}`;
     assert.notEqual(kind, 'error', shown);
-    if (kind !== 'text') return;
+    if (kind !== 'text' && kind !== 'hastened') return;
     const valid = judgeOf(schemas[i]);
     let value;
-    assert.doesNotThrow(() => { value = JSON.parse(answer.text); }, shown);
+    assert.doesNotThrow(() => { value = JSON.parse(answer[kind]); }, shown);
     assert.ok(valid(value), `${shown}\n${JSON.stringify(valid.errors)}`);
   });
   return counts;
@@ -73,26 +73,30 @@ test('random answers to random schemas are valid', (t) => {
   assert.ok(counts.cut < schemas.length / 20, `${counts.cut} answers did not end`);
 });
 
-test('answers of the bundled model at temperature 1 are valid', (t) => {
-  const schemas = makeSchemas(Number(process.env.MODELLED_SCHEMAS ?? 60), SEED + 1, { short: true });
-  const answers = answersTo(schemas, 'model', SEED, 960);
+// Whatever the tokens suffice for is brought to its end: some answers take few, some would never end.
+test('every answer of the bundled model at temperature 1 is valid', (t) => {
+  const schemas = makeSchemas(Number(process.env.SCHEMAS ?? 500), SEED + 1);
+  const answers = answersTo(schemas, 'model', SEED, 320);
   const counts = judge(schemas, answers);
+  checkRefusals(schemas, answers);
   t.diagnostic(JSON.stringify(counts));
-  assert.ok(counts.refused < schemas.length / 10, `${counts.refused} schemas were refused`);
-  assert.ok(counts.cut < schemas.length / 10, `${counts.cut} answers did not end`);
+  assert.equal(counts.cut, 0);
+  assert.ok(counts.refused < schemas.length / 20, `${counts.refused} schemas were refused`);
+  assert.ok(counts.hastened > 0, 'no answer came near its limit: nothing was shown of those that do');
 });
 
-test('the daemon answers as response_format says', async (t) => {
+test('the daemon answers as response_format says, in time', async (t) => {
   const server = await Server.start();
   t.after(() => server.stop());
-  const schemas = makeSchemas(16, SEED + 2, { short: true });
+  const schemas = makeSchemas(24, SEED + 2);
   const replies = await Promise.all(schemas.map((schema) => server.chat('Tell me something.', {
-    temperature: 1, max_tokens: 900, response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
-  })));
-  const counts = judge(schemas, replies.map(({ choices: [choice] }) =>
-    ({ [choice.finish_reason === 'length' ? 'cut' : 'text']: choice.message.content })));
+    temperature: 1, max_tokens: 200, response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
+  }).catch((error) => error)));
+  const counts = judge(schemas, replies.map((reply) => (reply instanceof Error
+    ? { refused: reply.message }
+    : { [reply.choices[0].finish_reason === 'length' ? 'hastened' : 'text']: reply.choices[0].message.content })));
   t.diagnostic(JSON.stringify(counts));
-  assert.ok(counts.text >= schemas.length - 2);
+  assert.ok(counts.refused < 3);
   await assert.rejects(
     server.chat('x', { response_format: { type: 'json_schema', json_schema: { name: 'a', schema: { not: {} } } } }),
     ({ status, message }) => status === 400 && message.includes("'not'"));

@@ -1,6 +1,8 @@
 // trilane_schema_answers: reads a JSON schema per line and writes an answer per line, as JSON:
-// {"text": …}, {"cut": …} when the tokens ran out, {"refused": …}, {"error": …}. Tokens are drawn
-// among those that the schema's grammar allows: at random, or by the model at temperature 1.
+// {"text": …}, {"cut": …} when a walk's tokens ran out,
+// {"hastened": …} for a model's answer that was brought to its end as they did, {"refused": …},
+// {"error": …}. Tokens are drawn among those that the schema's grammar allows: at random, or by the
+// model at temperature 1.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -107,10 +109,11 @@ public:
         return true;
     }
     void on_end(const engine::Ending& ending) override {
-        const bool cut = ending.reason == job::FinishReason::length;
-        answer_.set_value(ending.error
-                              ? std::pair<std::string, std::string>("error", ending.error->message)
-                              : std::pair<std::string, std::string>(cut ? "cut" : "text", text_));
+        const bool hastened = ending.reason == job::FinishReason::length;
+        answer_.set_value(
+            ending.error
+                ? std::pair<std::string, std::string>("error", ending.error->message)
+                : std::pair<std::string, std::string>(hastened ? "hastened" : "text", text_));
     }
 
 private:
@@ -130,6 +133,7 @@ Pending ask(engine::Engine& engine, const grammar::Compiled& compiled, const Opt
     generation.sampling.seed = seed;
     generation.max_tokens = options.tokens;
     generation.constraint = std::make_unique<grammar::Matcher>(compiled, engine.token_trie());
+    generation.ends_in_time = true;
     std::promise<std::pair<std::string, std::string>> promise;
     Pending pending = promise.get_future();
     generation.listener = std::make_unique<Answer>(engine.token_trie(), std::move(promise));

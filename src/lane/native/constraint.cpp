@@ -298,4 +298,11 @@ Result<grammar::Compiled> constraint_of(const job::Request& request, const Promp
     return parts.build(chat == nullptr ? body : parts.after_thoughts(body, prompt));
 }
 
+bool ends_in_time(const job::Request& request) {
+    const auto* chat = std::get_if<job::Chat>(&request.ask);
+    return request.format.kind != job::Format::Kind::text &&
+           (chat == nullptr || chat->tools.empty() ||
+            chat->tool_choice.kind == job::ToolChoice::Kind::none);
+}
+
 }  // namespace trilane::lane

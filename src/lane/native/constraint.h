@@ -30,6 +30,10 @@ inline constexpr std::uint32_t kForcedCallsMax = 8;
 Result<grammar::Compiled> constraint_of(const job::Request& request, const Prompt& prompt,
                                         const AnswerForm& form, const token::Tokenizer& tokenizer);
 
+/// Whether an answer that is held to a format is brought to its end as its tokens run out. Not
+/// where it may be calls of tools: one with half its arguments would be made.
+bool ends_in_time(const job::Request& request);
+
 /// The grammars of one model's last requests: agents ask the same over and over, and what a grammar
 /// has worked out about tokens is kept with it. **Threads:** any.
 class Constraints {

@@ -385,6 +385,7 @@ private:
         if (constraint != nullptr) {
             generation.constraint =
                 std::make_unique<grammar::Matcher>(constraint, engine_->token_trie());
+            generation.ends_in_time = ends_in_time(request);
         }
         generation.listener = std::make_unique<Choice>(run, choice);
         return generation;
