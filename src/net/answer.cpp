@@ -63,6 +63,20 @@ void Answer::finish() {
     wake_locked();
 }
 
+void Answer::become_web_socket(SocketWish wish) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (stage_ == Stage::waiting && waker_) {
+            stage_ = Stage::ended;
+            output_.socket = std::move(wish);
+            output_.ended = true;
+            wake_locked();
+            return;
+        }
+    }
+    wish.listener->on_close();
+}
+
 void Answer::abandon() {
     const std::scoped_lock lock(mutex_);
     if (stage_ == Stage::ended) {
@@ -95,6 +109,7 @@ Output Answer::look() {
 
 void Answer::detach() {
     std::function<void()> callback;
+    std::optional<SocketWish> wish;
     bool call = false;
     {
         const std::scoped_lock lock(mutex_);
@@ -106,12 +121,16 @@ void Answer::detach() {
         call = stage_ != Stage::ended;
         gone_ = call;
         stage_ = Stage::ended;
+        wish = std::move(output_.socket);
         output_ = {};
         callback = std::move(gone_callback_);
         gone_callback_ = nullptr;
     }
     if (call && callback) {
         callback();
+    }
+    if (wish) {
+        wish->listener->on_close();
     }
 }
 

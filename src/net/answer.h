@@ -11,6 +11,7 @@
 
 #include "net/http.h"
 #include "net/server.h"
+#include "net/web_socket.h"
 
 namespace trilane::net {
 
@@ -21,16 +22,24 @@ public:
     virtual void wake_soon() = 0;
 };
 
+/// A request's wish to become a WebSocket.
+struct SocketWish {
+    std::string key;  ///< Sec-WebSocket-Key
+    WebSocketOptions options;
+    std::shared_ptr<WebSocketListener> listener;
+};
+
 /// What has come since the last look.
 struct Output {
     std::optional<Response> whole;   ///< the complete answer
     std::optional<StreamHead> head;  ///< a stream begins
-    std::string bytes;               ///< of the stream, unframed
-    bool ended = false;              ///< nothing more will come
-    bool broken = false;             ///< cannot be completed: close the connection
+    std::optional<SocketWish> socket;
+    std::string bytes;    ///< of the stream, unframed
+    bool ended = false;   ///< nothing more will come
+    bool broken = false;  ///< cannot be completed: close the connection
 
     [[nodiscard]] bool empty() const {
-        return !whole && !head && bytes.empty() && !ended && !broken;
+        return !whole && !head && !socket && bytes.empty() && !ended && !broken;
     }
 };
 
@@ -45,6 +54,7 @@ public:
     void start_stream(StreamHead head);
     bool send(std::string_view bytes);
     void finish();
+    void become_web_socket(SocketWish wish);
     void abandon();
     void on_gone(std::function<void()> callback);
 

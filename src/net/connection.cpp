@@ -90,7 +90,9 @@ void Connection::refuse_service() {
 
 void Connection::wake_soon() {
     boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
-        if (self->phase_ == Phase::answering && !self->write_in_flight_) {
+        if (self->phase_ == Phase::socketed) {
+            self->course_->wake();
+        } else if (self->phase_ == Phase::answering && !self->write_in_flight_) {
             self->flush();
             self->advance();
         }
@@ -231,7 +233,11 @@ void Connection::dispatch(Request request) {
 void Connection::flush() {
     while (phase_ == Phase::answering) {
         if (!answer_complete_) {
-            const Output output = answer_->look();
+            Output output = answer_->look();
+            if (output.socket) {
+                become_web_socket(std::move(*output.socket));
+                return;
+            }
             if (output.broken) {
                 if (head_sent_) {
                     close();
@@ -270,6 +276,38 @@ void Connection::end_exchange() {
     const auto now = Clock::now();
     deadline_ = now + limits_.idle_timeout;
     loop_.note_answer(now);
+}
+
+void Connection::become_web_socket(SocketWish wish) {
+    answer_->detach();
+    answer_.reset();
+    Shared& shared = hall_->shared();
+    const bool full = shared.web_sockets.fetch_add(1) >= limits_.sockets_max;
+    // RFC 6455 §4.1: a client waits for the answer. What it sends before would be read as HTTP.
+    const bool early = begin_ != end_ || read_in_flight_;
+    if (full || early || shared.stopping.load(std::memory_order_relaxed)) {
+        shared.web_sockets.fetch_sub(1);
+        wish.listener->on_close();
+        if (early) {
+            answer_and_close(400, "wait for the handshake's answer before you send more", target_);
+        } else {
+            answer_and_close(503, "too many WebSockets are open; close some or try again later",
+                             target_);
+        }
+        return;
+    }
+    phase_ = Phase::socketed;
+    input_ = {};
+    mail_ = std::make_shared<WebSocketMail>(shared_from_this(), limits_.socket_queue_bytes_max);
+    WebSocketParts parts{*this,
+                         limits_,
+                         mail_,
+                         std::move(wish.listener),
+                         std::move(wish.options),
+                         std::move(wish.key)};
+    course_ = tls_ != nullptr ? WebSocketCourse::over(*tls_, std::move(parts))
+                              : WebSocketCourse::over(socket_, std::move(parts));
+    course_->start();
 }
 
 void Connection::answer_and_close(unsigned status, std::string_view message,
@@ -451,6 +489,10 @@ void Connection::beat(Clock::time_point now) {
 }
 
 void Connection::check(Clock::time_point now) {
+    if (phase_ == Phase::socketed) {
+        course_->check(now);
+        return;
+    }
     if (phase_ == Phase::answering) {
         beat(now);
     }
@@ -469,6 +511,9 @@ void Connection::check(Clock::time_point now) {
 
 void Connection::close_when_idle() {
     keep_alive_ = false;
+    if (phase_ == Phase::socketed) {
+        mail_->close(SocketClose::going_away, "the server stops");
+    }
     if (phase_ == Phase::securing || (phase_ == Phase::reading && !header_begun_)) {
         close();
     }
@@ -486,6 +531,10 @@ void Connection::close() {
     if (answer_) {
         answer_->detach();
         answer_.reset();
+    }
+    if (course_ != nullptr) {
+        hall_->shared().web_sockets.fetch_sub(1);
+        course_->end();
     }
 }
 

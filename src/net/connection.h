@@ -19,6 +19,7 @@
 #include "net/loop.h"
 #include "net/request_parser.h"
 #include "net/server.h"
+#include "net/web_socket_course.h"
 
 namespace trilane::net {
 
@@ -36,6 +37,7 @@ struct Shared {
     /// Connections alive, refused ones included while they linger.
     std::atomic<std::size_t> connections = 0;
     std::atomic<std::size_t> reading_bytes = 0;  ///< see Limits::reading_bytes_max
+    std::atomic<std::size_t> web_sockets = 0;    ///< among the connections
     std::mutex drained_mutex;
     std::condition_variable drained;  ///< connections has become 0
 
@@ -77,7 +79,9 @@ private:
 
 /// One client. An explicit state machine rather than a coroutine: reading (to see the client
 /// leave), writing and waiting for the answer overlap.
-class Connection final : public Waker, public std::enable_shared_from_this<Connection> {
+class Connection final : public Waker,
+                         public WebSocketOwner,
+                         public std::enable_shared_from_this<Connection> {
 public:
     Connection(std::shared_ptr<Hall> hall, Socket socket);
 
@@ -87,9 +91,12 @@ public:
     void check(Clock::time_point now);
     void close_when_idle();
     void close();
+    std::shared_ptr<void> hold() override { return shared_from_this(); }
+    void socket_ended() override { close(); }
 
 private:
-    enum class Phase { securing, reading, answering, draining, closed };
+    /// `socketed`: it is a WebSocket, whose course reads and writes.
+    enum class Phase { securing, reading, answering, socketed, draining, closed };
 
     void secure();
     void read();
@@ -99,6 +106,7 @@ private:
     void dispatch(Request request);
     void flush();
     void end_exchange();
+    void become_web_socket(SocketWish wish);
     void answer_and_close(unsigned status, std::string_view message, std::string_view target = {});
     void encode(const Output& output);
     void encode_head(unsigned status, std::string_view content_type,
@@ -146,6 +154,10 @@ private:
     std::size_t written_ = 0;
     bool write_in_flight_ = false;
     Clock::time_point last_write_;
+
+    // Of a WebSocket. The course uses the stream above.
+    std::shared_ptr<WebSocketMail> mail_;
+    std::unique_ptr<WebSocketCourse> course_;
 };
 
 }  // namespace trilane::net

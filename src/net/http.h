@@ -58,6 +58,11 @@ struct Limits {
     std::chrono::milliseconds idle_timeout{75'000};    ///< before the first request and between two
     std::chrono::milliseconds write_timeout{30'000};   ///< without the client taking a byte
     std::chrono::milliseconds linger_timeout{2'000};   ///< for the client to read a last answer
+
+    std::size_t sockets_max = 256;  ///< WebSockets; they count among the connections, too
+    std::size_t socket_queue_bytes_max = 1U << 20U;  ///< of one, sent and not yet read
+    /// Without a byte from the client; it is pinged after half of it.
+    std::chrono::milliseconds socket_idle_timeout{60'000};
 };
 
 /// How an answer of the server's own looks (400, 408, 413, 431, 500, 503 …): status and a sentence

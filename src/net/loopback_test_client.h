@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -89,6 +90,13 @@ public:
 
     /// What was received and not yet taken.
     [[nodiscard]] const std::string& received() const { return received_; }
+
+    /// Takes exactly so many bytes; fewer at the end of the connection.
+    std::string take_bytes(std::size_t bytes) {
+        while (received_.size() < bytes && receive_more()) {
+        }
+        return take(std::min(bytes, received_.size()));
+    }
 
     /// Takes one answer: by Content-Length, by chunks, or up to the end of the connection.
     TestReply reply(bool to_head_request = false) {

@@ -237,7 +237,7 @@ public:
 
     [[nodiscard]] ServerSnapshot snapshot() const {
         return {shared_.connections.load(), shared_.accepted_total.load(),
-                shared_.refused_total.load()};
+                shared_.refused_total.load(), shared_.web_sockets.load()};
     }
 
 private:
@@ -289,6 +289,12 @@ bool Exchange::send(std::string_view bytes) {
 }
 void Exchange::finish() {
     answer_->finish();
+}
+void Exchange::become_web_socket(const Request& request, WebSocketOptions options,
+                                 std::shared_ptr<WebSocketListener> listener) {
+    const std::string* key = request.header("Sec-WebSocket-Key");
+    answer_->become_web_socket(
+        {key != nullptr ? *key : std::string(), std::move(options), std::move(listener)});
 }
 void Exchange::on_gone(std::function<void()> callback) {
     answer_->on_gone(std::move(callback));

@@ -18,6 +18,8 @@
 namespace trilane::net {
 
 class Answer;
+class WebSocketListener;
+struct WebSocketOptions;
 
 /// How the answer to a request begins when its body comes piece by piece.
 struct StreamHead {
@@ -30,7 +32,8 @@ struct StreamHead {
 };
 
 /// One request waiting for its answer: either respond() once, or start_stream(), any number of
-/// send(), then finish(). Dropping it before that answers 500, or breaks the stream off.
+/// send(), then finish(), or become_web_socket(). Dropping it before that answers 500, or breaks
+/// the stream off.
 /// **Threads:** every function may be called from any thread; none waits for the network.
 class Exchange {
 public:
@@ -51,6 +54,13 @@ public:
 
     /// Ends the stream; the connection can serve the next request.
     void finish();
+
+    /// Makes the request's connection a WebSocket. Only from within the handler, and only for a
+    /// request that why_no_web_socket() has nothing against. Where there are too many, or the
+    /// client sends more before the answer, it is answered with an error and the listener hears
+    /// of its end alone.
+    void become_web_socket(const Request& request, WebSocketOptions options,
+                           std::shared_ptr<WebSocketListener> listener);
 
     /// Calls `callback` once, from a thread of the server, if the client leaves before the answer
     /// is complete; at once if it already has. A client that shuts down its sending side has left.
@@ -89,6 +99,7 @@ struct ServerSnapshot {
     std::size_t connections = 0;
     std::uint64_t accepted_total = 0;
     std::uint64_t refused_total = 0;  ///< answered 503: too many connections
+    std::size_t web_sockets = 0;      ///< among the connections
 };
 
 class Server {

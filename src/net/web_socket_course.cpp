@@ -1,0 +1,208 @@
+#include "net/web_socket_course.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <utility>
+
+namespace trilane::net {
+namespace {
+
+namespace beast = boost::beast;
+namespace websocket = boost::beast::websocket;
+using boost::system::error_code;
+
+/// A longer message's memory is given back when it has been heard.
+constexpr std::size_t kKeptBytesMax = 64U << 10U;
+
+/// An explicit state machine like Connection's: a read is always under way, to see pings, closes
+/// and the client's leaving; a write is when there is something to say.
+template <class Stream>
+class CourseOver final : public WebSocketCourse {
+public:
+    CourseOver(Stream& stream, WebSocketParts parts) : parts_(std::move(parts)), socket_(stream) {}
+
+    void start() override {
+        // Beast's own limits: of the handshake's answer, and of silence; it pings at half of that.
+        websocket::stream_base::timeout timeout{};
+        timeout.handshake_timeout = parts_.limits.write_timeout;
+        timeout.idle_timeout = parts_.limits.socket_idle_timeout;
+        timeout.keep_alive_pings = true;
+        socket_.set_option(timeout);
+        socket_.set_option(websocket::stream_base::decorator(
+            [protocol = parts_.options.protocol](websocket::response_type& response) {
+                response.set(beast::http::field::server, "trilane");
+                if (!protocol.empty()) {
+                    response.set(beast::http::field::sec_websocket_protocol, protocol);
+                }
+            }));
+        socket_.control_callback([this](websocket::frame_type kind, beast::string_view /*text*/) {
+            if (kind == websocket::frame_type::close) {
+                // Beast answers it, and then waits for the client to close its side.
+                closing_ = true;
+                deadline_ = Clock::now() + parts_.limits.linger_timeout;
+                parts_.mail->detach();
+            }
+        });
+        socket_.read_message_max(parts_.options.message_bytes_max);
+        socket_.auto_fragment(false);
+        request_.method(beast::http::verb::get);
+        request_.target("/");
+        request_.version(11);
+        request_.set(beast::http::field::host, "h");
+        request_.set(beast::http::field::upgrade, "websocket");
+        request_.set(beast::http::field::connection, "Upgrade");
+        request_.set(beast::http::field::sec_websocket_version, "13");
+        request_.set(beast::http::field::sec_websocket_key, parts_.key);
+        socket_.async_accept(request_, [this, keep = parts_.owner.hold()](const error_code& ec) {
+            if (ended_) {
+                return;
+            }
+            if (ec) {
+                parts_.owner.socket_ended();
+                return;
+            }
+            open();
+        });
+    }
+
+    void wake() override {
+        if (open_ && !ended_ && !writing_) {
+            write();
+        }
+    }
+
+    void check(Clock::time_point now) override {
+        if (now >= deadline_) {
+            parts_.owner.socket_ended();  // it does not read, or does not answer a close
+            return;
+        }
+        if (!open_) {
+            return;
+        }
+        // A message that is being written is not taken back; only how long it may take changes.
+        if (parts_.mail->dropped() && writing_ && !hurried_) {
+            hurried_ = true;
+            deadline_ = std::min(deadline_, now + parts_.limits.linger_timeout);
+        }
+        if (!closing_) {
+            parts_.listener->on_tick();
+        }
+    }
+
+    void end() override {
+        if (!std::exchange(ended_, true)) {
+            parts_.mail->detach();
+            parts_.listener->on_close();
+        }
+    }
+
+private:
+    void open() {
+        open_ = true;
+        parts_.listener->on_open(std::make_shared<WebSocketWriter>(parts_.mail));
+        read();
+        wake();
+    }
+
+    void read() {
+        socket_.async_read(input_, [this, keep = parts_.owner.hold()](
+                                       const error_code& ec, std::size_t) { on_read(ec); });
+    }
+
+    void on_read(const error_code& ec) {
+        if (ended_) {
+            return;
+        }
+        if (ec) {
+            parts_.owner.socket_ended();
+            return;
+        }
+        if (!closing_) {
+            const auto bytes = input_.data();
+            parts_.listener->on_message({static_cast<const char*>(bytes.data()), bytes.size()},
+                                        socket_.got_text());
+        }
+        input_.clear();
+        if (input_.capacity() > kKeptBytesMax) {
+            input_.shrink_to_fit();
+        }
+        read();
+    }
+
+    void write() {
+        auto message = parts_.mail->next();
+        if (!message) {
+            if (const auto closing = parts_.mail->closing(); closing && !closing_) {
+                close(*closing);
+            }
+            return;
+        }
+        if (closing_) {
+            return;
+        }
+        writing_ = true;
+        deadline_ = Clock::now() + parts_.limits.write_timeout;
+        output_ = std::move(message->bytes);
+        socket_.text(message->text);
+        socket_.async_write(boost::asio::buffer(output_),
+                            [this, keep = parts_.owner.hold()](const error_code& ec, std::size_t) {
+                                on_write(ec);
+                            });
+    }
+
+    void on_write(const error_code& ec) {
+        writing_ = false;
+        if (ended_) {
+            return;
+        }
+        if (ec) {
+            parts_.owner.socket_ended();
+            return;
+        }
+        if (!closing_) {
+            deadline_ = Clock::time_point::max();
+        }
+        write();
+    }
+
+    /// The read under way ends with the client's own close frame.
+    void close(const WebSocketMail::Closing& closing) {
+        closing_ = true;
+        deadline_ = Clock::now() + parts_.limits.linger_timeout;
+        websocket::close_reason reason(static_cast<websocket::close_code>(closing.code));
+        reason.reason.assign(closing.reason.data(), closing.reason.size());
+        socket_.async_close(reason, [this, keep = parts_.owner.hold()](const error_code& /*ec*/) {
+            if (!ended_) {
+                parts_.owner.socket_ended();
+            }
+        });
+    }
+
+    const WebSocketParts parts_;
+    websocket::stream<Stream&, false> socket_;
+    beast::http::request<beast::http::string_body> request_;
+    beast::flat_buffer input_;
+    std::string output_;
+    Clock::time_point deadline_ = Clock::time_point::max();
+    bool open_ = false;
+    bool writing_ = false;
+    bool closing_ = false;
+    bool hurried_ = false;
+    bool ended_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<WebSocketCourse> WebSocketCourse::over(Plain& socket, WebSocketParts parts) {
+    return std::make_unique<CourseOver<Plain>>(socket, std::move(parts));
+}
+
+std::unique_ptr<WebSocketCourse> WebSocketCourse::over(Tls& stream, WebSocketParts parts) {
+    return std::make_unique<CourseOver<Tls>>(stream, std::move(parts));
+}
+
+}  // namespace trilane::net
