@@ -77,7 +77,7 @@ Status print_table(const std::vector<By>& by, const std::vector<usage::Row>& row
         cells[0].emplace_back(heading);
     }
     for (const usage::Row& row : rows) {
-        std::vector<std::string>& line = cells.emplace_back();
+        std::vector<std::string> line;
         for (std::size_t i = 0; i < by.size(); ++i) {
             line.push_back(shown(by[i], row.group[i]));
         }
@@ -91,6 +91,7 @@ Status print_table(const std::vector<By>& by, const std::vector<usage::Row>& row
         line.push_back(sums.predicted_ms > 0 ? fmt::format("{:.1f}", tokens_per_second(sums))
                                              : "-");
         line.push_back(fmt::format("{:.3f}", sums.duration_ms / kMsPerHour));
+        cells.push_back(std::move(line));
     }
     return print(table(cells));
 }

@@ -19,8 +19,8 @@ constexpr std::array<std::uint8_t, 256> values_of_letters() {
     }
     values['-'] = values['+'];
     values['_'] = values['/'];
-    for (const unsigned char blank : {' ', '\t', '\r', '\n'}) {
-        values[blank] = kBlank;
+    for (const char blank : {' ', '\t', '\r', '\n'}) {
+        values[static_cast<unsigned char>(blank)] = kBlank;
     }
     return values;
 }
