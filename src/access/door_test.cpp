@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "access/key_test.h"
+
 namespace trilane::access {
 namespace {
 
@@ -14,13 +16,6 @@ KeyRing ring_of(std::initializer_list<Key> keys) {
         EXPECT_TRUE(ring.add(key));
     }
     return ring;
-}
-
-Key key(std::string name, std::string_view text) {
-    Key out;
-    out.name = std::move(name);
-    out.digest = digest_of(text);
-    return out;
 }
 
 TEST(Door, IsOpenWithoutKeys) {

@@ -7,15 +7,10 @@
 #include <fstream>
 #include <set>
 
+#include "access/key_test.h"
+
 namespace trilane::access {
 namespace {
-
-Key key(std::string name, std::string_view text) {
-    Key out;
-    out.name = std::move(name);
-    out.digest = digest_of(text);
-    return out;
-}
 
 struct Folder {
     Folder() {

@@ -14,6 +14,7 @@ namespace trilane::app {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInterrupted = 130;  ///< as shells count SIGINT
 
 /// The program ends here: help that was asked for (exit 0, for stdout) or a usage error (exit 2).
 struct Stop {

@@ -9,8 +9,6 @@
 namespace trilane::app {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 1U << 20U;
-
 std::string places_text(const ConfigOptions& options) {
     std::string text;
     for (const std::string& place : options.places) {

@@ -11,8 +11,6 @@
 namespace trilane::app {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 1U << 20U;
-
 /// What the owner wants of this machine makes a trap of what would else be a remark. A file that
 /// cannot be read is `trilane config check`'s business.
 void look_at_lanes(const std::string& file, doctor::Surroundings& around) {

@@ -9,11 +9,7 @@
 #include "catalog/pull.h"
 
 namespace trilane::app {
-namespace {
-
-constexpr int kExitInterrupted = 130;
-
-}  // namespace
+namespace {}  // namespace
 
 Result<int> perform(const ImportOptions& options) {
     if (options.models_dir.empty()) {

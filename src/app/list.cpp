@@ -24,7 +24,7 @@ std::string or_dash(const std::string& text) {
 }
 
 /// The first of the programs that is installed; "" = none.
-std::string find_program(const std::vector<std::string>& path,
+std::string find_in_path(const std::vector<std::string>& path,
                          const std::vector<std::string>& names) {
     for (const std::string& name : names) {
         for (const std::string& directory : path) {
@@ -40,7 +40,7 @@ std::string find_program(const std::vector<std::string>& path,
 }
 
 void add_flm_models(const OwnStores& stores, ModelListing& listing) {
-    const std::string program = find_program(stores.path, {"flm", "oflm"});
+    const std::string program = find_in_path(stores.path, {"flm", "oflm"});
     if (program.empty()) {
         return;
     }

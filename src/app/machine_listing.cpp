@@ -54,12 +54,12 @@ struct Palette {
     std::string_view end;
 };
 
-constexpr Palette kPlain{};
+constexpr Palette kNoColours{};
 constexpr Palette kColours{"\x1b[1m",  "\x1b[2m",  "\x1b[31m", "\x1b[32m",
                            "\x1b[33m", "\x1b[36m", "\x1b[0m"};
 
 const Palette& palette(bool colour) {
-    return colour ? kColours : kPlain;
+    return colour ? kColours : kNoColours;
 }
 
 /// Sections of lines: a heading stands before the first line of each.

@@ -38,6 +38,8 @@ std::string human_count(std::uint64_t count);
 /// `bytes_max`.
 Result<std::string> read_stdin(std::size_t bytes_max);
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
+/// Of a configuration file.
+inline constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20U;
 
 /// Whether the stream is a terminal with a person at it.
 bool stdin_is_terminal();

@@ -17,7 +17,6 @@
 namespace trilane::app {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20U;
 constexpr std::string_view kNative = "native";
 constexpr std::string_view kLlamaServer = "llama-server";
 

@@ -23,9 +23,9 @@ struct PlanQuestion {
     std::uint32_t context_tokens = 0;  ///< of one request; 0 = the model's own, or what fits
     std::uint32_t parallel = 0;        ///< 0 = the kind of lane's default
     plan::KvType kv = plan::KvType::f16;
-    std::string device;                       ///< "" = every one there is
-    std::vector<plan::Observation> observed;  ///< what loads here were seen to hold
-    plan::Reserve reserve;
+    std::string device;                            ///< "" = every one there is
+    std::vector<plan::Observation> observed = {};  ///< what loads here were seen to hold
+    plan::Reserve reserve = {};
 };
 
 /// One way to run a model: a device and the kind of lane on it.

@@ -12,9 +12,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::uint64_t kGB = 1'000'000'000;
-const ModelFile kNano{"trilane-nano",
-                      TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf"};
+constexpr std::uint64_t kGigabyte = 1'000'000'000;
+const ModelFile kNanoFile{"trilane-nano",
+                          TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf"};
 const ModelFile kStories{"stories",
                          TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf"};
 
@@ -26,13 +26,13 @@ probe::Machine machine_of(std::uint64_t system_bytes) {
 }
 
 probe::Machine apu() {
-    probe::Machine machine = machine_of(64 * kGB);
-    machine.pools.push_back({"carve-out:card0", kGB / 2, kGB / 2, "vram"});
+    probe::Machine machine = machine_of(64 * kGigabyte);
+    machine.pools.push_back({"carve-out:card0", kGigabyte / 2, kGigabyte / 2, "vram"});
     probe::GpuFacts& gpu = machine.gpus.emplace_back();
     gpu.name = "card0";
     gpu.vendor = probe::Vendor::amd;
     gpu.integrated = true;
-    gpu.gtt_total_bytes = {48 * kGB, "gtt"};
+    gpu.gtt_total_bytes = {48 * kGigabyte, "gtt"};
     machine.npus.emplace_back();
     return machine;
 }
@@ -53,7 +53,7 @@ PlannedLoads planned(const probe::Machine& machine, const std::vector<ModelFile>
 }
 
 TEST(Plan, OffersEveryPlaceTheFastestSiliconFirst) {
-    const PlannedLoads loads = planned(apu(), {kNano});
+    const PlannedLoads loads = planned(apu(), {kNanoFile});
     ASSERT_EQ(loads.models.size(), 1U);
     const PlannedModel& model = loads.models[0];
     EXPECT_THAT(places_of(model),
@@ -66,12 +66,12 @@ TEST(Plan, OffersEveryPlaceTheFastestSiliconFirst) {
 }
 
 TEST(Plan, PlansOnlyTheDeviceThatIsAsked) {
-    const PlannedLoads loads = planned(apu(), {kNano}, {.parallel = 2, .device = "cpu"});
+    const PlannedLoads loads = planned(apu(), {kNanoFile}, {.parallel = 2, .device = "cpu"});
     EXPECT_THAT(places_of(loads.models[0]), ElementsAre("cpu native", "cpu llama-server"));
     EXPECT_EQ(loads.models[0].places[0].need.parallel, 2U);
-    const auto nowhere = plan_loads(apu(), std::vector{kNano}, {.device = "gpu3"});
+    const auto nowhere = plan_loads(apu(), std::vector{kNanoFile}, {.device = "gpu3"});
     EXPECT_THAT(nowhere.error().message, HasSubstr("use one of cpu, npu, gpu0"));
-    const auto npu = plan_loads(apu(), std::vector{kNano}, {.device = "npu"});
+    const auto npu = plan_loads(apu(), std::vector{kNanoFile}, {.device = "npu"});
     EXPECT_THAT(npu.error().message, HasSubstr("no GGUF files"));
 }
 
@@ -79,13 +79,13 @@ TEST(Plan, ModelsAreToBeResidentTogether) {
     const auto room = [](const PlannedLoads& loads, std::size_t model) {
         return loads.models[model].places[0].verdict.room_bytes;
     };
-    const PlannedLoads loads = planned(apu(), {kNano, kStories});
+    const PlannedLoads loads = planned(apu(), {kNanoFile, kStories});
     EXPECT_EQ(room(loads, 1), room(loads, 0) - loads.models[0].places[0].verdict.need_bytes);
 }
 
 TEST(Plan, CutsTheContextToWhatFits) {
     // Weights, engine and buffers fit, the caches of all eight slots do not.
-    const PlannedLoads small = planned(machine_of(150'000'000), {kNano}, {.device = "cpu"});
+    const PlannedLoads small = planned(machine_of(150'000'000), {kNanoFile}, {.device = "cpu"});
     const PlannedPlace& native = small.models[0].places[0];
     EXPECT_EQ(native.lane, "native");
     EXPECT_NE(native.verdict.fit, plan::Fit::does_not_fit) << native.verdict.text;
@@ -95,13 +95,13 @@ TEST(Plan, CutsTheContextToWhatFits) {
     EXPECT_EQ(native.verdict.context_tokens_max, native.need.context_tokens);
     // Asked for, it is not cut.
     const PlannedLoads asked =
-        planned(machine_of(150'000'000), {kNano}, {.context_tokens = 1024, .device = "cpu"});
+        planned(machine_of(150'000'000), {kNanoFile}, {.context_tokens = 1024, .device = "cpu"});
     EXPECT_EQ(asked.models[0].places[0].verdict.fit, plan::Fit::does_not_fit);
     EXPECT_EQ(asked.models[0].places[0].verdict.context_tokens_max, native.need.context_tokens);
 }
 
 TEST(Plan, NeverPlansMoreContextThanTheModelWasMadeFor) {
-    const PlannedLoads loads = planned(apu(), {kNano}, {.context_tokens = 8192, .device = ""});
+    const PlannedLoads loads = planned(apu(), {kNanoFile}, {.context_tokens = 8192, .device = ""});
     for (const PlannedPlace& place : loads.models[0].places) {
         EXPECT_EQ(place.need.context_tokens, 1024U) << place.lane;
         EXPECT_THAT(place.note, HasSubstr("made for no more"));
@@ -109,7 +109,7 @@ TEST(Plan, NeverPlansMoreContextThanTheModelWasMadeFor) {
 }
 
 TEST(Plan, SaysWhatToDoWhenNothingFits) {
-    const PlannedLoads loads = planned(machine_of(50'000'000), {kNano});
+    const PlannedLoads loads = planned(machine_of(50'000'000), {kNanoFile});
     EXPECT_FALSE(loads.all_fit());
     const std::string text = plan_text(loads);
     EXPECT_THAT(text, HasSubstr("It does not fit. On cpu by native it needs"));
@@ -118,10 +118,10 @@ TEST(Plan, SaysWhatToDoWhenNothingFits) {
 
 TEST(Plan, IsCorrectedByWhatWasSeen) {
     PlanQuestion question{.context_tokens = 512, .device = "gpu0"};
-    const PlannedLoads plain = planned(apu(), {kNano}, question);
+    const PlannedLoads plain = planned(apu(), {kNanoFile}, question);
     const plan::Need& need = plain.models[0].places[0].need;
     plan::Observation seen;
-    seen.load = {.model = kNano.id,
+    seen.load = {.model = kNanoFile.id,
                  .weight_bytes = plan::weight_bytes_of(need),
                  .lane = "llama-server",
                  .device = "gpu0",
@@ -131,7 +131,7 @@ TEST(Plan, IsCorrectedByWhatWasSeen) {
     seen.observed_bytes = need.predicted_bytes() + 60'000'000;
     seen.unix_s = 1'760'000'000;
     question.observed = {seen};
-    const PlannedLoads loads = planned(apu(), {kNano}, question);
+    const PlannedLoads loads = planned(apu(), {kNanoFile}, question);
     const PlannedPlace& place = loads.models[0].places[0];
     EXPECT_EQ(place.verdict.need_bytes, seen.observed_bytes);
     const std::string text = plan_text(loads);
@@ -148,13 +148,13 @@ TEST(Plan, IsCorrectedByWhatWasSeen) {
 
 TEST(Plan, KeepsTheReserveThatIsConfigured) {
     PlanQuestion question{.device = "cpu"};
-    question.reserve.bytes = 63 * kGB;
-    const PlannedLoads loads = planned(apu(), {kNano}, question);
-    EXPECT_EQ(loads.models[0].places[0].verdict.room_bytes, kGB);
+    question.reserve.bytes = 63 * kGigabyte;
+    const PlannedLoads loads = planned(apu(), {kNanoFile}, question);
+    EXPECT_EQ(loads.models[0].places[0].verdict.room_bytes, kGigabyte);
 }
 
 TEST(Plan, TextHasAColumnForEachPlace) {
-    const std::string text = plan_text(planned(apu(), {kNano, kStories}));
+    const std::string text = plan_text(planned(apu(), {kNanoFile, kStories}));
     EXPECT_THAT(text, HasSubstr("gpu0 llama-server  cpu native  cpu llama-server"));
     EXPECT_THAT(text, HasSubstr("1024 x 8"));
     EXPECT_THAT(text, HasSubstr("On gpu0 by llama-server it fits: needs "));
@@ -164,7 +164,7 @@ TEST(Plan, TextHasAColumnForEachPlace) {
 }
 
 TEST(Plan, JsonHasTheSameFigures) {
-    const PlannedLoads loads = planned(apu(), {kNano});
+    const PlannedLoads loads = planned(apu(), {kNanoFile});
     const json::Value value = plan_json(loads);
     EXPECT_EQ(value["fits"], true);
     const json::Value& place = value["models"][0]["places"][1];

@@ -18,8 +18,6 @@
 namespace trilane::app {
 namespace {
 
-constexpr int kExitInterrupted = 130;
-
 Status print_json(const json::Value& value) {
     return print(json::dump(value) + '\n');
 }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "app/answer.h"
+#include "app/command_line.h"
 #include "app/conversation.h"
 #include "app/interrupt.h"
 #include "app/line_editor.h"
@@ -14,7 +15,6 @@ namespace trilane::app {
 namespace {
 
 constexpr std::size_t kPromptBytesMax = 16U << 20U;
-constexpr int kExitInterrupted = 130;
 constexpr std::uint32_t kStopPatienceMs = 1000;
 constexpr std::string_view kDim = "\033[2m";
 constexpr std::string_view kPlain = "\033[0m";

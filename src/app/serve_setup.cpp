@@ -10,8 +10,6 @@
 namespace trilane::app {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 1U << 20U;
-
 bool was_given(const ServeOptions& options, std::string_view name) {
     return std::ranges::find(options.given, name) != options.given.end();
 }

@@ -12,7 +12,7 @@
 namespace trilane::app {
 namespace {
 
-constexpr std::size_t kTextBytesMax = 64U << 20U;
+constexpr std::size_t kTokenizedBytesMax = 64U << 20U;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ Result<int> perform(const TokenOptions& options) {
     TRILANE_TRY(const auto tokenizer, token::Tokenizer::from_gguf(file));
     std::string text = options.text;
     if (text == "-") {
-        TRILANE_TRY(text, read_stdin(kTextBytesMax));
+        TRILANE_TRY(text, read_stdin(kTokenizedBytesMax));
     }
     const auto ids =
         tokenizer->encode(text, {.add_special = !options.no_bos, .parse_special = options.special});

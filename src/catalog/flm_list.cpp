@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kModelsMax = 4096;
 constexpr double kFootprintGigabytesMax = 4096;
 
-std::string text_at(const json::Value& object, const char* key) {
+std::string shown_at(const json::Value& object, const char* key) {
     const auto found = object.find(key);
     const auto* text = found != object.end() ? found->get_ptr<const std::string*>() : nullptr;
     return text != nullptr ? shown(*text) : std::string();
@@ -99,13 +99,13 @@ Entry entry_of_record(const json::Value& record, std::string tag) {
     entry.parameters = count_of(number_at(record, "size"));
     if (const auto details = record.find("details");
         details != record.end() && details->is_object()) {
-        entry.architecture = text_at(*details, "family");
-        entry.quantization = text_at(*details, "quantization_level");
+        entry.architecture = shown_at(*details, "family");
+        entry.quantization = shown_at(*details, "quantization_level");
         if (entry.parameters == 0) {
-            entry.parameters = parameters_of(text_at(*details, "parameter_size"));
+            entry.parameters = parameters_of(shown_at(*details, "parameter_size"));
         }
     }
-    entry.repository = text_at(record, "url");
+    entry.repository = shown_at(record, "url");
     entry.id = tag;
     entry.path = std::move(tag);
     return entry;
@@ -129,9 +129,9 @@ Result<std::vector<Entry>> parse_flm_list(std::string_view json_text) {
         if (!record.is_object() || !flag_at(record, "installed")) {
             continue;
         }
-        std::string tag = text_at(record, "model");
+        std::string tag = shown_at(record, "model");
         if (tag.find(':') == std::string::npos) {
-            tag = text_at(record, "name");
+            tag = shown_at(record, "name");
         }
         if (!tag.empty()) {
             entries.push_back(entry_of_record(record, std::move(tag)));

@@ -1,17 +1,12 @@
 #include "catalog/further_names.h"
 
+#include "catalog/json_text.h"
 #include "json/json.h"
 
 namespace trilane::catalog {
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-
-std::string text_at(const json::Value& object, const char* key) {
-    const auto found = object.find(key);
-    const auto* text = found != object.end() ? found->get_ptr<const std::string*>() : nullptr;
-    return text != nullptr ? *text : std::string();
-}
+constexpr std::uint64_t kNamesFormat = 1;
 
 }  // namespace
 
@@ -25,16 +20,16 @@ std::string names_text(const std::vector<FurtherName>& names) {
                         {"licence", name.licence},
                         {"added_unix_s", name.added_unix_s}});
     }
-    return json::dump_pretty({{"format", kFormat}, {"names", std::move(list)}}) + '\n';
+    return json::dump_pretty({{"format", kNamesFormat}, {"names", std::move(list)}}) + '\n';
 }
 
 Result<std::vector<FurtherName>> parse_names(std::string_view text) {
     TRILANE_TRY(const json::Value root, json::parse(text));
     const auto list = root.is_object() ? root.find("names") : root.end();
-    if (!root.is_object() || root.value("format", json::Value()) != kFormat || list == root.end() ||
-        !list->is_array() || list->size() > kFurtherNamesMax) {
+    if (!root.is_object() || root.value("format", json::Value()) != kNamesFormat ||
+        list == root.end() || !list->is_array() || list->size() > kFurtherNamesMax) {
         return fail(Fault::corrupt, "{} is none of format {}; delete it to begin anew", kNamesFile,
-                    kFormat);
+                    kNamesFormat);
     }
     std::vector<FurtherName> names;
     for (const json::Value& node : *list) {

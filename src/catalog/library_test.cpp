@@ -21,7 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr auto kPatience = std::chrono::seconds(30);
-const std::string kRepository = "owner/Tiny-GGUF";
 
 /// Follows a pull from another thread.
 class Follower {
@@ -159,7 +158,7 @@ TEST_F(LibraryTest, PullsOfTheSameAreOne) {
     EXPECT_TRUE(library_->further_name("one") && library_->further_name("two"));
     std::size_t listings = 0;
     for (const SeenRequest& request : hub_.seen()) {
-        listings += request.target.find("/tree/") != std::string::npos ? 1 : 0;
+        listings += request.target.find("/tree/") != std::string::npos ? 1U : 0U;
     }
     EXPECT_EQ(listings, 1U);
 }
@@ -167,7 +166,10 @@ TEST_F(LibraryTest, PullsOfTheSameAreOne) {
 TEST_F(LibraryTest, ALastFollowersLeavingStopsThePullAndTheNextGoesOn) {
     const std::string bytes = gguf_bytes(400'000);
     hub_.put(kRepository, "tiny-Q8_0.gguf", bytes);
-    hub_.fail_next({{.bytes = 60'000, .hold = true}, {.bytes = 0, .hold = true}});
+    const HubFault at_first{.bytes = 60'000, .hold = true};
+    HubFault at_once = at_first;
+    at_once.bytes = 0;
+    hub_.fail_next({at_first, at_once});
     Follower follower;
     auto ticket = library_->pull({kRepository, "", false, ""}, follower.listener());
     ASSERT_TRUE(ticket);

@@ -67,7 +67,7 @@ TEST(Loadouts, EveryTierHasTheSetsItShould) {
             });
         EXPECT_TRUE(primary) << loadout.name;
     }
-    for (const std::uint64_t gib : {15, 30, 61, 92}) {
+    for (const std::uint64_t gib : {15U, 30U, 61U, 92U}) {
         for (const char* name : {"coder", "chat", "voice", "retrieval"}) {
             EXPECT_TRUE(sets.contains({name, gib * kGiB})) << name << ' ' << gib;
         }

@@ -18,6 +18,9 @@
 
 namespace trilane::catalog {
 
+/// What tests put there and pull.
+inline const std::string kRepository = "owner/Tiny-GGUF";
+
 /// A request as it arrived.
 struct SeenRequest {
     bool at_cdn = false;

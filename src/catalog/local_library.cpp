@@ -402,10 +402,9 @@ Result<Entry> LocalLibrary::fetch(const std::shared_ptr<Flight>& flight) {
     }
     report(flight, flight->news);
     TRILANE_TRY(const Reference reference, parse_reference(flight->ask.reference));
-    TRILANE_TRY(std::vector<Variant> variants, list_variants(options_.hub, reference));
-    TRILANE_TRY(const Variant variant, options_.choose
-                                           ? options_.choose(std::move(variants), reference)
-                                           : choose_variant(variants, reference, {}));
+    TRILANE_TRY(const std::vector<Variant> variants, list_variants(options_.hub, reference));
+    TRILANE_TRY(const Variant variant, options_.choose ? options_.choose(variants, reference)
+                                                       : choose_variant(variants, reference, {}));
     PullNews news;
     news.model =
         flight->ask.id.empty() ? id_of(reference.repository, variant.name) : flight->ask.id;

@@ -2,19 +2,14 @@
 
 #include "catalog/durable_file.h"
 #include "catalog/file_names.h"
+#include "catalog/json_text.h"
 #include "json/json.h"
 
 namespace trilane::catalog {
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kManifestFormat = 1;
 constexpr std::size_t kFilesMax = 1024;
-
-std::string text_at(const json::Value& object, const char* key) {
-    const auto found = object.find(key);
-    const auto* text = found != object.end() ? found->get_ptr<const std::string*>() : nullptr;
-    return text != nullptr ? *text : std::string();
-}
 
 template <class T>
 T integer_at(const json::Value& object, const char* key) {
@@ -51,7 +46,7 @@ std::string manifest_text(const Manifest& manifest) {
                          {"bytes", file.bytes},
                          {"sha256", file.sha256}});
     }
-    return json::dump_pretty({{"format", kFormat},
+    return json::dump_pretty({{"format", kManifestFormat},
                               {"repository", manifest.repository},
                               {"revision", manifest.revision},
                               {"commit", manifest.commit},
@@ -64,11 +59,11 @@ std::string manifest_text(const Manifest& manifest) {
 Result<Manifest> parse_manifest(std::string_view text) {
     TRILANE_TRY(const json::Value root, json::parse(text));
     const auto files = root.is_object() ? root.find("files") : root.end();
-    if (!root.is_object() || integer_at<std::uint64_t>(root, "format") != kFormat ||
+    if (!root.is_object() || integer_at<std::uint64_t>(root, "format") != kManifestFormat ||
         files == root.end() || !files->is_array() || files->size() > kFilesMax) {
         return fail(Fault::corrupt,
                     "{} is none of format {}; delete the model's folder and pull again",
-                    kManifestName, kFormat);
+                    kManifestName, kManifestFormat);
     }
     Manifest manifest;
     manifest.repository = text_at(root, "repository");

@@ -31,7 +31,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-const std::string kRepository = "owner/Tiny-GGUF";
 constexpr const char* kChildVariable = "TRILANE_TEST_PULL_CHILD";
 
 Result<Entry> pull_from(const Hub& hub, const PullOptions& options) {

@@ -20,8 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-const std::string kRepository = "owner/Tiny-GGUF";
-
 class Pull : public ::testing::Test {
 protected:
     Result<Entry> pull_one(const std::string& text = kRepository) {

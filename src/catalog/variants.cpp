@@ -8,7 +8,7 @@
 namespace trilane::catalog {
 namespace {
 
-constexpr std::size_t kNamesShown = 24;
+constexpr std::size_t kVariantsShown = 24;
 
 std::uint64_t sum(const std::vector<RemoteFile>& files) {
     return std::accumulate(files.begin(), files.end(), std::uint64_t{0},
@@ -33,10 +33,10 @@ bool means(const Variant& variant, std::string_view wanted) {
 
 std::string names_of(const std::vector<Variant>& variants) {
     std::string names;
-    for (std::size_t i = 0; i < variants.size() && i < kNamesShown; ++i) {
+    for (std::size_t i = 0; i < variants.size() && i < kVariantsShown; ++i) {
         names += (i == 0 ? "" : ", ") + shown(variants[i].name);
     }
-    return names + (variants.size() > kNamesShown ? ", …" : "");
+    return names + (variants.size() > kVariantsShown ? ", …" : "");
 }
 
 }  // namespace

@@ -360,7 +360,7 @@ Result<Value> map(Host& host, const Value& self, const CallArgs& args) {
     return Value(host.heap.list(std::move(mapped)));
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({
+constexpr auto kListFilters = std::to_array<Builtin>({
     {"batch", batch},           {"count", count},       {"d", default_value},
     {"default", default_value}, {"dictsort", dictsort}, {"first", first},
     {"items", items},           {"join", join},         {"last", last},
@@ -374,9 +374,9 @@ constexpr auto kFilters = std::to_array<Builtin>({
 }  // namespace
 
 const Builtin* find_list_filter(std::string_view name) {
-    const auto* found = std::find_if(kFilters.begin(), kFilters.end(),
+    const auto* found = std::find_if(kListFilters.begin(), kListFilters.end(),
                                      [&](const Builtin& entry) { return entry.name == name; });
-    return found == kFilters.end() ? nullptr : found;
+    return found == kListFilters.end() ? nullptr : found;
 }
 
 }  // namespace trilane::chat

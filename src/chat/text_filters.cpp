@@ -329,7 +329,7 @@ Result<Value> wordcount(Host& host, const Value& self, const CallArgs& args) {
     return Value(words);
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({
+constexpr auto kTextFilters = std::to_array<Builtin>({
     {"abs", absolute},
     {"capitalize", capitalize},
     {"e", escape},
@@ -354,9 +354,9 @@ constexpr auto kFilters = std::to_array<Builtin>({
 }  // namespace
 
 const Builtin* find_text_filter(std::string_view name) {
-    const auto* found = std::find_if(kFilters.begin(), kFilters.end(),
+    const auto* found = std::find_if(kTextFilters.begin(), kTextFilters.end(),
                                      [&](const Builtin& entry) { return entry.name == name; });
-    return found == kFilters.end() ? nullptr : found;
+    return found == kTextFilters.end() ? nullptr : found;
 }
 
 }  // namespace trilane::chat

@@ -21,28 +21,28 @@ const std::string& bytes(const Value& self) {
 }
 
 template <class Transform>
-Result<Value> transformed(Host& host, const Value& self, const CallArgs& args,
-                          std::string_view name, Transform transform) {
+Result<Value> str_transformed(Host& host, const Value& self, const CallArgs& args,
+                              std::string_view name, Transform transform) {
     TRILANE_TRY(const auto none, Parameters::bind(name, args, {}));
     (void)none;
     (void)host.heap.charge(bytes(self).size() / 8);
     return host.heap.text(transform(bytes(self)));
 }
 
-Result<Value> upper(Host& host, const Value& self, const CallArgs& args) {
-    return transformed(host, self, args, "upper", to_upper);
+Result<Value> str_upper(Host& host, const Value& self, const CallArgs& args) {
+    return str_transformed(host, self, args, "upper", to_upper);
 }
 
-Result<Value> lower(Host& host, const Value& self, const CallArgs& args) {
-    return transformed(host, self, args, "lower", to_lower);
+Result<Value> str_lower(Host& host, const Value& self, const CallArgs& args) {
+    return str_transformed(host, self, args, "lower", to_lower);
 }
 
-Result<Value> title(Host& host, const Value& self, const CallArgs& args) {
-    return transformed(host, self, args, "title", to_title);
+Result<Value> str_title(Host& host, const Value& self, const CallArgs& args) {
+    return str_transformed(host, self, args, "title", to_title);
 }
 
-Result<Value> capitalize(Host& host, const Value& self, const CallArgs& args) {
-    return transformed(host, self, args, "capitalize", to_capitalized);
+Result<Value> str_capitalize(Host& host, const Value& self, const CallArgs& args) {
+    return str_transformed(host, self, args, "capitalize", to_capitalized);
 }
 
 Result<Value> stripped(Host& host, const Value& self, const CallArgs& args, bool left, bool right) {
@@ -278,7 +278,7 @@ std::string replaced_between(Heap& heap, const std::string& text, std::string_vi
     }
 }
 
-Result<Value> replace(Host& host, const Value& self, const CallArgs& args) {
+Result<Value> str_replace(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto bound, Parameters::bind("replace", args, {"old", "new", "count"}, 2));
     TRILANE_TRY(const auto from, bound.text(0));
     TRILANE_TRY(const auto to, bound.text(1));
@@ -332,7 +332,7 @@ Result<Value> index(Host& /*host*/, const Value& self, const CallArgs& args) {
     return found_at(self, args, false, true);
 }
 
-Result<Value> count(Host& host, const Value& self, const CallArgs& args) {
+Result<Value> str_count(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto bound, Parameters::bind("count", args, {"sub"}, 1));
     TRILANE_TRY(const auto needle, bound.text(0));
     const std::string& text = bytes(self);
@@ -348,7 +348,7 @@ Result<Value> count(Host& host, const Value& self, const CallArgs& args) {
     return Value(times);
 }
 
-Result<Value> join(Host& host, const Value& self, const CallArgs& args) {
+Result<Value> str_join(Host& host, const Value& self, const CallArgs& args) {
     TRILANE_TRY(const auto bound, Parameters::bind("join", args, {"iterable"}, 1));
     TRILANE_TRY(const List* list, iterate(host.heap, *bound[0]));
     std::string out;
@@ -380,12 +380,12 @@ Result<Value> all_chars(const Value& self, const CallArgs& args, Passes passes) 
     return Value(!text.empty());
 }
 
-bool is_digit(char32_t c) {
+bool is_ascii_digit(char32_t c) {
     return c >= '0' && c <= '9';
 }
 
 Result<Value> isdigit(Host& /*host*/, const Value& self, const CallArgs& args) {
-    return all_chars(self, args, is_digit);
+    return all_chars(self, args, is_ascii_digit);
 }
 
 Result<Value> isalpha(Host& /*host*/, const Value& self, const CallArgs& args) {
@@ -393,7 +393,7 @@ Result<Value> isalpha(Host& /*host*/, const Value& self, const CallArgs& args) {
 }
 
 Result<Value> isalnum(Host& /*host*/, const Value& self, const CallArgs& args) {
-    return all_chars(self, args, [](char32_t c) { return is_alpha(c) || is_digit(c); });
+    return all_chars(self, args, [](char32_t c) { return is_alpha(c) || is_ascii_digit(c); });
 }
 
 Result<Value> isspace(Host& /*host*/, const Value& self, const CallArgs& args) {
@@ -449,9 +449,9 @@ Result<Value> center(Host& host, const Value& self, const CallArgs& args) {
 }
 
 constexpr auto kMethods = std::to_array<Builtin>({
-    {"capitalize", capitalize},
+    {"capitalize", str_capitalize},
     {"center", center},
-    {"count", count},
+    {"count", str_count},
     {"endswith", endswith},
     {"find", find},
     {"index", index},
@@ -461,14 +461,14 @@ constexpr auto kMethods = std::to_array<Builtin>({
     {"islower", islower},
     {"isspace", isspace},
     {"isupper", isupper},
-    {"join", join},
+    {"join", str_join},
     {"ljust", ljust},
-    {"lower", lower},
+    {"lower", str_lower},
     {"lstrip", lstrip},
     {"partition", partition},
     {"removeprefix", removeprefix},
     {"removesuffix", removesuffix},
-    {"replace", replace},
+    {"replace", str_replace},
     {"rfind", rfind},
     {"rjust", rjust},
     {"rpartition", rpartition},
@@ -478,8 +478,8 @@ constexpr auto kMethods = std::to_array<Builtin>({
     {"splitlines", splitlines},
     {"startswith", startswith},
     {"strip", strip_both},
-    {"title", title},
-    {"upper", upper},
+    {"title", str_title},
+    {"upper", str_upper},
 });
 
 }  // namespace

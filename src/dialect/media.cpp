@@ -9,7 +9,7 @@
 namespace trilane::dialect {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 64;  // of a URL in a message
+constexpr std::size_t kShownUrlBytesMax = 64;  // of a URL in a message
 constexpr std::size_t kUrlBytesMax = 8192;
 constexpr std::size_t kTypeBytesMax = 127;
 
@@ -65,7 +65,7 @@ Result<job::Media> media_of_url(job::Media::Kind kind, std::string_view url,
         return media;
     }
     return fail(Fault::invalid, "{}: got \"{}\"; send {} as \"data:{};base64,…\" or as an http URL",
-                path, utf8_clipped(url, kShownBytesMax), name_of(kind),
+                path, utf8_clipped(url, kShownUrlBytesMax), name_of(kind),
                 kind == job::Media::Kind::image ? "image/png" : "audio/wav");
 }
 

@@ -9,11 +9,10 @@
 #include <mutex>
 
 #include "engine/engine.h"
+#include "engine/models_test.h"
 
 namespace trilane::engine {
 namespace {
-
-constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
 
 /// What a listener heard.
 struct Heard {

@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double ms_between(Clock::time_point from, Clock::time_point to) {
+double waited_ms(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
@@ -32,8 +32,8 @@ struct Task {
     void end(std::optional<Error> error) {
         ReadingEnd end;
         const auto now = Clock::now();
-        end.timings.queue_ms = ms_between(queued_at, started_at.value_or(now));
-        end.timings.prompt_ms = started_at ? ms_between(*started_at, now) : 0;
+        end.timings.queue_ms = waited_ms(queued_at, started_at.value_or(now));
+        end.timings.prompt_ms = started_at ? waited_ms(*started_at, now) : 0;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             end.timings.prompt_tokens += static_cast<std::uint32_t>(reading.passages[i].ids.size());
         }

@@ -13,13 +13,12 @@
 #include <random>
 
 #include "engine/memory.h"
+#include "engine/models_test.h"
 #include "model/model.h"
 #include "model/sample_encoder.h"
 
 namespace trilane::engine {
 namespace {
-
-constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
 
 /// A sample model as a file that goes with it.
 class SampleFile {

@@ -8,15 +8,12 @@
 #include <sstream>
 
 #include "engine/loaded.h"
+#include "engine/models_test.h"
 #include "engine/perplexity.h"
 #include "json/json.h"
 
 namespace trilane::engine {
 namespace {
-
-constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
-constexpr const char* kStories =
-    TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf";
 
 std::string read_text(const std::string& path) {
     std::ifstream in(path);

@@ -16,14 +16,12 @@
 
 #include "engine/embedder.h"
 #include "engine/engine.h"
+#include "engine/models_test.h"
 #include "model/kv_cache.h"
 
 namespace trilane::engine {
 namespace {
 
-constexpr const char* kNano = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
-constexpr const char* kStories =
-    TRILANE_SOURCE_DIR "/tests/fixtures/stories260K/stories260K-f32.gguf";
 constexpr std::uint32_t kDrawnTokens = 4;
 constexpr double kOffMax = 0.08;
 

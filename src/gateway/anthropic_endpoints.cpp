@@ -13,22 +13,22 @@ namespace {
 
 namespace anthropic = dialect::anthropic;
 
-constexpr std::string_view kTag = "Anthropic";
+constexpr std::string_view kAnthropicTag = "Anthropic";
 
-constexpr std::array kRows = std::to_array<Endpoint>({
+constexpr std::array kAnthropicRows = std::to_array<Endpoint>({
     {"POST",
      "/v1/messages",
      Guard::key,
      &anthropic::kErrorShape,
      answer_with<anthropic::ask>,
-     {kTag, "The next message of a conversation", "CreateMessageParams", "AnthropicMessage",
-      dialect::kEventStreamType}},
+     {kAnthropicTag, "The next message of a conversation", "CreateMessageParams",
+      "AnthropicMessage", dialect::kEventStreamType}},
     {"POST",
      "/v1/messages/count_tokens",
      Guard::key,
      &anthropic::kErrorShape,
      answer_with<anthropic::ask_count>,
-     {kTag, "How many tokens a conversation is", "CountMessageTokensParams",
+     {kAnthropicTag, "How many tokens a conversation is", "CountMessageTokensParams",
       "CountMessageTokensResponse", ""}},
 });
 
@@ -55,7 +55,7 @@ void refuse(Desk& desk, Call& call, const Error& error) {
 }  // namespace
 
 std::span<const Endpoint> anthropic_endpoints() {
-    return kRows;
+    return kAnthropicRows;
 }
 
 bool expects_anthropic(const net::Request& request, const Endpoint* endpoint) {

@@ -7,6 +7,7 @@
 
 #include "gateway/fake_service.h"
 #include "gateway/gateway.h"
+#include "gateway/parsed_test.h"
 #include "gateway/query.h"
 #include "json/json.h"
 #include "net/loopback_test_client.h"
@@ -19,27 +20,30 @@ using net::TestReply;
 using testing::HasSubstr;
 
 /// A gateway over a service that answers "Hello", and remembers what it was asked.
-struct Rig {
-    explicit Rig(GatewayOptions options = {}) {
+struct AnthropicRig {
+    explicit AnthropicRig(GatewayOptions options = {}) {
         options.port = 0;
-        auto service = std::make_shared<FakeService>(
-            std::vector<std::string>{"tiny", "big"}, [this](FakeService::Job& job) {
-                const bool counts = std::holds_alternative<job::CountTokens>(job.request.ask);
-                const bool fails = job.request.client == "fails";
-                asked = job.request;
-                if (fails) {
-                    job.sink(job::Failed{{Fault::unavailable, "no lane"}});
-                } else if (counts) {
-                    job::Done done;
-                    done.usage.prompt_tokens = 17;
-                    job.sink(done);
-                } else {
-                    answer_with(job, {"Hel", "lo"});
-                }
-            });
+        auto service =
+            std::make_shared<FakeService>(std::vector<std::string>{"tiny", "big"},
+                                          [this](FakeService::Job& job) { answer(job); });
         auto begun = Gateway::start(std::move(options), service);
         EXPECT_TRUE(begun) << begun.error().message;
         gateway = std::move(*begun);
+    }
+
+    void answer(FakeService::Job& job) {
+        const bool counts = std::holds_alternative<job::CountTokens>(job.request.ask);
+        const bool fails = job.request.client == "fails";
+        asked = job.request;
+        if (fails) {
+            job.sink(job::Failed{{Fault::unavailable, "no lane"}});
+        } else if (counts) {
+            job::Done done;
+            done.usage.prompt_tokens = 17;
+            job.sink(done);
+        } else {
+            answer_with(job, {"Hel", "lo"});
+        }
     }
 
     TestReply get(const std::string& target, const std::string& headers = "") const {
@@ -60,12 +64,6 @@ struct Rig {
     std::unique_ptr<Gateway> gateway;
 };
 
-json::Value parsed(const TestReply& reply) {
-    auto value = json::parse(reply.body);
-    EXPECT_TRUE(value) << reply.head << reply.body;
-    return value ? *value : json::Value::object();
-}
-
 /// The error's type, where the body is such a body and names its request as the header does.
 std::string error_type(const TestReply& reply) {
     const json::Value body = parsed(reply);
@@ -80,7 +78,7 @@ constexpr std::string_view kAsk =
 constexpr const char* kVersion = "anthropic-version: 2023-06-01\r\n";
 
 TEST(AnthropicGateway, AnswersWholeAndStreamed) {
-    const Rig rig;
+    const AnthropicRig rig;
     const TestReply whole = rig.post("/v1/messages?beta=true", kAsk);
     EXPECT_EQ(whole.status, 200U);
     const json::Value message = parsed(whole);
@@ -98,7 +96,7 @@ TEST(AnthropicGateway, AnswersWholeAndStreamed) {
 }
 
 TEST(AnthropicGateway, CountsTokens) {
-    const Rig rig;
+    const AnthropicRig rig;
     const TestReply reply =
         rig.post("/v1/messages/count_tokens",
                  R"({"model":"tiny","messages":[{"role":"user","content":"Hi"}]})");
@@ -108,7 +106,7 @@ TEST(AnthropicGateway, CountsTokens) {
 }
 
 TEST(AnthropicGateway, ErrorsAreItsOwn) {
-    const Rig rig;
+    const AnthropicRig rig;
     EXPECT_EQ(error_type(rig.post("/v1/messages", "{")), "invalid_request_error");
     const TestReply unknown = rig.post(
         "/v1/messages",
@@ -131,7 +129,7 @@ TEST(AnthropicGateway, ErrorsAreItsOwn) {
 }
 
 TEST(AnthropicGateway, ModelsComeInTheShapeOfWhoAsks) {
-    const Rig rig;
+    const AnthropicRig rig;
     EXPECT_EQ(parsed(rig.get("/v1/models"))["object"], "list");
     const json::Value list = parsed(rig.get("/v1/models?limit=1", kVersion));
     EXPECT_EQ(list["data"].size(), 1U);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/fake_service.h"
+#include "gateway/parsed_test.h"
 #include "json/json.h"
 #include "net/loopback_test_client.h"
 
@@ -41,12 +42,6 @@ TestReply post(const Gateway& gateway, std::string_view path, std::string_view b
     TestClient client(gateway.port());
     EXPECT_TRUE(client.post(path, body, headers));
     return client.reply();
-}
-
-json::Value parsed(const TestReply& reply) {
-    auto value = json::parse(reply.body);
-    EXPECT_TRUE(value) << reply.head << reply.body;
-    return value ? *value : json::Value::object();
 }
 
 /// {"error": {…}} with a sentence, a type, param and code; returns it.

@@ -42,7 +42,7 @@ std::string chat(bool stream, std::string_view more = "") {
            (stream ? "true" : "false") + std::string(more) + "}";
 }
 
-json::Value parsed(const std::string& text) {
+json::Value parsed_text(const std::string& text) {
     auto value = json::parse(text);
     EXPECT_TRUE(value) << text;
     return value ? *value : json::Value::object();
@@ -65,7 +65,7 @@ std::string streamed_text(const std::vector<std::string>& events, std::size_t in
         if (event == "[DONE]") {
             continue;
         }
-        const json::Value chunk = parsed(event);
+        const json::Value chunk = parsed_text(event);
         for (const auto& choice : chunk.value("choices", json::Value::array())) {
             if (choice["index"] == index && choice["delta"].contains("content") &&
                 choice["delta"]["content"].is_string()) {
@@ -108,7 +108,7 @@ TEST(Generation, AnswersWhole) {
         ASSERT_TRUE(client.post("/v1/chat/completions", chat(false)));
         const TestReply reply = client.reply();
         EXPECT_EQ(reply.status, 200U);
-        const json::Value body = parsed(reply.body);
+        const json::Value body = parsed_text(reply.body);
         EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello");
         EXPECT_EQ(body["usage"]["prompt_tokens"], 5);
     }
@@ -138,7 +138,7 @@ TEST(Generation, AnswersSeveralPrompts) {
     });
     TestClient client(rig.gateway->port());
     ASSERT_TRUE(client.post("/v1/completions", R"({"model":"tiny","prompt":["a","b","c"]})"));
-    const json::Value body = parsed(client.reply().body);
+    const json::Value body = parsed_text(client.reply().body);
     ASSERT_EQ(body["choices"].size(), 3U);
     EXPECT_EQ(body["choices"][2]["text"], "[c]");
     EXPECT_EQ(body["usage"]["completion_tokens"], 3);
@@ -155,7 +155,7 @@ TEST(Generation, GivesAnEarlyFailureItsOwnStatus) {
         EXPECT_TRUE(reply.has("Retry-After: 1\r\n"));
         EXPECT_TRUE(reply.has("x-request-id: "));
         EXPECT_TRUE(reply.has("Content-Type: application/json"));
-        EXPECT_EQ(parsed(reply.body)["error"]["message"], "the queue is full");
+        EXPECT_EQ(parsed_text(reply.body)["error"]["message"], "the queue is full");
     }
 }
 
@@ -173,7 +173,7 @@ TEST(Generation, ReportsAFailureInsideAStream) {
         EXPECT_TRUE(reply.complete);
         const auto events = events_of(reply.body);
         ASSERT_FALSE(events.empty());
-        EXPECT_EQ(parsed(events.back())["error"]["message"], "the lane fell over");
+        EXPECT_EQ(parsed_text(events.back())["error"]["message"], "the lane fell over");
     }
 }
 
@@ -195,7 +195,7 @@ TEST(Generation, CancelsTheOtherJobsOfAFailedRequest) {
     ASSERT_TRUE(client.post("/v1/completions", R"({"model":"tiny","prompt":["a","b"]})"));
     const TestReply reply = client.reply();
     EXPECT_EQ(reply.status, 400U);
-    EXPECT_EQ(parsed(reply.body)["error"]["message"], "prompt: too long");
+    EXPECT_EQ(parsed_text(reply.body)["error"]["message"], "prompt: too long");
     EXPECT_TRUE(cancelled.get_future().get());
 }
 
@@ -289,7 +289,7 @@ TEST(Generation, AnswersForALaneThatDropsAJob) {
     ASSERT_TRUE(client.post("/v1/chat/completions", chat(true)));
     const TestReply reply = client.reply();
     EXPECT_EQ(reply.status, 500U);
-    EXPECT_TRUE(parsed(reply.body).contains("error"));
+    EXPECT_TRUE(parsed_text(reply.body).contains("error"));
 }
 
 TEST(Generation, EndsBeforeAGracefulStop) {

@@ -17,7 +17,7 @@ namespace {
 
 namespace ollama = dialect::ollama;
 
-constexpr std::string_view kTag = "Ollama";
+constexpr std::string_view kOllamaTag = "Ollama";
 
 using Staying = std::optional<std::chrono::milliseconds>;
 
@@ -182,7 +182,7 @@ private:
     std::map<std::string, catalog::Entry> entries_;
 };
 
-void list_models(Desk& desk, Call call) {
+void list_models_as_ollama(Desk& desk, Call call) {
     const Lister lister(desk);
     std::vector<ollama::Listed> models;
     for (job::ModelCard& card : desk.service().models()) {
@@ -221,7 +221,7 @@ void list_running(Desk& desk, Call call) {
     desk.respond_json(call, ollama::ps_body(running));
 }
 
-void show_model(Desk& desk, Call call) {
+void show_model_as_ollama(Desk& desk, Call call) {
     desk.read_body(std::move(call), [&desk](Call read) {
         const auto ask = ollama::read_name_ask(read.request.body);
         auto card = ask ? desk.service().find(ask->model) : tl::unexpected(ask.error());
@@ -272,10 +272,10 @@ constexpr Endpoint row(std::string_view method, std::string_view path, Guard gua
                        std::string_view response = "", std::string_view stream_type = "") {
     return {method, path,
             guard,  &ollama::kErrorShape,
-            answer, {kTag, summary, request, response, stream_type}};
+            answer, {kOllamaTag, summary, request, response, stream_type}};
 }
 
-constexpr std::array kRows = {
+constexpr std::array kOllamaRows = {
     row("POST", "/api/chat", Guard::key, answer<ollama::Endpoint::chat>,
         "The next turn of a conversation", "OllamaChatRequest", "OllamaChatResponse",
         dialect::kNdjsonType),
@@ -286,11 +286,11 @@ constexpr std::array kRows = {
         "OllamaEmbedRequest", "OllamaEmbedResponse"),
     row("POST", "/api/embeddings", Guard::key, answer<ollama::Endpoint::embeddings>,
         "The vector of one text"),
-    row("GET", "/api/tags", Guard::key, list_models, "The models that can be asked", "",
+    row("GET", "/api/tags", Guard::key, list_models_as_ollama, "The models that can be asked", "",
         "OllamaTags"),
     row("GET", "/api/ps", Guard::key, list_running, "The models in memory", "", "OllamaRunning"),
-    row("POST", "/api/show", Guard::key, show_model, "All that is known of a model", "OllamaName",
-        "OllamaShow"),
+    row("POST", "/api/show", Guard::key, show_model_as_ollama, "All that is known of a model",
+        "OllamaName", "OllamaShow"),
     row("GET", "/api/version", Guard::open, version, "The version of the API that is spoken"),
     row("POST", "/api/pull", Guard::admin, ollama_library::pull, "Download a model", "OllamaName",
         "", dialect::kNdjsonType),
@@ -309,7 +309,7 @@ constexpr std::array kRows = {
 }  // namespace
 
 std::span<const Endpoint> ollama_endpoints() {
-    return kRows;
+    return kOllamaRows;
 }
 
 }  // namespace trilane::gateway

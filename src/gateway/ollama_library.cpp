@@ -182,7 +182,8 @@ void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
     catalog::PullAsk pulling;
     pulling.reference = ask.model;
     pulling.name = ask.model;
-    std::make_shared<PullFollower>(desk, std::move(call), ask.stream)->begin(std::move(pulling));
+    const auto follower = std::make_shared<PullFollower>(desk, std::move(call), ask.stream);
+    follower->begin(std::move(pulling));
 }
 
 void remove_model(Desk& desk, Call call, ollama::NameAsk ask) {

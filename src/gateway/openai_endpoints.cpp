@@ -15,7 +15,7 @@ namespace {
 
 namespace openai = dialect::openai;
 
-constexpr std::string_view kTag = "OpenAI";
+constexpr std::string_view kOpenAiTag = "OpenAI";
 
 template <openai::Endpoint endpoint>
 Result<dialect::Asked> ask(std::string_view body, const dialect::Context& context) {
@@ -138,8 +138,9 @@ using Answer = void (*)(Desk& desk, Call call);
 
 constexpr Endpoint get(std::string_view path, Answer answer, std::string_view summary,
                        std::string_view response) {
-    return {
-        "GET", path, Guard::key, &openai::kErrorShape, answer, {kTag, summary, "", response, ""}};
+    return {"GET",      path,
+            Guard::key, &openai::kErrorShape,
+            answer,     {kOpenAiTag, summary, "", response, ""}};
 }
 
 constexpr Endpoint post(std::string_view path, Answer answer, std::string_view summary,
@@ -147,7 +148,7 @@ constexpr Endpoint post(std::string_view path, Answer answer, std::string_view s
                         std::string_view stream_type = "") {
     return {"POST",     path,
             Guard::key, &openai::kErrorShape,
-            answer,     {kTag, summary, request, response, stream_type}};
+            answer,     {kOpenAiTag, summary, request, response, stream_type}};
 }
 
 constexpr Endpoint rerank(std::string_view path) {
@@ -166,7 +167,7 @@ constexpr Endpoint detokenize(std::string_view path) {
                 "DetokenizeRequest", "DetokenizeResponse");
 }
 
-constexpr std::array kRows = std::to_array<Endpoint>({
+constexpr std::array kOpenAiRows = std::to_array<Endpoint>({
     post("/v1/chat/completions", answer_with<ask<openai::Endpoint::chat_completions>>,
          "The next turn of a conversation", "CreateChatCompletionRequest",
          "CreateChatCompletionResponse", dialect::kEventStreamType),
@@ -185,7 +186,7 @@ constexpr std::array kRows = std::to_array<Endpoint>({
      Guard::key,
      &openai::kErrorShape,
      delete_response,
-     {kTag, "Forgets a response", "", "DeletedResponse", ""}},
+     {kOpenAiTag, "Forgets a response", "", "DeletedResponse", ""}},
     get("/v1/responses/{id}/input_items", list_input_items, "What a response answered",
         "ResponseItemList"),
     post("/v1/responses/{id}/cancel", cancel_response,
@@ -221,7 +222,7 @@ constexpr std::array kRows = std::to_array<Endpoint>({
 }  // namespace
 
 std::span<const Endpoint> openai_endpoints() {
-    return kRows;
+    return kOpenAiRows;
 }
 
 }  // namespace trilane::gateway

@@ -6,6 +6,7 @@
 
 #include "gateway/fake_service.h"
 #include "gateway/gateway.h"
+#include "gateway/parsed_test.h"
 #include "json/json.h"
 #include "net/loopback_test_client.h"
 
@@ -74,11 +75,6 @@ protected:
         TestClient client(gateway_->port());
         EXPECT_TRUE(client.post(path, body, headers));
         return client.reply();
-    }
-    static json::Value parsed(const TestReply& reply) {
-        auto value = json::parse(reply.body);
-        EXPECT_TRUE(value) << reply.head << reply.body;
-        return value ? *value : json::Value::object();
     }
 
     std::unique_ptr<Gateway> gateway_;

@@ -14,7 +14,7 @@
 namespace trilane::gateway {
 namespace {
 
-constexpr std::string_view kTag = "Trilane";
+constexpr std::string_view kTrilaneTag = "Trilane";
 
 void live(Desk& desk, Call call) {
     desk.respond_json(call, R"({"status":"ok"})");
@@ -70,62 +70,67 @@ void administrate(Desk& desk, Call call) {
     });
 }
 
-constexpr std::array kRows = std::to_array<Endpoint>({
-    {"GET", "/", Guard::open, &dialect::openai::kErrorShape, root, {kTag, "This list", "", "", ""}},
+constexpr std::array kTrilaneRows = std::to_array<Endpoint>({
+    {"GET",
+     "/",
+     Guard::open,
+     &dialect::openai::kErrorShape,
+     root,
+     {kTrilaneTag, "This list", "", "", ""}},
     {"GET",
      "/openapi.json",
      Guard::open,
      &dialect::openai::kErrorShape,
      openapi,
-     {kTag, "This list for programs (OpenAPI 3.1)", "", "", ""}},
+     {kTrilaneTag, "This list for programs (OpenAPI 3.1)", "", "", ""}},
     {"GET",
      "/live",
      Guard::open,
      &dialect::openai::kErrorShape,
      live,
-     {kTag, "Whether the daemon answers", "", "", ""}},
+     {kTrilaneTag, "Whether the daemon answers", "", "", ""}},
     {"GET",
      "/health",
      Guard::open,
      &dialect::openai::kErrorShape,
      health,
-     {kTag, "Lanes and the states of their models", "", "", ""}},
+     {kTrilaneTag, "Lanes and the states of their models", "", "", ""}},
     {"GET",
      "/metrics",
      Guard::key,
      &dialect::openai::kErrorShape,
      metrics,
-     {kTag, "Prometheus metrics", "", "", ""}},
+     {kTrilaneTag, "Prometheus metrics", "", "", ""}},
     {"GET",
      "/trilane/v1/state",
      Guard::admin,
      &dialect::openai::kErrorShape,
      administrate,
-     {kTag, "Lanes, residents and memory", "", "", ""}},
+     {kTrilaneTag, "Lanes, residents and memory", "", "", ""}},
     {"GET",
      "/trilane/v1/logs",
      Guard::admin,
      &dialect::openai::kErrorShape,
      administrate,
-     {kTag, "What a lane's servers print", "", "", ""}},
+     {kTrilaneTag, "What a lane's servers print", "", "", ""}},
     {"POST",
      "/trilane/v1/load",
      Guard::admin,
      &dialect::openai::kErrorShape,
      administrate,
-     {kTag, "Load a model", "", "", ""}},
+     {kTrilaneTag, "Load a model", "", "", ""}},
     {"POST",
      "/trilane/v1/unload",
      Guard::admin,
      &dialect::openai::kErrorShape,
      administrate,
-     {kTag, "Unload a model", "", "", ""}},
+     {kTrilaneTag, "Unload a model", "", "", ""}},
 });
 
 }  // namespace
 
 std::span<const Endpoint> trilane_endpoints() {
-    return kRows;
+    return kTrilaneRows;
 }
 
 }  // namespace trilane::gateway

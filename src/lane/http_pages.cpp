@@ -4,11 +4,11 @@
 
 #include "json/json.h"
 #include "lane/upstream/server_error.h"
+#include "lane/upstream/status.h"
 
 namespace trilane::lane {
 namespace {
 
-constexpr unsigned kOk = 200;
 constexpr unsigned kUnavailable = 503;
 
 }  // namespace
@@ -17,7 +17,7 @@ Status judge_health(const Result<net::WholeAnswer>& answer, const upstream::Upst
     if (!answer) {
         return tl::unexpected(answer.error());
     }
-    if (answer->head.status == kOk) {
+    if (answer->head.status == upstream::kStatusOk) {
         return {};
     }
     if (answer->head.status == kUnavailable) {
@@ -28,7 +28,7 @@ Status judge_health(const Result<net::WholeAnswer>& answer, const upstream::Upst
 
 std::optional<std::size_t> requests_at_work(const net::WholeAnswer& answer) {
     const auto body = json::parse(answer.body);
-    if (answer.head.status != kOk || !body) {
+    if (answer.head.status != upstream::kStatusOk || !body) {
         return std::nullopt;
     }
     if (body->is_object()) {

@@ -15,6 +15,7 @@
 #include "lane/http_pages.h"
 #include "lane/upstream/sanity.h"
 #include "lane/upstream/server_error.h"
+#include "lane/upstream/status.h"
 #include "net/ticker.h"
 
 namespace trilane::lane {
@@ -37,7 +38,6 @@ constexpr std::size_t kModelsMax = 10'000;
 /// So that we, who know why, give up before the client does.
 constexpr milliseconds kClientSlack{2'000};
 
-constexpr unsigned kOk = 200;
 constexpr unsigned kUnauthorized = 401;
 constexpr unsigned kForbidden = 403;
 
@@ -743,7 +743,7 @@ Result<std::vector<std::string>> list_upstream_models(net::Client& client,
         return fail(Fault::invalid, "{} refused the key; set the lane's api_key",
                     client.target().text());
     }
-    if (status != kOk) {
+    if (status != upstream::kStatusOk) {
         return tl::unexpected(upstream::error_of_status(status, answer.body, server));
     }
     const auto body = json::parse(answer.body);

@@ -11,22 +11,22 @@
 namespace trilane::model {
 namespace {
 
-struct Family {
+struct EncoderFamily {
     std::string_view architecture;
     bool learned_positions;
     bool rotary;
     bool gated;
 };
-constexpr std::array kFamilies{
-    Family{"bert", true, false, false},
-    Family{"nomic-bert", false, true, true},
+constexpr std::array kEncoderFamilies{
+    EncoderFamily{"bert", true, false, false},
+    EncoderFamily{"nomic-bert", false, true, true},
 };
 
-const Family* family_of(std::string_view architecture) {
-    const auto* found = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& f) {
-        return f.architecture == architecture;
-    });
-    return found == kFamilies.end() ? nullptr : found;
+const EncoderFamily* family_of(std::string_view architecture) {
+    const auto* found =
+        std::find_if(kEncoderFamilies.begin(), kEncoderFamilies.end(),
+                     [&](const EncoderFamily& f) { return f.architecture == architecture; });
+    return found == kEncoderFamilies.end() ? nullptr : found;
 }
 
 /// Rows of an optional table as wide as the hidden states; 0 = there is none.
@@ -117,7 +117,7 @@ bool is_encoder(std::string_view architecture) {
 
 std::string encoder_architectures() {
     std::string names;
-    for (const Family& family : kFamilies) {
+    for (const EncoderFamily& family : kEncoderFamilies) {
         names += names.empty() ? "" : ", ";
         names += family.architecture;
     }
@@ -126,7 +126,7 @@ std::string encoder_architectures() {
 
 Result<EncoderConfig> read_encoder_config(const gguf::File& file) {
     TRILANE_TRY(const std::string_view architecture, file.required_string("general.architecture"));
-    const Family* family = family_of(architecture);
+    const EncoderFamily* family = family_of(architecture);
     if (family == nullptr) {
         return fail(Fault::invalid, "architecture \"{}\" is no encoder; known are {}", architecture,
                     encoder_architectures());

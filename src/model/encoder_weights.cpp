@@ -11,9 +11,9 @@
 namespace trilane::model {
 namespace {
 
-class Loader {
+class EncoderLoader {
 public:
-    Loader(const gguf::File& file, const EncoderConfig& config)
+    EncoderLoader(const gguf::File& file, const EncoderConfig& config)
         : file_(file), tensors_(file, config.architecture), config_(config) {}
 
     [[nodiscard]] const Tensors& tensors() const { return tensors_; }
@@ -41,7 +41,7 @@ private:
 };
 
 /// Queries, keys and values: three matrices, or one above the other in a single one.
-Status Loader::attention(const std::string& at, EncoderLayer& w) const {
+Status EncoderLoader::attention(const std::string& at, EncoderLayer& w) const {
     const std::size_t dim = config_.dim;
     if (tensors_.has(at + "attn_qkv.weight")) {
         const MatrixShape shape{3 * dim, dim};
@@ -56,7 +56,7 @@ Status Loader::attention(const std::string& at, EncoderLayer& w) const {
     return {};
 }
 
-Result<EncoderLayer> Loader::layer(std::uint32_t index) const {
+Result<EncoderLayer> EncoderLoader::layer(std::uint32_t index) const {
     const EncoderConfig& c = config_;
     const std::string at = fmt::format("blk.{}.", index);
     EncoderLayer w;
@@ -72,7 +72,7 @@ Result<EncoderLayer> Loader::layer(std::uint32_t index) const {
     return w;
 }
 
-Result<Dense> Loader::dense(const std::string& stem, std::size_t cols) const {
+Result<Dense> EncoderLoader::dense(const std::string& stem, std::size_t cols) const {
     const gguf::Tensor* tensor = file_.find_tensor(stem + ".weight");
     Dense dense;
     dense.cols = cols;
@@ -86,7 +86,7 @@ Result<Dense> Loader::dense(const std::string& stem, std::size_t cols) const {
     return dense;
 }
 
-Status Loader::head(EncoderWeights& weights) const {
+Status EncoderLoader::head(EncoderWeights& weights) const {
     std::size_t width = config_.dim;
     if (tensors_.has("cls.weight")) {
         TRILANE_TRY(weights.pooler, dense("cls", width));
@@ -98,7 +98,7 @@ Status Loader::head(EncoderWeights& weights) const {
     return {};
 }
 
-Status load_layers(const Loader& loader, const EncoderConfig& config, os::ThreadTeam& team,
+Status load_layers(const EncoderLoader& loader, const EncoderConfig& config, os::ThreadTeam& team,
                    EncoderWeights& weights) {
     weights.layers.resize(config.layers);
     std::atomic<std::uint32_t> next{0};
@@ -143,7 +143,7 @@ void turn_angles(const EncoderConfig& config, EncoderWeights& weights) {
 
 Result<EncoderWeights> load_encoder_weights(const gguf::File& file, const EncoderConfig& config,
                                             os::ThreadTeam& team) {
-    const Loader loader(file, config);
+    const EncoderLoader loader(file, config);
     const Tensors& tensors = loader.tensors();
     EncoderWeights weights;
     TRILANE_TRY(weights.tokens, tensors.embedding("token_embd.weight", config.dim));

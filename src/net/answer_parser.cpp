@@ -25,16 +25,6 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-bool is_token_character(char c) {
-    constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           kMarks.find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
-}
-
 /// Text within a line: anything but control characters, tabs allowed.
 bool is_line_text(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "net/client_test_listener.h"
+#include "net/client_test_server.h"
 #include "net/loopback_test_client.h"
 #include "net/raw_test_server.h"
 #include "net/server.h"
@@ -54,18 +55,6 @@ std::string counted(std::string_view body) {
 void echo(const Request& request, const std::shared_ptr<Exchange>& exchange) {
     exchange->respond(
         {200, "text/plain", {}, request.method + " " + request.target + " " + request.body});
-}
-
-std::unique_ptr<Server> started(Loops& loops, Handler handler) {
-    ServerOptions options;
-    options.loops = &loops;
-    auto server = Server::start(std::move(options), std::move(handler));
-    EXPECT_TRUE(server) << server.error().message;
-    return server ? std::move(*server) : nullptr;
-}
-
-std::string fault_of(const Result<WholeAnswer>& answer) {
-    return answer ? "ok" : std::string(fault_name(answer.error().fault));
 }
 
 /// Answers every request of a connection with `answer`.

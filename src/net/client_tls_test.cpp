@@ -15,6 +15,7 @@
 
 #include "net/client.h"
 #include "net/client_test_listener.h"
+#include "net/client_test_server.h"
 #include "net/raw_test_server.h"
 #include "net/test_identity.h"
 
@@ -103,10 +104,6 @@ void serve(SSL* session) {
     while (take_request(session)) {
         say(session, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret");
     }
-}
-
-std::string fault_of(const Result<WholeAnswer>& answer) {
-    return answer ? "ok" : std::string(fault_name(answer.error().fault));
 }
 
 TEST_F(ClientTls, FetchesAndKeepsTheConnection) {

@@ -19,7 +19,6 @@ constexpr std::size_t kInputBytesStart = 4U << 10U;
 constexpr std::size_t kInputBytesMax = 64U << 10U;
 /// What a client may still send after an error answer before it is cut off.
 constexpr std::size_t kDrainBytesMax = 64U << 20U;
-constexpr auto kNever = Clock::time_point::max();
 
 bool has_line_break(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;

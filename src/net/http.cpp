@@ -16,6 +16,13 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
                                               [](char x, char y) { return lower(x) == lower(y); });
 }
 
+bool is_token(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        constexpr std::string_view kSeparators = "\"(),/:;<=>?@[\\]{}";
+        return c > 0x20 && c < 0x7F && kSeparators.find(c) == std::string_view::npos;
+    });
+}
+
 std::string_view Request::path() const {
     const std::string_view whole = target;
     return whole.substr(0, whole.find('?'));

@@ -77,4 +77,7 @@ std::string_view reason_phrase(unsigned status);
 /// True when the texts differ only in the case of ASCII letters.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
+/// A token of RFC 9110 §5.6.2: what methods and header names are made of.
+bool is_token(std::string_view text);
+
 }  // namespace trilane::net

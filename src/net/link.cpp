@@ -20,15 +20,14 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr auto kNever = Clock::time_point::max();
-constexpr std::size_t kInputBytesStart = 8U << 10U;
-constexpr std::size_t kInputBytesMax = 64U << 10U;
+constexpr std::size_t kAnswerBytesStart = 8U << 10U;
+constexpr std::size_t kAnswerBytesMax = 64U << 10U;
 /// Of the addresses that a name resolves to.
 constexpr std::size_t kEndpointsMax = 16;
 
 std::size_t input_bytes_max(const ClientLimits& limits) {
     constexpr std::size_t kRoomBytes = 4U << 10U;  // so that the parser's own limit comes first
-    return std::max(kInputBytesMax, limits.head_bytes_max + kRoomBytes);
+    return std::max(kAnswerBytesMax, limits.head_bytes_max + kRoomBytes);
 }
 
 std::chrono::milliseconds shorter(std::chrono::milliseconds wished,
@@ -309,7 +308,7 @@ void Link::make_space() {
         end_ -= std::exchange(begin_, 0);
     }
     if (end_ == input_.size()) {
-        input_.resize(input_.empty() ? kInputBytesStart : input_bytes_max(shared_.limits));
+        input_.resize(input_.empty() ? kAnswerBytesStart : input_bytes_max(shared_.limits));
     }
 }
 

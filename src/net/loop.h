@@ -17,6 +17,7 @@
 namespace trilane::net {
 
 using Clock = std::chrono::steady_clock;
+inline constexpr Clock::time_point kNever = Clock::time_point::max();
 using Executor = boost::asio::io_context::executor_type;
 using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
 

@@ -15,6 +15,7 @@
 
 #include "net/client.h"
 #include "net/client_test_listener.h"
+#include "net/client_test_server.h"
 #include "net/loopback_test_client.h"
 #include "net/server.h"
 
@@ -30,16 +31,8 @@ Target loopback(const Server& server) {
     return target;
 }
 
-void echo(const Request& request, const std::shared_ptr<Exchange>& exchange) {
+void echo_body(const Request& request, const std::shared_ptr<Exchange>& exchange) {
     exchange->respond({200, "", {}, request.body});
-}
-
-std::unique_ptr<Server> started(Loops& loops, Handler handler) {
-    ServerOptions options;
-    options.loops = &loops;
-    auto server = Server::start(std::move(options), std::move(handler));
-    EXPECT_TRUE(server) << server.error().message;
-    return server ? std::move(*server) : nullptr;
 }
 
 std::size_t open_files() {
@@ -50,7 +43,7 @@ std::size_t open_files() {
 /// What is open once the loops have what they open with their first sockets.
 std::size_t open_files_after_use_of(Loops& loops) {
     {
-        const auto server = started(loops, echo);
+        const auto server = started(loops, echo_body);
         Client client(loops, loopback(*server));
         for (int i = 0; i < 4; ++i) {
             EXPECT_TRUE(client.fetch({}));
@@ -66,7 +59,7 @@ TEST(Loops, ServersComeAndGo) {
         // Held by the handler: that it is gone after stop() shows that the handler is.
         const auto witness = std::make_shared<int>(i);
         auto server = started(loops, [witness](const Request& request, const auto& exchange) {
-            echo(request, exchange);
+            echo_body(request, exchange);
         });
         TestClient asking(server->port());
         TestClient idle(server->port());
@@ -86,7 +79,7 @@ TEST(Loops, ServersComeAndGo) {
 
 TEST(Loops, AStoppedServerLeavesTheOthersAlone) {
     Loops loops(2);
-    const auto stays = started(loops, echo);
+    const auto stays = started(loops, echo_body);
     std::atomic<bool> done = false;
     std::thread asking([&] {
         TestClient client(stays->port());
@@ -96,7 +89,7 @@ TEST(Loops, AStoppedServerLeavesTheOthersAlone) {
         }
     });
     for (int i = 0; i < 50; ++i) {
-        const auto goes = started(loops, echo);
+        const auto goes = started(loops, echo_body);
         TestClient client(goes->port());
         EXPECT_TRUE(client.post("/", "x"));
         EXPECT_EQ(client.reply().body, "x");
@@ -262,7 +255,7 @@ void stress(std::size_t connections_max) {
     const auto files = open_files_after_use_of(loops);
     Seen seen;
     {
-        const auto server = started(loops, echo);
+        const auto server = started(loops, echo_body);
         ClientLimits limits;
         limits.connections_max = connections_max;
         Client client(loops, loopback(*server), limits);
@@ -305,7 +298,7 @@ TEST(Loops, ManyCallersOverFewConnections) {
 TEST(Loops, ClientsGoWhileTheirCallsRun) {
     Loops loops(2);
     const auto files = open_files_after_use_of(loops);
-    auto server = started(loops, echo);
+    auto server = started(loops, echo_body);
     for (int i = 0; i < 50; ++i) {
         std::vector<std::shared_ptr<Recorder>> listeners;
         {

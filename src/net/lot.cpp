@@ -10,7 +10,6 @@
 namespace trilane::net {
 namespace {
 
-constexpr auto kNever = Clock::time_point::max();
 /// Deadlines are kept to this.
 constexpr std::chrono::milliseconds kSweepPause{1};
 

@@ -8,13 +8,6 @@
 namespace trilane::net {
 namespace {
 
-bool is_token(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-        constexpr std::string_view kSeparators = "\"(),/:;<=>?@[\\]{}";
-        return c > 0x20 && c < 0x7F && kSeparators.find(c) == std::string_view::npos;
-    });
-}
-
 bool is_target(std::string_view text) {
     return text.starts_with('/') && std::all_of(text.begin(), text.end(), [](char c) {
                return static_cast<unsigned char>(c) > 0x20 && c != 0x7F;

@@ -61,7 +61,7 @@ Response text_response(std::string body) {
     return {200, "text/plain", {}, std::move(body)};
 }
 
-void echo(const Request& request, const std::shared_ptr<Exchange>& exchange) {
+void echo_request(const Request& request, const std::shared_ptr<Exchange>& exchange) {
     exchange->respond(text_response(request.method + " " + request.target + " " + request.body));
 }
 
@@ -98,7 +98,7 @@ std::unique_ptr<TestClient> answered_client(const Server& server) {
 }
 
 TEST(Server, KeepsTheConnection) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     for (int i = 0; i < 5; ++i) {
         ASSERT_TRUE(client.get("/" + std::to_string(i)));
@@ -111,7 +111,7 @@ TEST(Server, KeepsTheConnection) {
 }
 
 TEST(Server, AnswersPipelinedRequestsInOrder) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     std::string requests;
     for (int i = 0; i < 100; ++i) {
@@ -223,7 +223,7 @@ TEST(Server, ServesHttp10AndHead) {
 }
 
 TEST(Server, AsksForTheBodyOfAClientThatWaits) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     ASSERT_TRUE(
         client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
@@ -234,7 +234,7 @@ TEST(Server, AsksForTheBodyOfAClientThatWaits) {
 }
 
 TEST(Server, TakesABodyOfManyReads) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     const std::string body(3'000'000, 'x');
     ASSERT_TRUE(client.post("/", body));
@@ -242,7 +242,7 @@ TEST(Server, TakesABodyOfManyReads) {
 }
 
 TEST(Server, ClosesWhenTheClientAsksForIt) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
     const TestReply reply = client.reply();
@@ -259,7 +259,7 @@ TEST(Server, AnswersErrorsOfItsOwnByTheErrorPage) {
         return Response{
             status, "application/json", {}, "{" + std::string(message) + "}" + std::string(target)};
     };
-    const auto server = started(echo, options);
+    const auto server = started(echo_request, options);
     const auto status_of = [&](std::string_view bytes, std::string_view target) {
         TestClient client(server->port());
         EXPECT_TRUE(client.send(bytes));
@@ -279,7 +279,7 @@ TEST(Server, AnswersErrorsOfItsOwnByTheErrorPage) {
 }
 
 TEST(Server, AnswersWhatCameBeforeTheNonsense) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     TestClient client(server->port());
     ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nwhat is this\r\n\r\n"));
     EXPECT_EQ(client.reply().status, 200U);
@@ -303,7 +303,7 @@ TEST(Server, EndsSlowRequests) {
     ServerOptions options;
     options.limits.header_timeout = milliseconds(40);
     options.limits.body_timeout = milliseconds(40);
-    const auto server = started(echo, options);
+    const auto server = started(echo_request, options);
     TestClient slow_header(server->port());
     ASSERT_TRUE(slow_header.send("GET / HTTP/1.1\r\nHos"));
     TestClient slow_body(server->port());
@@ -315,7 +315,7 @@ TEST(Server, EndsSlowRequests) {
 TEST(Server, ClosesIdleClients) {
     ServerOptions options;
     options.limits.idle_timeout = milliseconds(40);
-    const auto server = started(echo, options);
+    const auto server = started(echo_request, options);
     TestClient silent(server->port());
     EXPECT_TRUE(silent.wait_for_end());
     EXPECT_TRUE(silent.received().empty());
@@ -353,7 +353,7 @@ TEST(Server, BoundsTheBodiesThatItReads) {
     options.threads = 1;  // a request that came in one piece is read and taken in one go
     options.limits.body_bytes_max = 1000;
     options.limits.reading_bytes_max = 1500;
-    const auto server = started(echo, options);
+    const auto server = started(echo_request, options);
     const std::string half(700, 'x');
     TestClient slow(server->port());
     ASSERT_TRUE(
@@ -598,10 +598,10 @@ TEST(Server, AnExchangeMayOutliveItsServer) {
 }
 
 TEST(Server, NamesATakenPort) {
-    const auto server = started(echo);
+    const auto server = started(echo_request);
     ServerOptions options;
     options.port = server->port();
-    const auto second = Server::start(options, echo);
+    const auto second = Server::start(options, echo_request);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().fault, Fault::unavailable);
     const std::string port = std::to_string(server->port());
@@ -614,20 +614,20 @@ TEST(Server, BindsTheNamesPeopleUse) {
     for (const std::string host : {"127.0.0.1", "localhost", "0.0.0.0"}) {
         ServerOptions options;
         options.host = host;
-        const auto server = started(echo, options);
+        const auto server = started(echo_request, options);
         TestClient client(server->port());
         ASSERT_TRUE(client.get("/")) << host;
         EXPECT_EQ(client.reply().status, 200U) << host;
     }
     ServerOptions options;
     options.host = "::";  // both families; absent where the kernel has no IPv6
-    if (const auto server = Server::start(options, echo)) {
+    if (const auto server = Server::start(options, echo_request)) {
         TestClient client((*server)->port());
         ASSERT_TRUE(client.get("/"));
         EXPECT_EQ(client.reply().status, 200U);
     }
     options.host = "no such host";
-    const auto nowhere = Server::start(options, echo);
+    const auto nowhere = Server::start(options, echo_request);
     ASSERT_FALSE(nowhere);
     EXPECT_EQ(nowhere.error().fault, Fault::invalid);
 }

@@ -25,6 +25,8 @@
 #include <system_error>
 #include <utility>
 
+#include "os/reason.h"
+
 // glibc's clone() under a name that the sanitizers leave alone: they treat every new process as one
 // with memory of its own.
 // NOLINTNEXTLINE(bugprone-reserved-identifier)
@@ -134,10 +136,6 @@ TRILANE_BARE int child_main(void* argument) {
 }
 
 #undef TRILANE_BARE
-
-std::string reason(int code) {
-    return std::system_category().message(code);
-}
 
 /// `fd` under a number that is no standard stream's, as it would be overwritten in the child.
 UniqueFd above_streams(UniqueFd fd) {

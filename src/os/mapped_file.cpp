@@ -9,15 +9,9 @@
 #include <system_error>
 #include <utility>
 
+#include "os/reason.h"
+
 namespace trilane::os {
-namespace {
-
-std::string reason(int code) {
-    return std::system_category().message(code);
-}
-
-}  // namespace
-
 Result<MappedFile> MappedFile::open(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {

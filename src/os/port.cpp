@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "os/reason.h"
+
 namespace trilane::os {
 namespace {
 
@@ -36,10 +38,6 @@ tl::expected<Bound, int> bound_to(std::uint16_t port) {
         return tl::unexpected(errno);
     }
     return Bound{std::move(socket), ntohs(address.sin_port)};
-}
-
-std::string reason(int code) {
-    return std::system_category().message(code);
 }
 
 }  // namespace

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+
+#include "plan/bytes.h"
 
 namespace trilane::plan {
 namespace {
 
-constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 /// Figures beyond this are nonsense; below it, differences fit into 64 bits with a sign.
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 60U;
 /// A change of less is not worth writing down.
@@ -15,19 +15,6 @@ constexpr std::uint64_t kChangeDivisorMin = 100;
 
 constexpr std::array<std::string_view, 2> kWeights{"weights", "footprint"};
 constexpr std::array<std::string_view, 2> kFilling{"prompt cache", "context checkpoints"};
-
-std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
-    return a > kAll - b ? kAll : a + b;
-}
-
-std::uint64_t less(std::uint64_t from, std::uint64_t what) {
-    return from - std::min(from, what);
-}
-
-std::uint64_t scaled(std::uint64_t bytes, double factor) {
-    const double product = static_cast<double>(bytes) * factor;
-    return product < 0x1p63 ? static_cast<std::uint64_t>(product) : kAll;
-}
 
 template <std::size_t N>
 std::uint64_t sum_of(const Need& need, const std::array<std::string_view, N>& names) {

@@ -63,12 +63,12 @@ TEST(Calibration, NothingKnownChangesNothing) {
     const Need need = eight_thousand();
     EXPECT_EQ(corrected_by(need, {}).bytes(), need.predicted_bytes());
     Observation other = seen(need, 9000 * kMB);
-    for (auto change : std::vector<std::function<void(LoadKind&)>>{
-             [](LoadKind& kind) { kind.model = "llama"; },
-             [](LoadKind& kind) { kind.weight_bytes += 1; },
-             [](LoadKind& kind) { kind.lane = "native"; },
-             [](LoadKind& kind) { kind.device = "cpu"; },
-             [](LoadKind& kind) { kind.kv = KvType::q8_0; }}) {
+    const std::vector<std::function<void(LoadKind&)>> changes{
+        [](LoadKind& kind) { kind.model = "llama"; },
+        [](LoadKind& kind) { kind.weight_bytes += 1; },
+        [](LoadKind& kind) { kind.lane = "native"; }, [](LoadKind& kind) { kind.device = "cpu"; },
+        [](LoadKind& kind) { kind.kv = KvType::q8_0; }};
+    for (const auto& change : changes) {
         Observation one = other;
         change(one.load);
         EXPECT_FALSE(corrected_by(need, {one}).correction.has_value());

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "plan/bytes.h"
+
 namespace trilane::plan {
 namespace {
-
-std::uint64_t less(std::uint64_t from, std::uint64_t what) {
-    return from - std::min(from, what);
-}
 
 std::uint64_t held_of(const Holding& holding, std::size_t pool) {
     return pool < holding.pool_bytes.size() ? holding.pool_bytes[pool] : 0;

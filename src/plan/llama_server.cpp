@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "plan/bytes.h"
 #include "plan/shape.h"
 
 namespace trilane::plan {
 namespace {
-
-constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
 /// Caches are made of so many cells at a time.
 constexpr std::uint64_t kCellsStep = 256;
@@ -38,19 +37,6 @@ constexpr double kProjectorFactor = 1.2;
 /// Keys and values of one position in the deepest family that FLM lists (36 layers of 8 KV heads of
 /// 128 values, F16). An upper estimate: its list tells no shapes.
 constexpr std::uint64_t kFlmKvBytesPerToken = std::uint64_t{144} << 10U;
-
-std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
-    return a > kAll - b ? kAll : a + b;
-}
-
-std::uint64_t times(std::uint64_t a, std::uint64_t b) {
-    return b != 0 && a > kAll / b ? kAll : a * b;
-}
-
-std::uint64_t scaled(std::uint64_t bytes, double factor) {
-    const double product = static_cast<double>(bytes) * factor;
-    return product < 0x1p63 ? static_cast<std::uint64_t>(product) : kAll;
-}
 
 std::uint64_t whole_cells(std::uint64_t tokens) {
     return (tokens + kCellsStep - 1) / kCellsStep * kCellsStep;

@@ -5,15 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "plan/bytes.h"
 #include "plan/calibration.h"
 #include "plan/choice.h"
 
 namespace trilane::plan {
 namespace {
-
-constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
 /// A reserve never takes more of a pool than this, or small pools would be of no use.
 constexpr std::uint64_t kReserveDivisorMin = 4;
@@ -26,14 +24,6 @@ constexpr std::uint32_t kContextTokensMax = 1U << 22U;
 
 /// So many parts of a need are named in a sentence.
 constexpr std::size_t kPartsNamed = 4;
-
-std::uint64_t less(std::uint64_t from, std::uint64_t what) {
-    return from - std::min(from, what);
-}
-
-std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
-    return a > kAll - b ? kAll : a + b;
-}
 
 std::uint64_t reserve_of(const Reserve& reserve, std::uint64_t total_bytes, bool is_system) {
     if (is_system && reserve.bytes.has_value()) {

@@ -12,7 +12,7 @@
 namespace trilane::plan {
 namespace {
 
-constexpr std::uint64_t kMB = 1'000'000;
+constexpr std::uint64_t kMegabyte = 1'000'000;
 constexpr int kRounds = 6000;
 
 class Dice {
@@ -38,7 +38,7 @@ Memory random_memory(Dice& dice) {
     Memory memory;
     const std::size_t pools = 1 + dice.up_to(2);
     for (std::size_t p = 0; p < pools; ++p) {
-        const std::uint64_t total = (1 + dice.up_to(99)) * 1000 * kMB;
+        const std::uint64_t total = (1 + dice.up_to(99)) * 1000 * kMegabyte;
         // Sometimes more is taken than there is.
         memory.pools.push_back({"pool" + std::to_string(p), total, dice.up_to(total / 4),
                                 dice.chance(5) ? total : dice.up_to(total / 3)});
@@ -48,7 +48,7 @@ Memory random_memory(Dice& dice) {
         Device device{"device" + std::to_string(d), {}};
         for (std::size_t p = pools; p-- > 0;) {
             if (device.shares.empty() || dice.chance(60)) {
-                device.shares.push_back({p, dice.up_to(110'000) * kMB});
+                device.shares.push_back({p, dice.up_to(110'000) * kMegabyte});
             }
         }
         memory.devices.push_back(std::move(device));
@@ -58,14 +58,15 @@ Memory random_memory(Dice& dice) {
 
 Need random_need(Dice& dice) {
     Need need;
-    need.parts = {{"weights", dice.up_to(60'000) * kMB}, {"engine", dice.up_to(500) * kMB}};
+    need.parts = {{"weights", dice.up_to(60'000) * kMegabyte},
+                  {"engine", dice.up_to(500) * kMegabyte}};
     need.context_tokens = static_cast<std::uint32_t>(256 + dice.up_to(131'072));
     need.parallel = static_cast<std::uint32_t>(1 + dice.up_to(7));
     if (dice.chance(80)) {
         need.bytes_per_context_token = static_cast<double>(dice.up_to(400'000)) + 0.25;
         need.parts.push_back({"KV cache", static_cast<std::uint64_t>(need.bytes_per_context_token *
                                                                      need.context_tokens) +
-                                              dice.up_to(100) * kMB});
+                                              dice.up_to(100) * kMegabyte});
         need.context_tokens_max = static_cast<std::uint32_t>(dice.chance(50) ? 0 : 262'144);
     }
     if (dice.chance(40)) {
@@ -89,7 +90,7 @@ World random_world(Dice& dice, bool equal_priorities) {
         holding.model = "model" + std::to_string(h);
         holding.device = world.memory.devices[dice.up_to(world.memory.devices.size() - 1)].name;
         for (std::size_t p = 0; p < world.memory.pools.size(); ++p) {
-            holding.pool_bytes.push_back(dice.chance(50) ? dice.up_to(20'000) * kMB : 0);
+            holding.pool_bytes.push_back(dice.chance(50) ? dice.up_to(20'000) * kMegabyte : 0);
         }
         holding.evictable = dice.chance(75);
         holding.last_used = dice.up_to(50);
@@ -220,7 +221,7 @@ TEST(Properties, MoreMemoryNeverTurnsAFitIntoARefusal) {
         // Where more is taken than there is, some of it only pays that back.
         const bool overtaken =
             pool.foreign_bytes + pool.reserve_bytes + sum_in(world, which, "") > pool.total_bytes;
-        pool.total_bytes += dice.up_to(20'000) * kMB;
+        pool.total_bytes += dice.up_to(20'000) * kMegabyte;
         const Verdict after = verdict_of(richer);
         EXPECT_GE(after.room_bytes, before.room_bytes);
         EXPECT_GE(after.context_tokens_max, before.evict.empty() ? before.context_tokens_max : 0);
@@ -321,7 +322,7 @@ TEST(Properties, ManyHoldingsAreChosenFromAsWell) {
             Holding holding;
             holding.model = "more" + std::to_string(more);
             holding.device = world.device;
-            holding.pool_bytes.assign(world.memory.pools.size(), dice.up_to(900) * kMB);
+            holding.pool_bytes.assign(world.memory.pools.size(), dice.up_to(900) * kMegabyte);
             holding.last_used = dice.up_to(50);
             world.holdings.push_back(std::move(holding));
         }

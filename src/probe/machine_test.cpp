@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kGibibyte = std::uint64_t{1} << 30U;
 
 Machine box(const std::string& name) {
@@ -28,7 +28,7 @@ TEST(Box, StrixHalo128Processor) {
     EXPECT_EQ(machine.cpu.cores, 16U);
     EXPECT_EQ(machine.cpu.threads, 32U);
     EXPECT_EQ(machine.cpu.isas.back(), kernels::Isa::avx512);
-    EXPECT_EQ(machine.cpu.l3_bytes, 32 * kMebibyte);
+    EXPECT_EQ(machine.cpu.l3_bytes, 32 * kMiB);
     EXPECT_EQ(machine.memory.total_bytes.value, std::uint64_t{131022844} * 1024);
     EXPECT_EQ(machine.memory.total_bytes.source, "/proc/meminfo");
     EXPECT_EQ(machine.memory.swap_in_memory.value, true);
@@ -49,7 +49,7 @@ TEST(Box, StrixHalo128Gpu) {
     EXPECT_EQ(gpu.product, "Radeon 8060S");
     EXPECT_EQ(gpu.gfx, "gfx1151");
     EXPECT_TRUE(gpu.integrated);
-    EXPECT_EQ(gpu.vram_total_bytes.value, 512 * kMebibyte);
+    EXPECT_EQ(gpu.vram_total_bytes.value, 512 * kMiB);
     EXPECT_EQ(gpu.vram_total_bytes.source, "/sys/class/drm/card1/device/mem_info_vram_total");
     EXPECT_EQ(gpu.gtt_total_bytes.value, 117 * kGibibyte);
     EXPECT_EQ(gpu.busy_percent.value, 2U);
@@ -112,8 +112,8 @@ TEST(Box, OnAnApuTheGttIsNoPoolOfItsOwn) {
     EXPECT_EQ(machine.pools[0].total_bytes, machine.memory.total_bytes.value);
     EXPECT_EQ(machine.pools[0].available_bytes, machine.memory.available_bytes.value);
     EXPECT_EQ(machine.pools[1].name, "carve-out:card1");
-    EXPECT_EQ(machine.pools[1].total_bytes, 512 * kMebibyte);
-    EXPECT_EQ(machine.pools[1].available_bytes, 512 * kMebibyte - 176'160'768);
+    EXPECT_EQ(machine.pools[1].total_bytes, 512 * kMiB);
+    EXPECT_EQ(machine.pools[1].available_bytes, 512 * kMiB - 176'160'768);
 }
 
 TEST(Box, StrixHalo64) {
@@ -131,7 +131,7 @@ TEST(Box, StrixHalo64) {
     EXPECT_EQ(machine.system.mesa_version.source, "/var/lib/dpkg/status");
     EXPECT_EQ(machine.system.linux_firmware.value, "20251125-0ubuntu1");
     EXPECT_EQ(machine.gpus[0].mes_firmware.value, 0x83U);
-    EXPECT_EQ(machine.memory.memlock_bytes.value, 8 * kMebibyte);
+    EXPECT_EQ(machine.memory.memlock_bytes.value, 8 * kMiB);
     EXPECT_DOUBLE_EQ(machine.memory.pressure_some_avg10.value, 14.2);
     EXPECT_EQ(machine.pools.back().total_bytes, 32 * kGibibyte);
 }

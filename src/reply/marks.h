@@ -8,6 +8,9 @@
 
 namespace trilane::reply {
 
+/// Before each call of DeepSeek's models.
+inline constexpr std::string_view kDeepseekCall = "<\uFF5Ctool\u2581call\u2581begin\uFF5C>";
+
 /// Length of the longest end of `text` that is a beginning of `mark`, but not all of it.
 inline std::size_t begun(std::string_view text, std::string_view mark) {
     for (std::size_t n = std::min(text.size(), mark.size() - 1); n > 0; --n) {

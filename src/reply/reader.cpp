@@ -10,7 +10,6 @@ namespace trilane::reply {
 namespace {
 
 constexpr std::string_view kFunction = "<function=";
-constexpr std::string_view kDeepseekCall = "<\uFF5Ctool\u2581call\u2581begin\uFF5C>";
 
 bool is_mistral(Calls calls) {
     return calls == Calls::mistral || calls == Calls::mistral_named;

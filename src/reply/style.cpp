@@ -4,11 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "reply/marks.h"
+
 namespace trilane::reply {
 namespace {
 
 constexpr std::string_view kDeepseekCalls = "<\uFF5Ctool\u2581calls\u2581begin\uFF5C>";
-constexpr std::string_view kDeepseekCall = "<\uFF5Ctool\u2581call\u2581begin\uFF5C>";
 constexpr std::string_view kDeepseekSeparator = "<\uFF5Ctool\u2581sep\uFF5C>";
 constexpr std::string_view kDeepseekCallEnd = "<\uFF5Ctool\u2581call\u2581end\uFF5C>";
 constexpr std::string_view kDeepseekHead =

@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "samples are written as they lie");
 
-constexpr std::size_t kBlockSamples = 16'384;
+constexpr std::size_t kWrittenAtOnce = 16'384;
 
 struct Format {
     std::string_view name;
@@ -84,11 +84,11 @@ Result<std::string> written(const Clip& clip, const Format& format, const Cancel
                     "or flac, or install libsndfile 1.2 or newer",
                     format.name, sf_strerror(nullptr));
     }
-    for (std::size_t at = 0; at < clip.samples.size(); at += kBlockSamples) {
+    for (std::size_t at = 0; at < clip.samples.size(); at += kWrittenAtOnce) {
         if (cancel.cancelled()) {
             return fail(Fault::cancelled, "the request was cancelled");
         }
-        const std::size_t count = std::min(kBlockSamples, clip.samples.size() - at);
+        const std::size_t count = std::min(kWrittenAtOnce, clip.samples.size() - at);
         if (sf_write_short(file.get(), clip.samples.data() + at, static_cast<sf_count_t>(count)) !=
             static_cast<sf_count_t>(count)) {
             return fail(Fault::internal, "a sound could not be written as {} ({})", format.name,

@@ -4,13 +4,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/block_formats.h"
 #include "tensor/dequantize.h"
 #include "tensor/ternary.h"
 
 namespace trilane::tensor {
 namespace {
-
-constexpr std::size_t kPanelRows = 32;
 
 /// Kernel and activation form of the types that run where they lie.
 struct InPlace {
@@ -136,9 +135,9 @@ void matmul_part(const kernels::KernelTable& table, std::span<const Product> pro
                  Part part) {
     for (const Product& product : products) {
         const Linear& linear = *product.linear;
-        const std::size_t groups = linear.rows_padded() / kPanelRows;
-        const std::size_t begin = groups * part.index / part.count * kPanelRows;
-        std::size_t end = groups * (part.index + 1) / part.count * kPanelRows;
+        const std::size_t groups = linear.rows_padded() / kernels::kPanelRows;
+        const std::size_t begin = groups * part.index / part.count * kernels::kPanelRows;
+        std::size_t end = groups * (part.index + 1) / part.count * kernels::kPanelRows;
         if (linear.form != Form::token_i8) {
             end = std::min(end, linear.rows);
         }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/block_formats.h"
 #include "kernels/kernels.h"
 #include "tensor/dequantize.h"
 
@@ -14,7 +15,6 @@ namespace {
 constexpr std::size_t kTq2Weights = 256;
 constexpr std::size_t kTq2Bytes = 66;
 constexpr std::size_t kTq2ScaleAt = 64;
-constexpr std::size_t kPanelRows = 32;
 constexpr std::size_t kQ8Weights = 32;
 constexpr std::size_t kQ8Bytes = 34;
 constexpr std::uint32_t kPairMask = 0x03030303U;
@@ -55,8 +55,8 @@ std::optional<float> uniform_tq2_scale(std::span<const std::byte> bytes) {
 /// four planes of one 32-bit word. Returns false on a code 3.
 bool repack_tq2_row(const std::byte* blocks, std::size_t cols, std::size_t row,
                     std::uint8_t* packed) {
-    std::uint8_t* out = packed + row / kPanelRows * (kPanelRows * cols / 4) +
-                        row % kPanelRows / 16 * 64 + row % 16 * 4;
+    std::uint8_t* out = packed + row / kernels::kPanelRows * (kernels::kPanelRows * cols / 4) +
+                        row % kernels::kPanelRows / 16 * 64 + row % 16 * 4;
     std::uint32_t threes = 0;
     for (std::size_t k = 0; k < cols; k += 16, out += 128) {
         const std::byte* codes =
@@ -170,7 +170,7 @@ Result<PackedTernary> pack_ternary(const gguf::Tensor& tensor, std::span<const s
         pack_code_panels(tensor, unpacked, panels);
     }
     const std::vector<std::uint8_t> zeros(cols, 1);
-    for (std::size_t row = rows; row % kPanelRows != 0; ++row) {
+    for (std::size_t row = rows; row % kernels::kPanelRows != 0; ++row) {
         kernels::pack_t2_row(zeros.data(), cols, row, panels);
     }
     return packed;

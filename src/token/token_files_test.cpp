@@ -11,6 +11,7 @@
 
 #include "gguf/gguf.h"
 #include "json/json.h"
+#include "token/encode_options_test.h"
 #include "token/tokenizer.h"
 
 namespace trilane::token {
@@ -19,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kSource = TRILANE_SOURCE_DIR;
-constexpr EncodeOptions kPlain{.add_special = false, .parse_special = false};
-constexpr EncodeOptions kSpecial{.add_special = false, .parse_special = true};
 
 std::shared_ptr<const Tokenizer> load(const fs::path& path) {
     const auto file = gguf::File::open(path.string());

@@ -8,14 +8,12 @@
 
 #include "base/utf8.h"
 #include "gguf/writer.h"
+#include "token/encode_options_test.h"
 #include "token/families.h"
 #include "token/sample_vocabularies.h"
 
 namespace trilane::token {
 namespace {
-
-constexpr EncodeOptions kPlain{.add_special = false, .parse_special = false};
-constexpr EncodeOptions kSpecial{.add_special = false, .parse_special = true};
 
 std::shared_ptr<const Tokenizer> make(Vocabulary vocabulary) {
     auto tokenizer = make_tokenizer(std::move(vocabulary));

@@ -41,12 +41,12 @@ constexpr std::string_view kVerbs[] = {"run",  "serve", "pull",    "remove", "ch
                                        "help", "bench", "version", "port",   "validate"};
 
 /// Flags by name; `value` tells whether one follows.
-struct Flag {
+struct FlmFlag {
     std::string_view name;
     std::string_view brief;
     bool value;
 };
-constexpr Flag kFlags[] = {
+constexpr FlmFlag kFlmFlags[] = {
     {"--host", "", true},
     {"--port", "-p", true},
     {"--ctx-len", "-c", true},
@@ -67,7 +67,7 @@ constexpr Flag kFlags[] = {
     {"--version", "-v", false},
 };
 
-std::string_view from_environment(const char* name) {
+std::string_view flm_environment(const char* name) {
     // One thread reads it, before any other is started, or nobody writes it.
     const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
     return value == nullptr ? std::string_view() : value;
@@ -81,7 +81,7 @@ std::string_view size_of(std::string_view tag) {
 }
 
 std::optional<fs::path> store_path(const FlmModel& model) {
-    const std::string_view root = from_environment("FLM_MODEL_PATH");
+    const std::string_view root = flm_environment("FLM_MODEL_PATH");
     if (root.empty()) {
         return std::nullopt;
     }
@@ -189,7 +189,7 @@ int print_help(const std::vector<std::string>& without) {
         fmt::print("  {}\n", verb);
     }
     fmt::print("Options:\n");
-    for (const Flag& flag : kFlags) {
+    for (const FlmFlag& flag : kFlmFlags) {
         if (std::find(without.begin(), without.end(), flag.name) == without.end()) {
             fmt::print("  {}{}{}{} see the documentation\n", flag.brief,
                        flag.brief.empty() ? "" : " [ ", flag.name, flag.brief.empty() ? "" : " ]");
@@ -224,7 +224,7 @@ int remove(const FlmFlags& flags) {
     return path && fs::remove_all(*path, error) > 0 ? 0 : 1;
 }
 
-Result<std::int64_t> count_of(std::string_view text) {
+Result<std::int64_t> flm_count_of(std::string_view text) {
     std::int64_t count = 0;
     const char* end = text.data() + text.size();
     if (std::from_chars(text.data(), end, count).ptr != end || text.empty()) {
@@ -239,7 +239,7 @@ Status set_flag(FlmFlags& flags, std::string_view name, const std::string& value
     } else if (name == "--port") {
         TRILANE_TRY(flags.address.port, port_of(value));
     } else if (name == "--ctx-len") {
-        TRILANE_TRY(const std::int64_t count, count_of(value));
+        TRILANE_TRY(const std::int64_t count, flm_count_of(value));
         flags.context_tokens = count < 0 ? -1 : std::max<std::int64_t>(512, count);
     } else if (name == "--asr") {
         flags.asr = value != "0";
@@ -248,9 +248,9 @@ Status set_flag(FlmFlags& flags, std::string_view name, const std::string& value
     } else if (name == "--cors") {
         flags.cors = value != "0";
     } else if (name == "--socket") {
-        TRILANE_TRY(flags.sockets, count_of(value));
+        TRILANE_TRY(flags.sockets, flm_count_of(value));
     } else if (name == "--q-len") {
-        TRILANE_TRY(flags.queue_length, count_of(value));
+        TRILANE_TRY(flags.queue_length, flm_count_of(value));
     } else if (name == "--filter") {
         flags.filter = value;
     }
@@ -314,7 +314,7 @@ void install(const FlmModel& model) {
 Result<FlmFlags> read_flm_flags(const std::vector<std::string>& arguments,
                                 const std::vector<std::string>& without) {
     FlmFlags flags;
-    const std::string_view port = from_environment("FLM_SERVE_PORT");
+    const std::string_view port = flm_environment("FLM_SERVE_PORT");
     if (!port.empty()) {
         TRILANE_TRY(flags.address.port, port_of(port));
     }
@@ -324,11 +324,11 @@ Result<FlmFlags> read_flm_flags(const std::vector<std::string>& arguments,
             (flags.verb.empty() ? flags.verb : flags.tag) = given;
             continue;
         }
-        const Flag* flag =
-            std::find_if(std::begin(kFlags), std::end(kFlags), [&](const Flag& each) {
+        const FlmFlag* flag =
+            std::find_if(std::begin(kFlmFlags), std::end(kFlmFlags), [&](const FlmFlag& each) {
                 return each.name == given || (!each.brief.empty() && each.brief == given);
             });
-        if (flag == std::end(kFlags) ||
+        if (flag == std::end(kFlmFlags) ||
             std::find(without.begin(), without.end(), flag->name) != without.end()) {
             return fail(Fault::invalid, "unrecognised option '{}'", given);
         }

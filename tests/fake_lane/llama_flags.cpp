@@ -10,12 +10,12 @@ namespace trilane::fake_lane {
 namespace {
 
 /// One flag: its names, and what its value is called ("" = takes none).
-struct Flag {
+struct LlamaFlag {
     std::string_view names;  ///< separated by spaces
     std::string_view value;
 };
 
-constexpr Flag kFlags[] = {
+constexpr LlamaFlag kLlamaFlags[] = {
     {"-h --help --usage", ""},
     {"--version", ""},
     {"--list-devices", ""},
@@ -129,7 +129,7 @@ constexpr Flag kFlags[] = {
 
 /// Calls `each` with every name of a flag.
 template <class Each>
-void for_names(const Flag& flag, Each each) {
+void for_names(const LlamaFlag& flag, Each each) {
     std::string_view names = flag.names;
     while (!names.empty()) {
         const std::size_t space = std::min(names.find(' '), names.size());
@@ -138,7 +138,7 @@ void for_names(const Flag& flag, Each each) {
     }
 }
 
-bool is_left_out(const Flag& flag, const std::vector<std::string>& without) {
+bool is_left_out(const LlamaFlag& flag, const std::vector<std::string>& without) {
     bool left_out = false;
     for_names(flag, [&](std::string_view name) {
         left_out = left_out || std::find(without.begin(), without.end(), name) != without.end();
@@ -146,8 +146,8 @@ bool is_left_out(const Flag& flag, const std::vector<std::string>& without) {
     return left_out;
 }
 
-const Flag* find_flag(std::string_view wanted, const std::vector<std::string>& without) {
-    for (const Flag& flag : kFlags) {
+const LlamaFlag* find_flag(std::string_view wanted, const std::vector<std::string>& without) {
+    for (const LlamaFlag& flag : kLlamaFlags) {
         bool found = false;
         for_names(flag, [&](std::string_view name) { found = found || name == wanted; });
         if (found && !is_left_out(flag, without)) {
@@ -157,7 +157,7 @@ const Flag* find_flag(std::string_view wanted, const std::vector<std::string>& w
     return nullptr;
 }
 
-std::string_view long_name(const Flag& flag) {
+std::string_view long_name(const LlamaFlag& flag) {
     std::string_view longest;
     for_names(flag, [&](std::string_view name) {
         if (longest.empty() || (name.starts_with("--") && !longest.starts_with("--"))) {
@@ -167,7 +167,7 @@ std::string_view long_name(const Flag& flag) {
     return longest;
 }
 
-Result<std::int64_t> count_of(std::string_view text) {
+Result<std::int64_t> llama_count_of(std::string_view text) {
     std::int64_t count = 0;
     const char* end = text.data() + text.size();
     if (std::from_chars(text.data(), end, count).ptr != end || text.empty()) {
@@ -208,11 +208,11 @@ Status set_value(LlamaFlags& flags, std::string_view name, const std::string& va
     } else if (name == "--port") {
         TRILANE_TRY(flags.address.port, port_of(value));
     } else if (name == "--ctx-size") {
-        TRILANE_TRY(flags.context_tokens, count_of(value));
+        TRILANE_TRY(flags.context_tokens, llama_count_of(value));
     } else if (name == "--parallel") {
-        TRILANE_TRY(flags.slots, count_of(value));
+        TRILANE_TRY(flags.slots, llama_count_of(value));
     } else if (name == "--sse-ping-interval") {
-        TRILANE_TRY(flags.sse_ping_s, count_of(value));
+        TRILANE_TRY(flags.sse_ping_s, llama_count_of(value));
     }
     return {};
 }
@@ -224,7 +224,7 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& arguments,
     LlamaFlags flags;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         std::string_view given = arguments[i];
-        const Flag* flag = find_flag(given, without);
+        const LlamaFlag* flag = find_flag(given, without);
         if (flag == nullptr) {
             return fail(Fault::invalid, "error: invalid argument: {}", given);
         }
@@ -252,7 +252,7 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& arguments,
 
 std::string llama_help(const std::vector<std::string>& without) {
     std::string text = "----- common params -----\n\n";
-    for (const Flag& flag : kFlags) {
+    for (const LlamaFlag& flag : kLlamaFlags) {
         if (is_left_out(flag, without)) {
             continue;
         }

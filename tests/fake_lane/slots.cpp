@@ -7,7 +7,7 @@ namespace trilane::fake_lane {
 namespace {
 
 /// How often a waiting request looks whether its client is still there.
-constexpr auto kLookStep = std::chrono::milliseconds(2);
+constexpr auto kSlotLookStep = std::chrono::milliseconds(2);
 
 }  // namespace
 
@@ -56,7 +56,7 @@ tl::expected<Slots::Lease, Slots::Refusal> Slots::take(Exchange& exchange,
         const std::uint64_t ticket = ++tickets_;
         line_.push_back(ticket);
         while (line_.front() != ticket || !(index = free_slot())) {
-            changed_.wait_for(lock, kLookStep);
+            changed_.wait_for(lock, kSlotLookStep);
             lock.unlock();
             const bool left = exchange.client_left();
             lock.lock();

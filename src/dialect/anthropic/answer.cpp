@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "dialect/anthropic/anthropic.h"
 #include "dialect/anthropic/blocks.h"
+#include "dialect/overloaded.h"
 #include "json/json.h"
 #include "json/text.h"
 
@@ -18,14 +19,6 @@ using json::append_string;
 
 /// Blanks that are held back before a text is taken to begin with them.
 constexpr std::size_t kBlankBytesMax = 4096;
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-    using Visitors::operator()...;
-};
-// clang 14 does not deduce aggregates.
-template <class... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 bool is_blank(std::string_view text) {
     return text.size() <= kBlankBytesMax &&

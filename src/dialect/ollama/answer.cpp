@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "dialect/ollama/reading.h"
+#include "dialect/overloaded.h"
 #include "json/json.h"
 #include "json/text.h"
 
@@ -14,14 +15,6 @@ namespace trilane::dialect::ollama {
 namespace {
 
 using json::append_string;
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-    using Visitors::operator()...;
-};
-// clang 14 does not deduce aggregates.
-template <class... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 constexpr double kNsPerMs = 1e6;
 

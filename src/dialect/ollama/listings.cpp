@@ -10,7 +10,7 @@
 namespace trilane::dialect::ollama {
 namespace {
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kUnixNsPerMs = 1'000'000;
 constexpr std::int64_t kNsPerS = 1'000'000'000;
 /// What stays is said to stay until the year 2286, which every client's clock can hold.
 constexpr std::int64_t kForeverUnixS = 9'999'999'999 - 1'000'000'000;
@@ -131,7 +131,7 @@ std::string ps_body(std::span<const Running> models) {
         one["size"] = running.bytes;
         one["expires_at"] =
             time_text(running.expires_unix_ms == 0 ? kForeverUnixS * kNsPerS
-                                                   : running.expires_unix_ms * kNsPerMs);
+                                                   : running.expires_unix_ms * kUnixNsPerMs);
         one["size_vram"] = running.gpu_bytes;
         one["context_length"] = running.context_tokens;
         all.push_back(std::move(one));

@@ -6,17 +6,10 @@
 #include "base/check.h"
 #include "dialect/openai/openai.h"
 #include "dialect/openai/shapes.h"
+#include "dialect/overloaded.h"
 
 namespace trilane::dialect::openai {
 namespace {
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-    using Visitors::operator()...;
-};
-// clang 14 does not deduce aggregates.
-template <class... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 /// Whether the jobs want log-probabilities: what they share, they share in all of them.
 bool wants_logprobs(const Parsed& parsed) {

@@ -14,7 +14,7 @@ namespace trilane::dialect::openai {
 namespace {
 
 template <class T>
-void add_fact(Value& facts, const char* name, const T& value, const T& usual) {
+void add_unusual(Value& facts, const char* name, const T& value, const T& usual) {
     if (value != usual) {
         facts[name] = value;
     }
@@ -47,10 +47,10 @@ Value media_facts(const job::Media& media) {
 }
 Value facts_of(const job::Transcribe& ask) {
     Value facts = {{"sound", media_facts(ask.sound)}, {"file_name", ask.file_name}};
-    add_fact(facts, "language", ask.language, {});
-    add_fact(facts, "prompt", ask.prompt, {});
-    add_fact(facts, "translate", ask.translate, false);
-    add_fact(facts, "word_times", ask.word_times, false);
+    add_unusual(facts, "language", ask.language, {});
+    add_unusual(facts, "prompt", ask.prompt, {});
+    add_unusual(facts, "translate", ask.translate, false);
+    add_unusual(facts, "word_times", ask.word_times, false);
     if (ask.temperature) {
         facts["temperature"] = *ask.temperature;
     }
@@ -58,23 +58,23 @@ Value facts_of(const job::Transcribe& ask) {
 }
 Value facts_of(const job::Speak& ask) {
     Value facts = {{"text", ask.text}, {"format", ask.format}};
-    add_fact(facts, "voice", ask.voice, {});
-    add_fact(facts, "speed", ask.speed, 1.0F);
-    add_fact(facts, "instructions", ask.instructions, {});
+    add_unusual(facts, "voice", ask.voice, {});
+    add_unusual(facts, "speed", ask.speed, 1.0F);
+    add_unusual(facts, "instructions", ask.instructions, {});
     return facts;
 }
 Value facts_of(const job::Draw& ask) {
     Value facts = {{"prompt", ask.prompt}};
-    add_fact(facts, "negative_prompt", ask.negative_prompt, {});
+    add_unusual(facts, "negative_prompt", ask.negative_prompt, {});
     for (const job::Media& image : ask.images) {
         facts["images"].push_back(media_facts(image));
     }
     if (ask.mask) {
         facts["mask"] = media_facts(*ask.mask);
     }
-    add_fact(facts, "count", ask.count, 1U);
-    add_fact(facts, "width", ask.width, 0U);
-    add_fact(facts, "height", ask.height, 0U);
+    add_unusual(facts, "count", ask.count, 1U);
+    add_unusual(facts, "width", ask.width, 0U);
+    add_unusual(facts, "height", ask.height, 0U);
     if (ask.steps) {
         facts["steps"] = *ask.steps;
     }
@@ -264,7 +264,8 @@ protected:
                         testing::HasSubstr(expected()["failure"].get<std::string>()));
             return;
         }
-        ASSERT_EQ(writer.error(), nullptr) << writer.error()->message;
+        const auto* error = writer.error();
+        ASSERT_EQ(error, nullptr) << (error != nullptr ? error->message : "");
         EXPECT_EQ(writer.content_type(), expected().value("type", "application/json"));
         if (expected().contains("text")) {
             EXPECT_EQ(writer.body(), expected()["text"].get<std::string>());

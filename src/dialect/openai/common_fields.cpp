@@ -12,7 +12,6 @@ namespace trilane::dialect::openai {
 namespace {
 
 constexpr std::size_t kUserBytesMax = 128;
-constexpr std::int64_t kTokenIdMax = std::numeric_limits<std::int32_t>::max();
 
 }  // namespace
 

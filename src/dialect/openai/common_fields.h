@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ enum class ModelField { required, optional };
 /// **Errors:** invalid, as parse() says.
 Result<job::Request> read_common(const Fields& body, ModelField model, std::string_view prefix,
                                  const Context& context);
+
+/// Token ids are 32 bits with a sign everywhere.
+inline constexpr std::int64_t kTokenIdMax = std::numeric_limits<std::int32_t>::max();
 
 /// At least one token id.
 Result<std::vector<std::int32_t>> read_token_ids(const json::Value& ids, const std::string& path);

@@ -19,7 +19,7 @@
 namespace trilane::dialect::openai {
 namespace {
 
-using Input = std::variant<std::string, std::vector<std::int32_t>>;
+using EmbedInput = std::variant<std::string, std::vector<std::int32_t>>;
 
 constexpr std::int64_t kDimensionsMax = 65536;
 
@@ -98,7 +98,7 @@ private:
     std::vector<std::vector<float>> vectors_;
 };
 
-Result<Input> read_input(const json::Value& value, const std::string& path) {
+Result<EmbedInput> read_embed_input(const json::Value& value, const std::string& path) {
     if (value.is_array()) {
         TRILANE_TRY(std::vector<std::int32_t> ids, read_token_ids(value, path));
         return ids;
@@ -109,18 +109,18 @@ Result<Input> read_input(const json::Value& value, const std::string& path) {
     return value.get_ref<const std::string&>();
 }
 
-Result<std::vector<Input>> read_inputs(const Fields& body) {
+Result<std::vector<EmbedInput>> read_embed_inputs(const Fields& body) {
     constexpr std::string_view kWanted =
         "a string, an array of strings, an array of token ids, or an array of such arrays";
     const json::Value* input = body.find("input");
     if (input == nullptr) {
         return fail(Fault::invalid, "input: missing; send {}", kWanted);
     }
-    std::vector<Input> inputs;
+    std::vector<EmbedInput> inputs;
     const bool one =
         input->is_string() || (input->is_array() && !input->empty() && input->front().is_number());
     if (one) {
-        TRILANE_TRY(Input only, read_input(*input, "input"));
+        TRILANE_TRY(EmbedInput only, read_embed_input(*input, "input"));
         inputs.push_back(std::move(only));
         return inputs;
     }
@@ -132,7 +132,7 @@ Result<std::vector<Input>> read_inputs(const Fields& body) {
                     kInputsMax);
     }
     for (std::size_t i = 0; i < input->size(); ++i) {
-        TRILANE_TRY(Input next, read_input((*input)[i], fmt::format("input[{}]", i)));
+        TRILANE_TRY(EmbedInput next, read_embed_input((*input)[i], fmt::format("input[{}]", i)));
         inputs.push_back(std::move(next));
     }
     return inputs;
@@ -145,7 +145,7 @@ Result<Asked> ask_embeddings(std::string_view body, const Context& context) {
     const Fields fields(value, "");
     TRILANE_TRY(job::Request request, read_common(fields, ModelField::required, "embd-", context));
     job::Embed embed;
-    TRILANE_TRY(embed.inputs, read_inputs(fields));
+    TRILANE_TRY(embed.inputs, read_embed_inputs(fields));
     TRILANE_TRY(const auto dimensions, fields.integer("dimensions", 1, kDimensionsMax));
     if (dimensions) {
         embed.dimensions = static_cast<std::uint32_t>(*dimensions);

@@ -32,12 +32,12 @@ std::string_view param_of(std::string_view message) {
     return known ? path : std::string_view();
 }
 
-struct Kind {
+struct ErrorKind {
     std::string_view type;
     std::string_view code;  // "" = null
 };
 
-Kind kind_of(const Error& error, std::string_view param) {
+ErrorKind kind_of(const Error& error, std::string_view param) {
     switch (error.fault) {
         case Fault::invalid: {
             const bool of_prompt =
@@ -100,7 +100,7 @@ std::string_view code_of(unsigned status) {
 
 std::string error_body(const Error& error) {
     const std::string_view param = param_of(error.message);
-    const Kind kind = kind_of(error, param);
+    const ErrorKind kind = kind_of(error, param);
     std::string out = "{\"error\":{\"message\":";
     append_string(out, error.message);
     out += ",\"type\":";

@@ -45,7 +45,10 @@ Status add_field(json::Value& fields, const FormPart& part) {
     json::Value value = value_of(name, part.content);
     const auto there = fields.find(name);
     if (there == fields.end()) {
-        fields[name] = list ? json::Value::array({std::move(value)}) : std::move(value);
+        if (list) {
+            value = json::Value::array({std::move(value)});
+        }
+        fields[name] = std::move(value);
     } else if (there->is_array()) {
         there->push_back(std::move(value));
     } else {

@@ -8,11 +8,11 @@
 namespace trilane::dialect::openai {
 namespace {
 
-using Kind = job::Format::Kind;
+using FormatKind = job::Format::Kind;
 
 Result<job::Format> of_schema(const json::Value& schema, const std::string& path) {
     job::Format format;
-    format.kind = Kind::json_schema;
+    format.kind = FormatKind::json_schema;
     if (schema.is_object()) {
         format.source = json::dump(schema);
         return format;
@@ -29,13 +29,13 @@ Result<job::Format> of_schema(const json::Value& schema, const std::string& path
 }
 
 /// A grammar or an expression.
-Result<job::Format> of_text(Kind kind, const json::Value& text, const std::string& path) {
+Result<job::Format> of_text(FormatKind kind, const json::Value& text, const std::string& path) {
     if (!text.is_string()) {
         return refuse(path, text, "a string");
     }
     job::Format format;
     format.source = text.get_ref<const std::string&>();
-    format.kind = format.source.empty() ? Kind::text : kind;
+    format.kind = format.source.empty() ? FormatKind::text : kind;
     return format;
 }
 
@@ -49,7 +49,7 @@ Result<job::Format> of_choices(const json::Value& choices, const std::string& pa
                     kFormatChoicesMax);
     }
     job::Format format;
-    format.kind = Kind::choice;
+    format.kind = FormatKind::choice;
     for (const json::Value& choice : choices) {
         if (!choice.is_string() || choice.get_ref<const std::string&>().empty()) {
             return refuse(path, choice, "texts of at least one character");
@@ -59,16 +59,16 @@ Result<job::Format> of_choices(const json::Value& choices, const std::string& pa
     return format;
 }
 
-Result<job::Format> of_value(Kind kind, const json::Value& value, const std::string& path) {
+Result<job::Format> of_value(FormatKind kind, const json::Value& value, const std::string& path) {
     switch (kind) {
-        case Kind::json_schema:
+        case FormatKind::json_schema:
             return of_schema(value, path);
-        case Kind::choice:
+        case FormatKind::choice:
             return of_choices(value, path);
-        case Kind::text:
-        case Kind::json_object:
-        case Kind::gbnf:
-        case Kind::regex:
+        case FormatKind::text:
+        case FormatKind::json_object:
+        case FormatKind::gbnf:
+        case FormatKind::regex:
             break;
     }
     return of_text(kind, value, path);
@@ -76,27 +76,27 @@ Result<job::Format> of_value(Kind kind, const json::Value& value, const std::str
 
 struct Field {
     std::string_view name;
-    Kind kind;
+    FormatKind kind;
 };
 
-constexpr Field kFlatFields[] = {{"grammar", Kind::gbnf},
-                                 {"json_schema", Kind::json_schema},
-                                 {"guided_json", Kind::json_schema},
-                                 {"guided_regex", Kind::regex},
-                                 {"guided_choice", Kind::choice},
-                                 {"guided_grammar", Kind::gbnf}};
+constexpr Field kFlatFields[] = {{"grammar", FormatKind::gbnf},
+                                 {"json_schema", FormatKind::json_schema},
+                                 {"guided_json", FormatKind::json_schema},
+                                 {"guided_regex", FormatKind::regex},
+                                 {"guided_choice", FormatKind::choice},
+                                 {"guided_grammar", FormatKind::gbnf}};
 
-constexpr Field kStructuredFields[] = {{"json", Kind::json_schema},
-                                       {"regex", Kind::regex},
-                                       {"choice", Kind::choice},
-                                       {"grammar", Kind::gbnf}};
+constexpr Field kStructuredFields[] = {{"json", FormatKind::json_schema},
+                                       {"regex", FormatKind::regex},
+                                       {"choice", FormatKind::choice},
+                                       {"grammar", FormatKind::gbnf}};
 
 /// Takes over what a field asks for; a second wish is one too many.
 Status take(job::Format& format, job::Format wish, const std::string& path) {
-    if (wish.kind == Kind::text) {
+    if (wish.kind == FormatKind::text) {
         return {};
     }
-    if (format.kind != Kind::text) {
+    if (format.kind != FormatKind::text) {
         return fail(Fault::invalid,
                     "{}: the answer has a shape already from another field; send only one", path);
     }
@@ -129,7 +129,7 @@ Status take_structured(job::Format& format, const Fields& body) {
     TRILANE_TRY(const auto any_object, fields.boolean("json_object"));
     if (any_object.value_or(false)) {
         job::Format wish;
-        wish.kind = Kind::json_object;
+        wish.kind = FormatKind::json_object;
         TRILANE_TRY_STATUS(take(format, std::move(wish), fields.path_of("json_object")));
     }
     if (const json::Value* tag = fields.find("structural_tag")) {
@@ -164,7 +164,7 @@ Result<job::Format> read_response_format(const json::Value& format, const std::s
                         named.path_of("schema"));
         }
         job::Format any;
-        any.kind = Kind::json_object;
+        any.kind = FormatKind::json_object;
         return any;
     }
     TRILANE_TRY(job::Format wish, of_schema(*schema, named.path_of("schema")));

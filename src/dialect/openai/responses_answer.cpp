@@ -7,18 +7,11 @@
 #include <utility>
 
 #include "dialect/openai/shapes.h"
+#include "dialect/overloaded.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
 namespace {
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-    using Visitors::operator()...;
-};
-// clang 14 does not deduce aggregates.
-template <class... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 std::string string_of(std::string_view text) {
     std::string out;

@@ -27,7 +27,7 @@ public:
     std::map<std::string, std::shared_ptr<const StoredResponse>> all;
 };
 
-const Context kContext{"t", 1700000000, "fp"};
+const Context kResponsesContext{"t", 1700000000, "fp"};
 
 /// "event: TYPE\ndata: {…}\n\n" frames, whose type and numbers must be right, less those.
 Value events_of(std::string_view stream) {
@@ -94,7 +94,7 @@ protected:
         if (stream) {
             request["stream"] = true;
         }
-        return ask_response(json::dump(request), kContext, kept);
+        return ask_response(json::dump(request), kResponsesContext, kept);
     }
 
     void check_refusal(const Result<Asked>& asked) const {
@@ -199,7 +199,7 @@ TEST(Responses, InputItemsComeInPages) {
     auto asked = ask_response(
         R"({"model":"m","input":[{"role":"user","content":"a"},{"role":"user","content":"b"},)"
         R"({"role":"user","content":"c"}]})",
-        kContext, store);
+        kResponsesContext, store);
     ASSERT_TRUE(asked);
     asked->writer->on_event(0, job::Done{});
     const auto stored = store->find("resp_t");
@@ -226,8 +226,8 @@ TEST(Responses, InputItemsComeInPages) {
 
 TEST(Responses, TokensOfAnInput) {
     const auto store = std::make_shared<MapStore>();
-    auto asked =
-        ask_input_tokens(R"({"model":"m","input":"a","instructions":"b"})", kContext, store);
+    auto asked = ask_input_tokens(R"({"model":"m","input":"a","instructions":"b"})",
+                                  kResponsesContext, store);
     ASSERT_TRUE(asked) << asked.error().message;
     const auto* count = std::get_if<job::CountTokens>(&asked->jobs[0].ask);
     ASSERT_NE(count, nullptr);

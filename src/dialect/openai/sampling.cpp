@@ -4,13 +4,13 @@
 #include <limits>
 
 #include "base/utf8.h"
+#include "dialect/openai/common_fields.h"
 #include "dialect/openai/openai.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
 namespace {
 
-constexpr std::int64_t kTokenIdMax = std::numeric_limits<std::int32_t>::max();
 constexpr double kPenaltyMax = 2.0;        // presence and frequency, either sign
 constexpr double kRepeatPenaltyMin = 0.1;  // a divisor: near zero it would make infinities
 constexpr double kRepeatPenaltyMax = 10.0;

@@ -10,7 +10,7 @@
 namespace trilane::dialect::openai {
 namespace {
 
-using Kind = job::ToolChoice::Kind;
+using ChoiceKind = job::ToolChoice::Kind;
 
 constexpr std::string_view kChoiceWanted =
     "\"auto\", \"none\", \"required\" or the function to call";
@@ -97,7 +97,7 @@ Status read_allowed(const Fields& allowed, job::Chat& chat) {
     std::erase_if(chat.tools, [&](const job::Tool& tool) {
         return std::ranges::find(names, tool.name) == names.end();
     });
-    chat.tool_choice.kind = mode == "required" ? Kind::required : Kind::automatic;
+    chat.tool_choice.kind = mode == "required" ? ChoiceKind::required : ChoiceKind::automatic;
     return {};
 }
 
@@ -112,7 +112,7 @@ Status read_choice_object(const json::Value& choice, const std::string& path, jo
     }
     TRILANE_TRY(chat.tool_choice.name, read_name(choice, path));
     TRILANE_TRY_STATUS(require_tool(chat, chat.tool_choice.name, path));
-    chat.tool_choice.kind = Kind::named;
+    chat.tool_choice.kind = ChoiceKind::named;
     return {};
 }
 
@@ -126,7 +126,7 @@ Status read_choice(const json::Value* choice, const std::string& path, job::Chat
     if (*choice == "none") {
         // What must not be called need not be read by the model.
         chat.tools.clear();
-        chat.tool_choice.kind = Kind::none;
+        chat.tool_choice.kind = ChoiceKind::none;
         return {};
     }
     if (*choice != "required" && *choice != "any") {
@@ -136,7 +136,7 @@ Status read_choice(const json::Value* choice, const std::string& path, job::Chat
         return fail(Fault::invalid, "{}: got {} without tools; send tools, too", path,
                     json::dump(*choice));
     }
-    chat.tool_choice.kind = Kind::required;
+    chat.tool_choice.kind = ChoiceKind::required;
     return {};
 }
 

@@ -18,6 +18,8 @@ struct Reserved {
     std::string_view option;
     std::string_view instead;
 };
+/// Instead of an argument that nothing replaces.
+inline constexpr std::string_view kRemove = "remove it";
 
 /// **Errors:** invalid, naming the first argument that is reserved, the lane, and what to write
 /// instead. "--port=1" counts as "--port".

@@ -9,7 +9,7 @@
 namespace trilane::lane {
 namespace {
 
-using Clock = LoadWatch::Clock;
+using Clock = std::chrono::steady_clock;
 
 /// Of a request that asks whether the server is up. Long, because a server may take the connection
 /// before it has loaded, and answer when it has; each new try would take one more of its few.

@@ -12,8 +12,8 @@ namespace {
 
 /// Of one short run; lists of models are long.
 constexpr std::size_t kPrintedBytesMax = std::size_t{8} << 20U;
-constexpr std::chrono::milliseconds kCancelPoll{10};
-constexpr std::chrono::milliseconds kReapPatience{2'000};
+constexpr std::chrono::milliseconds kProgramPoll{10};
+constexpr std::chrono::milliseconds kProgramReapPatience{2'000};
 
 bool is_program(const std::string& path) {
     struct stat status {};
@@ -50,7 +50,7 @@ Status await_end(End& end, const CancelToken& cancel, std::chrono::milliseconds 
             return fail(Fault::timeout, "{} did not end within {} ms; run it by hand to see why",
                         program, patience.count());
         }
-        end.changed.wait_for(lock, kCancelPoll);
+        end.changed.wait_for(lock, kProgramPoll);
     }
     return {};
 }
@@ -111,7 +111,7 @@ Result<Printed> ask_program(os::ChildWatch& children, std::vector<std::string> a
                 }));
     if (Status ended = await_end(*end, cancel, patience, program); !ended) {
         child->kill();
-        child->wait_for(kReapPatience);
+        child->wait_for(kProgramReapPatience);
         return tl::unexpected(std::move(ended).error());
     }
     const std::lock_guard<std::mutex> lock(end->mutex);

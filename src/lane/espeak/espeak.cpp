@@ -22,8 +22,8 @@ namespace {
 
 using catalog::Purpose;
 
-constexpr std::uint32_t kResidentsMax = 1;
-constexpr std::uint32_t kRequestsMax = 2;
+constexpr std::uint32_t kEspeakResidentsMax = 1;
+constexpr std::uint32_t kEspeakRequestsMax = 2;
 /// Beyond the slots' own; nobody hands it more.
 constexpr std::size_t kWaitingMax = 64;
 /// A process and its data while it speaks.
@@ -249,7 +249,7 @@ public:
     [[nodiscard]] const std::string& name() const override { return settings_.name; }
     [[nodiscard]] const Descriptor& descriptor() const override { return kEspeakDescriptor; }
     [[nodiscard]] const std::string& device() const override { return settings_.device; }
-    [[nodiscard]] std::uint32_t residents_max() const override { return kResidentsMax; }
+    [[nodiscard]] std::uint32_t residents_max() const override { return kEspeakResidentsMax; }
     [[nodiscard]] std::shared_ptr<os::LogRing> log() const override { return log_; }
     [[nodiscard]] bool can_serve(const catalog::Entry& entry) const override {
         return entry.store == catalog::Store::program && entry.id == kModelId;
@@ -289,7 +289,7 @@ public:
 
 private:
     [[nodiscard]] std::uint32_t slots() const {
-        return settings_.requests_max == 0 ? kRequestsMax : settings_.requests_max;
+        return settings_.requests_max == 0 ? kEspeakRequestsMax : settings_.requests_max;
     }
 
     const Settings settings_;
@@ -333,9 +333,9 @@ constexpr std::array<VoiceRow, 9> kKokoroLanguages{{
     {"z", "cmn"},
 }};
 
-constexpr std::array kPurposes{Purpose::speak};
-constexpr std::array<std::string_view, 2> kPrograms{"espeak-ng", "espeak"};
-constexpr std::array<OptionText, 4> kOptions{{
+constexpr std::array kEspeakPurposes{Purpose::speak};
+constexpr std::array<std::string_view, 2> kEspeakPrograms{"espeak-ng", "espeak"};
+constexpr std::array<OptionText, 4> kEspeakOptions{{
     {"program", "path or name of the program (default: espeak-ng, else espeak, on the path)"},
     {"args", "further arguments for every text, e.g. -p with a pitch"},
     {"environment", "further environment variables for its processes"},
@@ -349,11 +349,11 @@ const Descriptor kEspeakDescriptor{
     .summary = "eSpeak NG, one child per text: speech in a hundred languages without a model",
     .silicon = Silicon::cpu,
     .store = catalog::Store::program,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
-    .requests_max = kRequestsMax,
+    .purposes = kEspeakPurposes,
+    .programs = kEspeakPrograms,
+    .options = kEspeakOptions,
+    .residents_max = kEspeakResidentsMax,
+    .requests_max = kEspeakRequestsMax,
     .open = open_espeak_lane,
 };
 
@@ -389,14 +389,14 @@ std::uint32_t espeak_words_per_minute(float speed) {
 }
 
 Result<std::shared_ptr<Lane>> open_espeak_lane(const Settings& settings, const Parts& parts) {
-    constexpr std::array<Reserved, 4> kReserved{{
+    constexpr std::array<Reserved, 4> kEspeakReserved{{
         {"-w", "remove it"},
         {"-f", "remove it"},
         {"--stdin", "remove it"},
         {"--stdout", "remove it"},
     }};
     TRILANE_TRY(OpenedLane opened,
-                open_shared(settings, parts, kEspeakDescriptor, "cpu", kReserved));
+                open_shared(settings, parts, kEspeakDescriptor, "cpu", kEspeakReserved));
     return std::shared_ptr<Lane>(std::make_shared<EspeakLane>(std::move(opened)));
 }
 

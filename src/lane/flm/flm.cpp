@@ -17,9 +17,9 @@ namespace {
 using catalog::Purpose;
 
 /// Two requests at once on one process corrupt its memory.
-constexpr std::uint32_t kRequestsMax = 1;
+constexpr std::uint32_t kFlmRequestsMax = 1;
 /// Several processes on one NPU work on some machines and fail on others; more by configuration.
-constexpr std::uint32_t kResidentsMax = 1;
+constexpr std::uint32_t kFlmResidentsMax = 1;
 /// It raises shorter ones to this.
 constexpr std::uint32_t kContextMin = 512;
 /// Connections it takes; beyond them it closes without a word. Health, a request, some in closing.
@@ -31,8 +31,7 @@ constexpr std::string_view kQueue = "4";
 constexpr std::uint64_t kMemlockHeadroomBytes = std::uint64_t{2} << 30U;
 constexpr std::size_t kTagsInMessage = 8;
 
-constexpr std::string_view kRemove = "remove it";
-constexpr std::array<Reserved, 16> kReserved{{
+constexpr std::array<Reserved, 16> kFlmReserved{{
     {"--host", kRemove},
     {"--port", kRemove},
     {"-p", kRemove},
@@ -64,14 +63,14 @@ public:
     using ChildLane::ChildLane;
 
     static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
-        if (settings.requests_max > kRequestsMax) {
+        if (settings.requests_max > kFlmRequestsMax) {
             return fail(Fault::invalid,
                         "lane {}: requests_max is {}, but two requests at once corrupt FLM's "
                         "memory; remove it",
                         settings.name, settings.requests_max);
         }
         TRILANE_TRY(OpenedLane opened,
-                    open_shared(settings, parts, kFlmDescriptor, "npu", kReserved));
+                    open_shared(settings, parts, kFlmDescriptor, "npu", kFlmReserved));
         return std::shared_ptr<Lane>(std::make_shared<FlmLane>(std::move(opened), kFlmDescriptor));
     }
 
@@ -156,7 +155,7 @@ Result<plan::Need> FlmLane::need(const catalog::Entry& entry, const LoadWishes& 
     const std::uint32_t wanted =
         wishes.context_tokens == 0 ? 0 : std::max(wishes.context_tokens, kContextMin);
     plan::Need need = plan::flm_need(footprint, wanted, entry.context_tokens);
-    need.parallel = kRequestsMax;
+    need.parallel = kFlmRequestsMax;
     return need;
 }
 
@@ -186,7 +185,7 @@ std::vector<std::string> FlmLane::arguments(const LoadRequest& request,
 }
 
 Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
-    TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kReserved, name()));
+    TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kFlmReserved, name()));
     TRILANE_TRY_STATUS(require_installed(request.entry.path, request.cancel));
     TRILANE_TRY(const auto options, help(variables(), request.cancel));
     plan::Need planned = request.need;
@@ -204,7 +203,7 @@ Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
     launch.resident.card.abilities.vision = launch.resident.card.abilities.chat;
     launch.resident.card.abilities.hearing = launch.resident.card.abilities.chat;
     launch.resident.upstream_model = request.entry.path;
-    launch.resident.slots = kRequestsMax;
+    launch.resident.slots = kFlmRequestsMax;
     launch.resident.rules = flm_rules();
     launch.takes_chat = !is_served_beside(request.entry.purpose);
     launch.sounds.hears_wav = request.entry.purpose == Purpose::transcribe;
@@ -219,9 +218,9 @@ Status FlmLane::try_out(net::Client& client, const LoadWatch& watch, const Launc
                   : check_transcription(client, watch, "/v1/audio/transcriptions", model);
 }
 
-constexpr std::array kPurposes{Purpose::chat, Purpose::embed, Purpose::transcribe};
-constexpr std::array<std::string_view, 2> kPrograms{"flm", "oflm"};
-constexpr std::array<OptionText, 8> kOptions{{
+constexpr std::array kFlmPurposes{Purpose::chat, Purpose::embed, Purpose::transcribe};
+constexpr std::array<std::string_view, 2> kFlmPrograms{"flm", "oflm"};
+constexpr std::array<OptionText, 8> kFlmOptions{{
     {"device", "memory that loads are planned in (default: npu, which shares the system's)"},
     {"program", "path or name of the program (default: flm, else oflm, on the path)"},
     {"args", "further arguments for every model; those that Trilane sets itself are refused"},
@@ -241,11 +240,11 @@ const Descriptor kFlmDescriptor{
     .summary = "FastFlowLM or OpenFlowLM as a child: its own models on AMD's NPU",
     .silicon = Silicon::npu,
     .store = catalog::Store::flm,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
-    .requests_max = kRequestsMax,
+    .purposes = kFlmPurposes,
+    .programs = kFlmPrograms,
+    .options = kFlmOptions,
+    .residents_max = kFlmResidentsMax,
+    .requests_max = kFlmRequestsMax,
     .open = open_flm_lane,
 };
 

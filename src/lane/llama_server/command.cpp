@@ -10,7 +10,6 @@
 namespace trilane::lane::llama_server {
 namespace {
 
-constexpr std::string_view kRemove = "remove it";
 constexpr std::string_view kUseModel = "name the model in the request or the catalogue";
 constexpr std::string_view kUseContext = "use the model's `context`";
 constexpr std::string_view kUseParallel = "use the model's `parallel`";

@@ -25,7 +25,7 @@ using catalog::Purpose;
 /// Of one request, when nobody wishes otherwise and the model was made for more.
 constexpr std::uint32_t kContextDefault = 8'192;
 constexpr std::uint32_t kParallelMax = 64;
-constexpr std::uint32_t kResidentsMax = 16;
+constexpr std::uint32_t kLlamaServerResidentsMax = 16;
 constexpr std::uint32_t kBatchDefault = 2'048;
 constexpr std::uint32_t kMicroBatchDefault = 512;
 
@@ -248,9 +248,10 @@ Status LlamaServerLane::try_out(net::Client& client, const LoadWatch& watch, con
     return ranks ? check_reranking(client, watch, model) : check_embedding(client, watch, model);
 }
 
-constexpr std::array kPurposes{Purpose::chat, Purpose::embed, Purpose::rerank, Purpose::unknown};
-constexpr std::array<std::string_view, 1> kPrograms{"llama-server"};
-constexpr std::array<OptionText, 11> kOptions{{
+constexpr std::array kLlamaServerPurposes{Purpose::chat, Purpose::embed, Purpose::rerank,
+                                          Purpose::unknown};
+constexpr std::array<std::string_view, 1> kLlamaServerPrograms{"llama-server"};
+constexpr std::array<OptionText, 11> kLlamaServerOptions{{
     {"device",
      "memory that loads are planned in: gpu0, gpu1, cpu (default: gpu0, or cpu when "
      "engine_device is none)"},
@@ -276,10 +277,10 @@ const Descriptor kLlamaServerDescriptor{
     .summary = "llama.cpp's server as a child: any GGUF model on a GPU (Vulkan, ROCm, CUDA) or CPU",
     .silicon = Silicon::gpu,
     .store = catalog::Store::gguf,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
+    .purposes = kLlamaServerPurposes,
+    .programs = kLlamaServerPrograms,
+    .options = kLlamaServerOptions,
+    .residents_max = kLlamaServerResidentsMax,
     .requests_max = 0,
     .open = open_llama_server_lane,
 };

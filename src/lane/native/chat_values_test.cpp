@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "json/json.h"
+#include "lane/native/message_test.h"
 
 namespace trilane::lane {
 namespace {
@@ -23,13 +24,6 @@ chat::Template family(const std::string& name) {
 }
 
 const SpecialTexts kTexts{"<s>", "</s>"};
-
-job::Message said(job::Role role, const std::string& content) {
-    job::Message message;
-    message.role = role;
-    message.content = content;
-    return message;
-}
 
 /// A conversation with two calls in one message, their results, and a question after them.
 job::Chat tool_chat() {

@@ -38,9 +38,9 @@ bool may_be_string(const json::Value& schema) {
 }
 
 /// Builds the parts of one request's grammar.
-class Parts {
+class GrammarParts {
 public:
-    Parts(const AnswerForm& form, const token::Tokenizer& tokenizer)
+    GrammarParts(const AnswerForm& form, const token::Tokenizer& tokenizer)
         : form_(form), tokenizer_(tokenizer) {}
 
     Result<Part> format(const job::Format& format) {
@@ -284,7 +284,7 @@ Result<grammar::Compiled> constraint_of(const job::Request& request, const Promp
     if (!is_bound(request)) {
         return nullptr;
     }
-    Parts parts(form, tokenizer);
+    GrammarParts parts(form, tokenizer);
     std::vector<Part> ways;
     if (has_format && !must_call) {
         TRILANE_TRY(const Part format, parts.format(request.format));

@@ -57,7 +57,7 @@ private:
 };
 
 const std::string kHermes = "<tool_call>";
-const std::string kThinking = "<think></think><tool_call>";
+const std::string kThinkingTemplate = "<think></think><tool_call>";
 const std::string kCallF = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"n\":1}}\n</tool_call>";
 const std::string kCallG = "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>";
 
@@ -95,16 +95,16 @@ TEST(Constraint, MarksThatAreControlTokens) {
 
 TEST(Constraint, ThoughtsAreFree) {
     const job::Request request = asking(job::ToolChoice::Kind::named);
-    const Judge may(kThinking, {}, request);
+    const Judge may(kThinkingTemplate, {}, request);
     EXPECT_TRUE(may.allows("<think>\nf or g? <tool_call>\n</think>\n\n" + kCallF));
     EXPECT_TRUE(may.allows(kCallF));
     EXPECT_FALSE(may.allows("<think>\nHm."));
-    const Judge control(kThinking, {"<think>", "</think>"}, request);
+    const Judge control(kThinkingTemplate, {"<think>", "</think>"}, request);
     EXPECT_TRUE(control.allows("<think>\nHm.\n</think>\n\n" + kCallF));
-    const Judge inside(kThinking, {}, request, {.ids = {}, .in_thought = true});
+    const Judge inside(kThinkingTemplate, {}, request, {.ids = {}, .in_thought = true});
     EXPECT_TRUE(inside.allows("Hm.\n</think>\n\n" + kCallF));
     EXPECT_FALSE(inside.allows(kCallF));
-    const Judge over(kThinking, {}, request, {.ids = {}, .thoughts_are_over = true});
+    const Judge over(kThinkingTemplate, {}, request, {.ids = {}, .thoughts_are_over = true});
     EXPECT_FALSE(over.allows("<think>\nHm.\n</think>\n\n" + kCallF));
     EXPECT_TRUE(over.allows(kCallF));
 }
@@ -118,7 +118,7 @@ TEST(Constraint, AFormatIsTheTextsAndCallsMayBeMadeInstead) {
     EXPECT_TRUE(judge.allows(kCallF));
     EXPECT_FALSE(judge.allows("maybe"));
     request.ask = job::Completion{.prompt = "x"};
-    const Judge completion(kThinking, {}, request);
+    const Judge completion(kThinkingTemplate, {}, request);
     EXPECT_TRUE(completion.allows("no"));
     EXPECT_FALSE(completion.allows("<think></think>no"));
 }

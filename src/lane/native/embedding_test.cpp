@@ -44,7 +44,7 @@ public:
     std::shared_ptr<Resident> resident;
 };
 
-struct Answer {
+struct EncoderAnswer {
     std::vector<std::vector<float>> vectors;
     std::vector<float> scores;
     std::optional<job::Done> done;
@@ -53,8 +53,9 @@ struct Answer {
     std::uint32_t started_tokens = 0;
 };
 
-Answer ask(Resident& resident, job::Request request, const CancelToken& cancel = {}) {
-    Answer answer;
+EncoderAnswer ask_encoder(Resident& resident, job::Request request,
+                          const CancelToken& cancel = {}) {
+    EncoderAnswer answer;
     std::promise<void> last;
     resident.submit(
         std::move(request),
@@ -116,8 +117,8 @@ TEST(Embedding, TextsBecomeVectorsOfLengthOne) {
     EXPECT_FALSE(card.abilities.chat);
     EXPECT_FALSE(card.abilities.complete);
     EXPECT_EQ(card.context_tokens, 48U);
-    const Answer answer =
-        ask(*sample.resident, embed({"The sun is hot", "a cold moon", std::string()}));
+    const EncoderAnswer answer =
+        ask_encoder(*sample.resident, embed({"The sun is hot", "a cold moon", std::string()}));
     ASSERT_EQ(answer.error, "");
     ASSERT_EQ(answer.vectors.size(), 3U);
     for (const auto& vector : answer.vectors) {
@@ -132,30 +133,30 @@ TEST(Embedding, TextsBecomeVectorsOfLengthOne) {
 
 TEST(Embedding, TokensAreTakenAsTheyAre) {
     const Sample sample(model::SampleEncoder{});
-    const Answer answer =
-        ask(*sample.resident, embed({"the sun", std::vector{2, 4, 5, 3}, std::vector{4, 5}}));
+    const EncoderAnswer answer = ask_encoder(
+        *sample.resident, embed({"the sun", std::vector{2, 4, 5, 3}, std::vector{4, 5}}));
     EXPECT_EQ(answer.vectors[0], answer.vectors[1]);
     EXPECT_NE(answer.vectors[0], answer.vectors[2]);
-    EXPECT_NE(ask(*sample.resident, embed({std::vector{4, 99}})).error.find("token id 99"),
+    EXPECT_NE(ask_encoder(*sample.resident, embed({std::vector{4, 99}})).error.find("token id 99"),
               std::string::npos);
-    EXPECT_NE(ask(*sample.resident, embed({"sun", std::vector<std::int32_t>{}}))
+    EXPECT_NE(ask_encoder(*sample.resident, embed({"sun", std::vector<std::int32_t>{}}))
                   .error.find("input: text 1 is empty"),
               std::string::npos);
 }
 
 TEST(Embedding, FewerDimensionsAreTheFirstOnesAgainOfLengthOne) {
     const Sample sample(model::SampleEncoder{});
-    const auto whole = ask(*sample.resident, embed({"the sun"})).vectors[0];
-    const auto cut = ask(*sample.resident, embed({"the sun"}, 10)).vectors[0];
+    const auto whole = ask_encoder(*sample.resident, embed({"the sun"})).vectors[0];
+    const auto cut = ask_encoder(*sample.resident, embed({"the sun"}, 10)).vectors[0];
     ASSERT_EQ(cut.size(), 10U);
     EXPECT_NEAR(length(cut), 1.0, 1e-6);
     const double share = length({whole.begin(), whole.begin() + 10});
     for (std::size_t i = 0; i < cut.size(); ++i) {
         EXPECT_NEAR(cut[i], whole[i] / share, 1e-5);
     }
-    EXPECT_EQ(ask(*sample.resident, embed({"the sun"}, 64)).vectors[0], whole);
+    EXPECT_EQ(ask_encoder(*sample.resident, embed({"the sun"}, 64)).vectors[0], whole);
     for (const std::uint32_t wrong : {0U, 65U}) {
-        const Answer refused = ask(*sample.resident, embed({"the sun"}, wrong));
+        const EncoderAnswer refused = ask_encoder(*sample.resident, embed({"the sun"}, wrong));
         EXPECT_EQ(refused.fault, Fault::invalid);
         EXPECT_TRUE(refused.error.starts_with("dimensions: ")) << refused.error;
     }
@@ -163,28 +164,30 @@ TEST(Embedding, FewerDimensionsAreTheFirstOnesAgainOfLengthOne) {
 
 TEST(Embedding, LongTextsAreCutBeforeTheirEndTokenOrRefused) {
     const Sample sample(model::SampleEncoder{});
-    const Answer cut = ask(*sample.resident, embed({words(60), words(46)}));
+    const EncoderAnswer cut = ask_encoder(*sample.resident, embed({words(60), words(46)}));
     ASSERT_EQ(cut.error, "");
     EXPECT_EQ(cut.vectors[0], cut.vectors[1]);  // [CLS], 46 words and [SEP] are what is read
     EXPECT_EQ(cut.done->usage.prompt_tokens, 96U);
-    const Answer refused = ask(*sample.resident, embed({"sun", words(60)}, {}, false));
+    const EncoderAnswer refused =
+        ask_encoder(*sample.resident, embed({"sun", words(60)}, {}, false));
     EXPECT_EQ(refused.fault, Fault::invalid);
     EXPECT_TRUE(refused.error.starts_with("input: text 1 has 62 tokens")) << refused.error;
-    EXPECT_EQ(ask(*sample.resident, embed({words(46)}, {}, false)).error, "");
+    EXPECT_EQ(ask_encoder(*sample.resident, embed({words(46)}, {}, false)).error, "");
 }
 
 TEST(Embedding, TooManyTextsAreRefused) {
     const Sample sample(model::SampleEncoder{});
     const std::vector<Input> many(kTextsMax + 1, "sun");
-    EXPECT_TRUE(ask(*sample.resident, embed(many)).error.starts_with("input: there are 2049"));
-    EXPECT_TRUE(ask(*sample.resident, embed({})).error.starts_with("input: there are 0"));
+    EXPECT_TRUE(
+        ask_encoder(*sample.resident, embed(many)).error.starts_with("input: there are 2049"));
+    EXPECT_TRUE(ask_encoder(*sample.resident, embed({})).error.starts_with("input: there are 0"));
 }
 
 TEST(Embedding, ACancelledRequestEndsAsCancelled) {
     const Sample sample(model::SampleEncoder{});
     const CancelToken cancel;
     cancel.cancel();
-    EXPECT_EQ(ask(*sample.resident, embed({"the sun"}), cancel).fault, Fault::cancelled);
+    EXPECT_EQ(ask_encoder(*sample.resident, embed({"the sun"}), cancel).fault, Fault::cancelled);
     EXPECT_EQ(sample.resident->snapshot().cancelled_total, 1U);
 }
 
@@ -192,12 +195,12 @@ TEST(Embedding, AnEncoderDoesNothingElse) {
     const Sample sample(model::SampleEncoder{});
     job::Request chat;
     chat.ask = job::Completion{.prompt = "the sun"};
-    EXPECT_NE(ask(*sample.resident, chat).error.find("'sample' is not made for completion"),
+    EXPECT_NE(ask_encoder(*sample.resident, chat).error.find("'sample' is not made for completion"),
               std::string::npos);
-    const Answer refused = ask(*sample.resident, rerank("sun", {"moon"}));
+    const EncoderAnswer refused = ask_encoder(*sample.resident, rerank("sun", {"moon"}));
     EXPECT_NE(refused.error.find("'sample' has no head"), std::string::npos);
     sample.resident->stop(0);
-    EXPECT_EQ(ask(*sample.resident, embed({"the sun"})).fault, Fault::unavailable);
+    EXPECT_EQ(ask_encoder(*sample.resident, embed({"the sun"})).fault, Fault::unavailable);
 }
 
 TEST(Embedding, AnEncoderTellsItsTokens) {
@@ -230,8 +233,8 @@ TEST(Embedding, PairsAreScoredAsTheModelReadsThem) {
     const Sample sample(ranker());
     EXPECT_TRUE(sample.resident->card().abilities.rerank);
     EXPECT_FALSE(sample.resident->card().abilities.embed);
-    const Answer answer =
-        ask(*sample.resident, rerank("what is hot", {"the sun", "a cold star", ""}));
+    const EncoderAnswer answer =
+        ask_encoder(*sample.resident, rerank("what is hot", {"the sun", "a cold star", ""}));
     ASSERT_EQ(answer.error, "");
     ASSERT_EQ(answer.scores.size(), 3U);
     EXPECT_EQ(answer.done->usage.prompt_tokens, 8U + 9U + 6U);
@@ -249,17 +252,18 @@ TEST(Embedding, PairsAreScoredAsTheModelReadsThem) {
                       .on_end = [&](engine::ReadingEnd end) { score.set_value(end.rows[0][0]); }})
             .has_value());
     EXPECT_EQ(answer.scores[0], score.get_future().get());
-    EXPECT_NE(ask(*sample.resident, embed({"sun"})).error.find("makes no vectors"),
+    EXPECT_NE(ask_encoder(*sample.resident, embed({"sun"})).error.find("makes no vectors"),
               std::string::npos);
 }
 
 TEST(Embedding, OfAPairTheDocumentIsCutAndTheQueryIsNot) {
     const Sample sample(ranker());
     // 48 tokens: [CLS], 3 of the query, [SEP], 42 of the document, [SEP].
-    const Answer cut = ask(*sample.resident, rerank("what is hot", {words(90), words(42)}));
+    const EncoderAnswer cut =
+        ask_encoder(*sample.resident, rerank("what is hot", {words(90), words(42)}));
     ASSERT_EQ(cut.error, "");
     EXPECT_EQ(cut.scores[0], cut.scores[1]);
-    const Answer refused = ask(*sample.resident, rerank(words(46), {"the sun"}));
+    const EncoderAnswer refused = ask_encoder(*sample.resident, rerank(words(46), {"the sun"}));
     EXPECT_EQ(refused.fault, Fault::invalid);
     EXPECT_TRUE(refused.error.starts_with("query: it has 48 tokens")) << refused.error;
 }
@@ -273,16 +277,16 @@ TEST(Embedding, AChatModelEmbedsBesides) {
     const auto resident = load_native(options).value();
     EXPECT_TRUE(resident->card().abilities.embed);
     EXPECT_TRUE(resident->card().abilities.complete);
-    const Answer answer =
-        ask(*resident, embed({"The sun is hot.", "The sun is hot.", "A cold moon."}));
+    const EncoderAnswer answer =
+        ask_encoder(*resident, embed({"The sun is hot.", "The sun is hot.", "A cold moon."}));
     ASSERT_EQ(answer.error, "");
     EXPECT_EQ(answer.vectors[0], answer.vectors[1]);
     EXPECT_NE(answer.vectors[0], answer.vectors[2]);
     EXPECT_NEAR(length(answer.vectors[2]), 1.0, 1e-6);
-    EXPECT_NE(ask(*resident, rerank("sun", {"moon"})).error.find("'nano' has no head"),
+    EXPECT_NE(ask_encoder(*resident, rerank("sun", {"moon"})).error.find("'nano' has no head"),
               std::string::npos);
     resident->stop(0);
-    EXPECT_EQ(ask(*resident, embed({"sun"})).fault, Fault::unavailable);
+    EXPECT_EQ(ask_encoder(*resident, embed({"sun"})).fault, Fault::unavailable);
 }
 
 TEST(Embedding, TheLaneTakesModelsByWhatTheyAreFor) {

@@ -19,7 +19,7 @@ inline std::shared_ptr<Resident> open(std::uint32_t slots = 4) {
 }
 
 /// The events of one job, waited for until the last.
-struct Answer {
+struct NativeAnswer {
     std::vector<job::Event> events;
     std::string text;
     std::size_t ends = 0;
@@ -48,10 +48,10 @@ public:
             return last_ || (!events_.empty() && std::holds_alternative<job::Text>(events_.back()));
         });
     }
-    Answer answer() {
+    NativeAnswer answer() {
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait(lock, [&] { return last_; });
-        Answer answer;
+        NativeAnswer answer;
         answer.events = events_;
         for (const job::Event& event : events_) {
             if (const auto* text = std::get_if<job::Text>(&event);
@@ -103,7 +103,7 @@ inline job::Request completion(const std::string& text, std::uint32_t max_tokens
     return request;
 }
 
-inline Answer ask(Resident& lane, job::Request request) {
+inline NativeAnswer ask_native(Resident& lane, job::Request request) {
     Collector collector;
     lane.submit(std::move(request), collector.sink(), {});
     return collector.answer();

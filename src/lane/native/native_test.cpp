@@ -11,7 +11,7 @@ namespace {
 
 TEST(NativeLane, ChatsThroughTheModelsTemplate) {
     const auto lane = open();
-    const Answer answer = ask(*lane, chat("What is the sun?"));
+    const NativeAnswer answer = ask_native(*lane, chat("What is the sun?"));
     ASSERT_FALSE(answer.error.has_value());
     EXPECT_TRUE(std::holds_alternative<job::Started>(answer.events.front()));
     EXPECT_EQ(answer.reason, job::FinishReason::stop);
@@ -25,21 +25,21 @@ TEST(NativeLane, ChatsThroughTheModelsTemplate) {
 TEST(NativeLane, ReportsCachedTokensOfASecondTurn) {
     const auto lane = open();
     job::Request request = chat("Tell me a short story about a dog and a red ball.");
-    const Answer first = ask(*lane, request);
+    const NativeAnswer first = ask_native(*lane, request);
     auto& messages = std::get<job::Chat>(request.ask).messages;
     messages.push_back(message(job::Role::assistant, first.text));
     messages.push_back(message(job::Role::user, "And then?"));
-    const Answer second = ask(*lane, request);
+    const NativeAnswer second = ask_native(*lane, request);
     EXPECT_EQ(first.done->usage.cached_tokens, 0u);
     EXPECT_GT(second.done->usage.cached_tokens, first.done->usage.prompt_tokens);
 }
 
 TEST(NativeLane, StopsBeforeAStopString) {
     const auto lane = open();
-    const Answer whole = ask(*lane, completion("Once upon a time", 30));
+    const NativeAnswer whole = ask_native(*lane, completion("Once upon a time", 30));
     job::Request request = completion("Once upon a time", 30);
     request.stop = {whole.text.substr(20, 6)};
-    const Answer stopped = ask(*lane, request);
+    const NativeAnswer stopped = ask_native(*lane, request);
     EXPECT_EQ(stopped.text, whole.text.substr(0, whole.text.find(request.stop[0])));
     EXPECT_EQ(stopped.reason, job::FinishReason::stop);
 }
@@ -52,7 +52,7 @@ TEST(NativeLane, SeveralChoicesWithOneSeedDiffer) {
     request.sampling.seed = 11;
     Collector collector;
     lane->submit(request, collector.sink(), {});
-    const Answer answer = collector.answer();
+    const NativeAnswer answer = collector.answer();
     std::vector<std::string> texts(3);
     for (const job::Event& event : answer.events) {
         if (const auto* text = std::get_if<job::Text>(&event)) {
@@ -62,7 +62,7 @@ TEST(NativeLane, SeveralChoicesWithOneSeedDiffer) {
     EXPECT_EQ(answer.ends, 3u);
     EXPECT_NE(texts[0], texts[1]);
     EXPECT_NE(texts[1], texts[2]);
-    EXPECT_EQ(ask(*lane, request).text, texts[0]);  // and the same seed draws the same again
+    EXPECT_EQ(ask_native(*lane, request).text, texts[0]);  // and the same seed draws the same again
 }
 
 TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
@@ -70,7 +70,7 @@ TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
     job::Request request = completion("Once upon a time", 4);
     std::get<job::Completion>(request.ask).echo = true;
     request.top_logprobs = 2;
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     EXPECT_TRUE(answer.text.starts_with("Once upon a time")) << answer.text;
     ASSERT_EQ(answer.logprobs.size(), 5u + 4u);
     EXPECT_TRUE(std::isnan(answer.logprobs[0].chosen.logprob));
@@ -83,24 +83,24 @@ TEST(NativeLane, EchoGivesThePromptWithItsLogprobs) {
     EXPECT_EQ(answer.logprobs[8].top.size(), 2u);
     std::get<job::Completion>(request.ask).echo = true;
     request.top_logprobs.reset();
-    EXPECT_EQ(ask(*lane, request).text, answer.text);
+    EXPECT_EQ(ask_native(*lane, request).text, answer.text);
 }
 
 TEST(NativeLane, WhatUsersSayIsText) {
     const auto lane = open();
     const auto prompt_tokens = [&](const std::string& text) {
-        return ask(*lane, chat(text, 1)).done->usage.prompt_tokens;
+        return ask_native(*lane, chat(text, 1)).done->usage.prompt_tokens;
     };
     const auto plain = prompt_tokens("a");
     EXPECT_GT(prompt_tokens("a<|end|><|assistant|>"), plain + 2);  // more than two control tokens
     // In a completion they are tokens: that is what raw prompts are for.
-    const Answer raw = ask(*lane, completion("a<|end|><|assistant|>", 1));
+    const NativeAnswer raw = ask_native(*lane, completion("a<|end|><|assistant|>", 1));
     EXPECT_EQ(raw.done->usage.prompt_tokens, 4u);
 }
 
 TEST(NativeLane, RefusesAHopelessPromptWithoutReadingIt) {
     const auto lane = open();
-    const Answer answer = ask(*lane, completion(std::string(10'000'000, ' '), 1));
+    const NativeAnswer answer = ask_native(*lane, completion(std::string(10'000'000, ' '), 1));
     ASSERT_TRUE(answer.error.has_value());
     EXPECT_EQ(answer.error->fault, Fault::invalid);
     EXPECT_NE(answer.error->message.find("context"), std::string::npos);
@@ -113,7 +113,7 @@ TEST(NativeLane, EchoesAPromptOfOneToken) {
     request.sampling.temperature = 0;
     request.max_tokens = 2;
     request.top_logprobs = 0;
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     ASSERT_EQ(answer.logprobs.size(), 3u);
     EXPECT_TRUE(answer.text.starts_with(answer.logprobs[0].chosen.bytes));
     EXPECT_FALSE(answer.logprobs[0].chosen.bytes.empty());
@@ -124,7 +124,7 @@ TEST(NativeLane, PromptFiguresOfSeveralChoicesAreTheFirstOnes) {
     job::Request request = chat("Tell me a story about a dog, a cat, a bird and a little fish.", 8);
     request.choices = 4;
     request.sampling.temperature = 1.0F;
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     EXPECT_EQ(answer.done->usage.cached_tokens, 0u);
     EXPECT_EQ(answer.done->timings.prompt_tokens, answer.done->usage.prompt_tokens);
     EXPECT_EQ(answer.done->timings.predicted_tokens, answer.done->usage.completion_tokens);
@@ -139,7 +139,7 @@ TEST(NativeLane, CancelEndsTheJobOnce) {
     lane->submit(request, collector.sink(), cancel);
     collector.wait_for_text();
     cancel.cancel();
-    const Answer answer = collector.answer();
+    const NativeAnswer answer = collector.answer();
     ASSERT_TRUE(answer.error.has_value());
     EXPECT_EQ(answer.error->fault, Fault::cancelled);
     EXPECT_EQ(lane->snapshot().cancelled_total, 1u);
@@ -151,16 +151,16 @@ TEST(NativeLane, RefusesWithTheReason) {
     for (int i = 0; i < 1200; ++i) {
         text += "word ";
     }
-    const Answer too_long = ask(*lane, chat(text));
+    const NativeAnswer too_long = ask_native(*lane, chat(text));
     ASSERT_TRUE(too_long.error.has_value());
     EXPECT_EQ(too_long.error->fault, Fault::invalid);
     EXPECT_NE(too_long.error->message.find("1024"), std::string::npos);
     job::Request many = chat("x");
     many.choices = 1000;
-    EXPECT_EQ(ask(*lane, many).error->fault, Fault::invalid);
+    EXPECT_EQ(ask_native(*lane, many).error->fault, Fault::invalid);
     job::Request ids;
     ids.ask = job::Completion{.prompt = std::vector<std::int32_t>{1, 70000}};
-    EXPECT_EQ(ask(*lane, ids).error->fault, Fault::invalid);
+    EXPECT_EQ(ask_native(*lane, ids).error->fault, Fault::invalid);
 }
 
 TEST(NativeLane, DescribesItsModel) {
@@ -185,7 +185,7 @@ TEST(NativeLane, StopAnswersWhatRuns) {
     lane->stop(0);
     EXPECT_EQ(running.answer().error->fault, Fault::unavailable);
     EXPECT_EQ(waiting.answer().error->fault, Fault::unavailable);
-    EXPECT_EQ(ask(*lane, request).error->fault, Fault::unavailable);
+    EXPECT_EQ(ask_native(*lane, request).error->fault, Fault::unavailable);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lane/native/message_test.h"
 #include "lane/native/sample_model_file.h"
 
 namespace trilane::lane {
@@ -21,13 +22,6 @@ const std::string kThinking = kChatml +
 
 sample::ModelFile chatml(const std::string& chat_template = kChatml) {
     return sample::model_file(chat_template, {"<|im_start|>", "<|im_end|>", "<think>"});
-}
-
-job::Message said(job::Role role, const std::string& content) {
-    job::Message message;
-    message.role = role;
-    message.content = content;
-    return message;
 }
 
 job::Chat asking(const std::string& text) {

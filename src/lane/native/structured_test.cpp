@@ -29,7 +29,7 @@ job::Request asking_for_tools(job::ToolChoice choice) {
 }
 
 /// The calls of one choice, their pieces joined.
-std::vector<job::ToolCall> calls_of(const Answer& answer, std::uint32_t choice = 0) {
+std::vector<job::ToolCall> calls_of(const NativeAnswer& answer, std::uint32_t choice = 0) {
     std::vector<job::ToolCall> calls;
     for (const job::Event& event : answer.events) {
         const auto* piece = std::get_if<job::ToolCallPiece>(&event);
@@ -59,8 +59,8 @@ void expect_weather(const job::ToolCall& call) {
 
 TEST(NativeStructured, ANamedToolIsCalledByItsSchema) {
     const auto lane = open();
-    const Answer answer =
-        ask(*lane, asking_for_tools({.kind = job::ToolChoice::Kind::named, .name = "get_weather"}));
+    const NativeAnswer answer = ask_native(
+        *lane, asking_for_tools({.kind = job::ToolChoice::Kind::named, .name = "get_weather"}));
     EXPECT_EQ(answer.reason, job::FinishReason::tool_calls);
     EXPECT_EQ(answer.text, "");
     const auto calls = calls_of(answer);
@@ -74,7 +74,7 @@ TEST(NativeStructured, ARequiredCallIsOneOfTheTools) {
     request.choices = 4;
     request.sampling.temperature = 1.0F;
     request.sampling.seed = 5;
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     EXPECT_EQ(answer.ends, 4U);
     for (std::uint32_t choice = 0; choice < 4; ++choice) {
         const auto calls = calls_of(answer, choice);
@@ -94,16 +94,16 @@ TEST(NativeStructured, ARequiredCallIsOneOfTheTools) {
 
 TEST(NativeStructured, AToolThatIsNotThereIsRefused) {
     const auto lane = open();
-    const Answer answer =
-        ask(*lane, asking_for_tools({.kind = job::ToolChoice::Kind::named, .name = "rm"}));
+    const NativeAnswer answer =
+        ask_native(*lane, asking_for_tools({.kind = job::ToolChoice::Kind::named, .name = "rm"}));
     ASSERT_TRUE(answer.error.has_value());
     EXPECT_EQ(answer.error->fault, Fault::invalid);
 }
 
 TEST(NativeStructured, ToolsThatMayBeCalledLeaveTheAnswerFree) {
     const auto lane = open();
-    const Answer answer =
-        ask(*lane, asking_for_tools({.kind = job::ToolChoice::Kind::automatic, .name = ""}));
+    const NativeAnswer answer =
+        ask_native(*lane, asking_for_tools({.kind = job::ToolChoice::Kind::automatic, .name = ""}));
     EXPECT_FALSE(answer.error.has_value());
     EXPECT_FALSE(answer.text.empty());
     EXPECT_TRUE(calls_of(answer).empty());
@@ -118,7 +118,7 @@ TEST(NativeStructured, AFormatIsKept) {
                       .name = "w",
                       .strict = true,
                       .choices = {}};
-    const auto weather = json::parse(ask(*lane, request).text);
+    const auto weather = json::parse(ask_native(*lane, request).text);
     ASSERT_TRUE(weather);
     EXPECT_EQ(weather->size(), 3U);
     request.format = {.kind = job::Format::Kind::choice,
@@ -126,7 +126,7 @@ TEST(NativeStructured, AFormatIsKept) {
                       .name = "",
                       .strict = false,
                       .choices = {"good weather", "bad weather"}};
-    const Answer choice = ask(*lane, request);
+    const NativeAnswer choice = ask_native(*lane, request);
     EXPECT_TRUE(choice.text == "good weather" || choice.text == "bad weather") << choice.text;
     EXPECT_EQ(choice.reason, job::FinishReason::stop);
     request.format = {.kind = job::Format::Kind::regex,
@@ -134,13 +134,13 @@ TEST(NativeStructured, AFormatIsKept) {
                       .name = "",
                       .strict = false,
                       .choices = {}};
-    EXPECT_TRUE(std::regex_match(ask(*lane, request).text, std::regex("[0-9]{2}:[0-9]{2}")));
+    EXPECT_TRUE(std::regex_match(ask_native(*lane, request).text, std::regex("[0-9]{2}:[0-9]{2}")));
     request.format = {.kind = job::Format::Kind::gbnf,
                       .source = "root ::= \"yes\" | \"no\"",
                       .name = "",
                       .strict = false,
                       .choices = {}};
-    const std::string word = ask(*lane, request).text;
+    const std::string word = ask_native(*lane, request).text;
     EXPECT_TRUE(word == "yes" || word == "no") << word;
 }
 
@@ -152,7 +152,7 @@ TEST(NativeStructured, AFormatBindsCompletionsToo) {
                       .name = "",
                       .strict = false,
                       .choices = {}};
-    EXPECT_TRUE(std::regex_match(ask(*lane, request).text, std::regex("[1-9][0-9]")));
+    EXPECT_TRUE(std::regex_match(ask_native(*lane, request).text, std::regex("[1-9][0-9]")));
 }
 
 TEST(NativeStructured, AFormatBesideToolsIsTheFormOfTheText) {
@@ -163,7 +163,7 @@ TEST(NativeStructured, AFormatBesideToolsIsTheFormOfTheText) {
                       .name = "",
                       .strict = false,
                       .choices = {"sunny", "rainy"}};
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     ASSERT_FALSE(answer.error.has_value()) << answer.error->message;
     if (calls_of(answer).empty()) {
         EXPECT_TRUE(answer.text == "sunny" || answer.text == "rainy") << answer.text;
@@ -180,7 +180,7 @@ TEST(NativeStructured, AFormatThatCannotBeReadIsRefused) {
                       .name = "",
                       .strict = false,
                       .choices = {}};
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     ASSERT_TRUE(answer.error.has_value());
     EXPECT_EQ(answer.error->fault, Fault::invalid);
 }
@@ -188,13 +188,13 @@ TEST(NativeStructured, AFormatThatCannotBeReadIsRefused) {
 TEST(NativeStructured, AnAnswerThatWasBegunGoesOn) {
     const auto lane = open();
     job::Request request = chat("Tell me a short story about a dog and a red ball.", 30);
-    const Answer whole = ask(*lane, request);
+    const NativeAnswer whole = ask_native(*lane, request);
     auto& messages = std::get<job::Chat>(request.ask).messages;
     const std::string begun = "Once upon a time, there was a";
     ASSERT_TRUE(whole.text.starts_with(begun));
     messages.push_back(message(job::Role::assistant, begun));
     std::get<job::Chat>(request.ask).continue_last = true;
-    const Answer rest = ask(*lane, request);
+    const NativeAnswer rest = ask_native(*lane, request);
     EXPECT_TRUE((begun + rest.text).starts_with(whole.text)) << rest.text;
 }
 
@@ -202,11 +202,11 @@ TEST(NativeStructured, TheStopTextIsNamed) {
     const auto lane = open();
     job::Request request = completion("Once upon a time", 40);
     request.stop = {"zzzz", "was"};
-    const Answer answer = ask(*lane, request);
+    const NativeAnswer answer = ask_native(*lane, request);
     EXPECT_EQ(answer.stop_text, "was");
     EXPECT_EQ(answer.text.find("was"), std::string::npos);
     request.stop = {"zzzz"};
-    EXPECT_EQ(ask(*lane, request).stop_text, "");
+    EXPECT_EQ(ask_native(*lane, request).stop_text, "");
 }
 
 TEST(NativeStructured, TokensAreToldWithoutASlot) {
@@ -220,7 +220,7 @@ TEST(NativeStructured, TokensAreToldWithoutASlot) {
     job::Request request;
     request.ask = job::Tokenize{
         .text = "Once upon a time<|end|>", .add_special = true, .parse_special = true};
-    const Answer tokens = ask(*lane, request);
+    const NativeAnswer tokens = ask_native(*lane, request);
     ASSERT_TRUE(tokens.done.has_value());
     ASSERT_EQ(tokens.events.size(), 2U);
     const auto told = std::get<job::Tokens>(tokens.events[0]);
@@ -228,9 +228,9 @@ TEST(NativeStructured, TokensAreToldWithoutASlot) {
     EXPECT_EQ(told.ids.size(), told.pieces.size());
     EXPECT_EQ(tokens.done->usage.prompt_tokens, told.ids.size());
     request.ask = job::Detokenize{.ids = told.ids};
-    EXPECT_TRUE(ask(*lane, request).text.ends_with("Once upon a time<|end|>"));
+    EXPECT_TRUE(ask_native(*lane, request).text.ends_with("Once upon a time<|end|>"));
     request.ask = job::Detokenize{.ids = {70000}};
-    EXPECT_EQ(ask(*lane, request).error->fault, Fault::invalid);
+    EXPECT_EQ(ask_native(*lane, request).error->fault, Fault::invalid);
     cancel.cancel();
     running.answer();
 }
@@ -241,10 +241,11 @@ TEST(NativeStructured, CountingSaysWhatAnsweringUses) {
         asking_for_tools({.kind = job::ToolChoice::Kind::automatic, .name = ""});
     job::Request count;
     count.ask = job::CountTokens{std::get<job::Chat>(request.ask)};
-    const Answer counted = ask(*lane, count);
+    const NativeAnswer counted = ask_native(*lane, count);
     ASSERT_TRUE(counted.done.has_value());
     EXPECT_GT(counted.done->usage.prompt_tokens, 50U);
-    EXPECT_EQ(counted.done->usage.prompt_tokens, ask(*lane, request).done->usage.prompt_tokens);
+    EXPECT_EQ(counted.done->usage.prompt_tokens,
+              ask_native(*lane, request).done->usage.prompt_tokens);
     EXPECT_EQ(counted.done->usage.completion_tokens, 0U);
 }
 
@@ -255,7 +256,7 @@ TEST(NativeStructured, SaysWhatItCanDo) {
     EXPECT_FALSE(can.insert || can.thinking || can.vision || can.hearing);
     job::Request request;
     request.ask = job::Completion{.prompt = "int x", .echo = false, .suffix = "; }"};
-    EXPECT_EQ(ask(*lane, request).error->fault, Fault::invalid);
+    EXPECT_EQ(ask_native(*lane, request).error->fault, Fault::invalid);
     job::Request picture = chat("What is this?");
     std::get<job::Chat>(picture.ask)
         .messages[0]
@@ -264,7 +265,7 @@ TEST(NativeStructured, SaysWhatItCanDo) {
                           .bytes = "x",
                           .url = "",
                           .at = 0});
-    EXPECT_EQ(ask(*lane, picture).error->fault, Fault::invalid);
+    EXPECT_EQ(ask_native(*lane, picture).error->fault, Fault::invalid);
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ using catalog::Purpose;
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t kRequestsDefault = 8;
-constexpr std::uint32_t kRequestsMax = 1'024;
+constexpr std::uint32_t kRemoteRequestsMax = 1'024;
 /// They take nothing here: what the server can have loaded at once is its own affair.
-constexpr std::uint32_t kResidentsMax = 256;
+constexpr std::uint32_t kRemoteResidentsMax = 256;
 constexpr milliseconds kListTimeout{10'000};
 /// A far machine that wakes up, or loads the model for us, may take its time.
 constexpr milliseconds kHealthTimeout{10'000};
@@ -213,9 +213,10 @@ private:
     std::vector<catalog::Entry> offers_;
 };
 
-constexpr std::array kPurposes{Purpose::chat,  Purpose::embed, Purpose::rerank, Purpose::transcribe,
-                               Purpose::speak, Purpose::image, Purpose::unknown};
-constexpr std::array<OptionText, 7> kOptions{{
+constexpr std::array kRemotePurposes{Purpose::chat,       Purpose::embed, Purpose::rerank,
+                                     Purpose::transcribe, Purpose::speak, Purpose::image,
+                                     Purpose::unknown};
+constexpr std::array<OptionText, 7> kRemoteOptions{{
     {"url", "where the server is: http://host:port, https://host/v1, unix:/path (required)"},
     {"api_key", "its key, sent as a bearer token; never shown"},
     {"models", "names of models to use there (default: all that it lists)"},
@@ -234,10 +235,10 @@ const Descriptor kRemoteDescriptor{
     .summary = "any server that speaks OpenAI's API: vLLM, SGLang, another Trilane, a service",
     .silicon = Silicon::remote,
     .store = catalog::Store::remote,
-    .purposes = kPurposes,
+    .purposes = kRemotePurposes,
     .programs = {},
-    .options = kOptions,
-    .residents_max = kResidentsMax,
+    .options = kRemoteOptions,
+    .residents_max = kRemoteResidentsMax,
     .requests_max = kRequestsDefault,
     .open = open_remote_lane,
 };
@@ -269,17 +270,17 @@ Result<std::shared_ptr<Lane>> open_remote_lane(const Settings& settings, const P
                     "without a line break",
                     settings.name);
     }
-    if (settings.requests_max > kRequestsMax || settings.hang_timeout_s == 0) {
+    if (settings.requests_max > kRemoteRequestsMax || settings.hang_timeout_s == 0) {
         return fail(Fault::invalid,
                     "lane {}: requests_max must be at most {} and hang_timeout at least one second",
-                    settings.name, kRequestsMax);
+                    settings.name, kRemoteRequestsMax);
     }
     Settings complete = settings;
     if (complete.requests_max == 0) {
         complete.requests_max = kRequestsDefault;
     }
     if (complete.residents_max == 0) {
-        complete.residents_max = kResidentsMax;
+        complete.residents_max = kRemoteResidentsMax;
     }
     return std::shared_ptr<Lane>(
         std::make_shared<RemoteLane>(std::move(complete), parts, *std::move(target)));

@@ -11,17 +11,16 @@ namespace {
 
 using catalog::Purpose;
 
-constexpr std::uint32_t kResidentsMax = 1;
-constexpr std::uint32_t kRequestsMax = 1;
+constexpr std::uint32_t kSdResidentsMax = 1;
+constexpr std::uint32_t kSdRequestsMax = 1;
 /// Buffers for a picture of 1024 × 1024, decoded in tiles, and the process. An estimate.
-constexpr std::uint64_t kBuffersBytes = std::uint64_t{3} << 30U;
+constexpr std::uint64_t kSdBuffersBytes = std::uint64_t{3} << 30U;
 
 /// Of one request for pictures, on a CPU.
-constexpr std::chrono::minutes kAnswerMax{60};
+constexpr std::chrono::minutes kSdAnswerMax{60};
 
-constexpr std::string_view kRemove = "remove it";
 constexpr std::string_view kUseModel = "name the model in the request or the catalogue";
-constexpr std::array<Reserved, 7> kReserved{{
+constexpr std::array<Reserved, 7> kSdReserved{{
     {"-l", kRemove},
     {"--listen-ip", kRemove},
     {"--listen-port", kRemove},
@@ -37,19 +36,19 @@ public:
 
     static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
         TRILANE_TRY(OpenedLane opened,
-                    open_shared(settings, parts, kSdServerDescriptor, "gpu0", kReserved));
+                    open_shared(settings, parts, kSdServerDescriptor, "gpu0", kSdReserved));
         return std::shared_ptr<Lane>(
             std::make_shared<SdServerLane>(std::move(opened), kSdServerDescriptor));
     }
 
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const LoadWishes& /*wishes*/) const override {
-        return need_of_files(entry, kBuffersBytes);
+        return need_of_files(entry, kSdBuffersBytes);
     }
 
 protected:
     Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override {
-        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kReserved, name()));
+        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kSdReserved, name()));
         TRILANE_TRY(const auto options, help({}, request.cancel));
         Arguments line(*options, user_args(request.wishes));
         line.add("--listen-ip").add(std::string(kChildHost));
@@ -63,17 +62,17 @@ protected:
         launch.ready_targets = {"/v1/models", "/"};
         launch.resident.card = card_of(request.entry);
         launch.resident.upstream_model = request.entry.id;
-        launch.resident.slots = kRequestsMax;
+        launch.resident.slots = kSdRequestsMax;
         launch.takes_chat = false;
         launch.resident.rules.draws_by_sdapi = true;
-        launch.resident.silence_timeout = kAnswerMax;
+        launch.resident.silence_timeout = kSdAnswerMax;
         return launch;
     }
 };
 
-constexpr std::array kPurposes{Purpose::image};
-constexpr std::array<std::string_view, 1> kPrograms{"sd-server"};
-constexpr std::array<OptionText, 7> kOptions{{
+constexpr std::array kSdPurposes{Purpose::image};
+constexpr std::array<std::string_view, 1> kSdPrograms{"sd-server"};
+constexpr std::array<OptionText, 7> kSdOptions{{
     {"device", "memory that loads are planned in: gpu0, cpu (default: gpu0)"},
     {"program", "path or name of the program (default: sd-server on the path)"},
     {"args",
@@ -92,11 +91,11 @@ const Descriptor kSdServerDescriptor{
     .summary = "stable-diffusion.cpp's server as a child: text to pictures",
     .silicon = Silicon::gpu,
     .store = catalog::Store::gguf,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
-    .requests_max = kRequestsMax,
+    .purposes = kSdPurposes,
+    .programs = kSdPrograms,
+    .options = kSdOptions,
+    .residents_max = kSdResidentsMax,
+    .requests_max = kSdRequestsMax,
     .open = open_sd_server_lane,
 };
 

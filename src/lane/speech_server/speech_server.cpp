@@ -13,10 +13,10 @@ namespace {
 
 using catalog::Purpose;
 
-constexpr std::uint32_t kResidentsMax = 1;
-constexpr std::uint32_t kRequestsMax = 1;
+constexpr std::uint32_t kSpeechResidentsMax = 1;
+constexpr std::uint32_t kSpeechRequestsMax = 1;
 /// Voices, the ONNX runtime and its buffers. An estimate.
-constexpr std::uint64_t kBuffersBytes = std::uint64_t{700} << 20U;
+constexpr std::uint64_t kSpeechBuffersBytes = std::uint64_t{700} << 20U;
 
 /// `text` with every `name` replaced.
 std::string replaced(std::string text, std::string_view name, std::string_view value) {
@@ -40,7 +40,7 @@ public:
 
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const LoadWishes& /*wishes*/) const override {
-        return need_of_files(entry, kBuffersBytes);
+        return need_of_files(entry, kSpeechBuffersBytes);
     }
 
 protected:
@@ -50,7 +50,7 @@ protected:
         launch.ready_targets = {"/health", "/v1/models", "/v1/audio/voices", "/"};
         launch.resident.card = card_of(request.entry);
         launch.resident.upstream_model = request.entry.id;
-        launch.resident.slots = kRequestsMax;
+        launch.resident.slots = kSpeechRequestsMax;
         launch.takes_chat = false;
         launch.sounds.speaks_wav = true;  // the one format that all of these servers make
         return launch;
@@ -66,9 +66,9 @@ protected:
     }
 };
 
-constexpr std::array kPurposes{Purpose::speak};
-constexpr std::array<std::string_view, 1> kPrograms{"koko"};
-constexpr std::array<OptionText, 7> kOptions{{
+constexpr std::array kSpeechPurposes{Purpose::speak};
+constexpr std::array<std::string_view, 1> kSpeechPrograms{"koko"};
+constexpr std::array<OptionText, 7> kSpeechOptions{{
     {"device", "memory that loads are planned in (default: cpu)"},
     {"program", "path or name of the program (default: koko on the path)"},
     {"args",
@@ -87,11 +87,11 @@ const Descriptor kSpeechServerDescriptor{
     .summary = "Kokoros, or another server of OpenAI's speech API, as a child: text to speech",
     .silicon = Silicon::cpu,
     .store = catalog::Store::gguf,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
-    .requests_max = kRequestsMax,
+    .purposes = kSpeechPurposes,
+    .programs = kSpeechPrograms,
+    .options = kSpeechOptions,
+    .residents_max = kSpeechResidentsMax,
+    .requests_max = kSpeechRequestsMax,
     .open = open_speech_server_lane,
 };
 

@@ -7,12 +7,11 @@
 
 #include "base/utf8.h"
 #include "lane/upstream/server_error.h"
+#include "lane/upstream/status.h"
 
 namespace trilane::lane::upstream {
 namespace {
 
-constexpr unsigned kStatusOk = 200;
-constexpr unsigned kStatusOkEnd = 300;
 constexpr std::string_view kEndMark = "[DONE]";
 
 template <class T>

@@ -10,7 +10,7 @@
 namespace trilane::lane::upstream {
 namespace {
 
-using Kind = JsonCursor::Kind;
+using JsonKind = JsonCursor::Kind;
 
 constexpr double kMsPerSecond = 1e3;
 
@@ -51,7 +51,7 @@ public:
     ChunkReader(std::string_view text, Chunk& chunk) : in_(text), chunk_(chunk) {}
 
     ChunkShape read() {
-        if (in_.kind() != Kind::object) {
+        if (in_.kind() != JsonKind::object) {
             return in_.skip() && in_.at_end() ? ChunkShape::other_value : ChunkShape::broken;
         }
         const bool good = in_.object([this](std::string_view key) { return top(key); });
@@ -70,7 +70,7 @@ private:
             return choices();
         }
         if (key == "model") {
-            return in_.kind() == Kind::string ? in_.plain(chunk_.model) : in_.skip();
+            return in_.kind() == JsonKind::string ? in_.plain(chunk_.model) : in_.skip();
         }
         if (key == "usage") {
             return figures([this](std::string_view name) { return usage(name); });
@@ -83,7 +83,7 @@ private:
         }
         if (key == "object") {
             std::string_view name;
-            if (in_.kind() != Kind::string) {
+            if (in_.kind() != JsonKind::string) {
                 return in_.skip();
             }
             const bool good = in_.plain(name);
@@ -101,10 +101,10 @@ private:
 
     /// llama-server's own shape, where the chunk is the one choice.
     bool native(std::string_view key) {
-        if (key == "content" && in_.kind() == Kind::string) {
+        if (key == "content" && in_.kind() == JsonKind::string) {
             return in_.string(native_choice().content);
         }
-        if (key == "stop_type" && in_.kind() == Kind::string) {
+        if (key == "stop_type" && in_.kind() == JsonKind::string) {
             std::string_view word;
             const bool good = in_.plain(word);
             native_choice().finish = word == "none"    ? Finish::none
@@ -113,7 +113,8 @@ private:
             return good;
         }
         if (key == "stopping_word") {
-            return in_.kind() == Kind::string ? in_.string(native_choice().stop_text) : in_.skip();
+            return in_.kind() == JsonKind::string ? in_.string(native_choice().stop_text)
+                                                  : in_.skip();
         }
         if (key == "tokens_evaluated") {
             chunk_.has_usage = true;
@@ -130,16 +131,16 @@ private:
 
     /// Appends a string; skips anything else.
     bool text(std::string& into) {
-        return in_.kind() == Kind::string ? in_.string(into) : in_.skip();
+        return in_.kind() == JsonKind::string ? in_.string(into) : in_.skip();
     }
 
     /// A message's text: a string, or the text parts of an array.
     bool content(std::string& into) {
-        if (in_.kind() != Kind::array) {
+        if (in_.kind() != JsonKind::array) {
             return text(into);
         }
         return in_.array([&] {
-            if (in_.kind() != Kind::object) {
+            if (in_.kind() != JsonKind::object) {
                 return text(into);
             }
             return in_.object(
@@ -148,7 +149,7 @@ private:
     }
 
     bool real(std::optional<double>& into, double scale = 1) {
-        if (in_.kind() != Kind::number) {
+        if (in_.kind() != JsonKind::number) {
             return in_.skip();
         }
         double value = 0;
@@ -174,7 +175,7 @@ private:
 
     /// A number, or a string of digits.
     bool code(unsigned& into) {
-        if (in_.kind() == Kind::string) {
+        if (in_.kind() == JsonKind::string) {
             std::string_view digits;
             const bool good = in_.plain(digits);
             std::from_chars(digits.data(), digits.data() + digits.size(), into);
@@ -190,7 +191,7 @@ private:
 
     template <class Field>
     bool figures(Field field) {
-        if (in_.kind() != Kind::object) {
+        if (in_.kind() != JsonKind::object) {
             return in_.skip();
         }
         chunk_.has_usage = true;
@@ -205,7 +206,7 @@ private:
         if (key == "completion_tokens") {
             return count(figures.completion_tokens);
         }
-        if (key == "prompt_tokens_details" && in_.kind() == Kind::object) {
+        if (key == "prompt_tokens_details" && in_.kind() == JsonKind::object) {
             return in_.object([&](std::string_view name) {
                 return name == "cached_tokens" ? count(figures.cached_tokens) : in_.skip();
             });
@@ -249,10 +250,10 @@ private:
     }
 
     bool error() {
-        if (in_.kind() == Kind::null) {
+        if (in_.kind() == JsonKind::null) {
             return in_.skip();
         }
-        if (in_.kind() == Kind::string) {
+        if (in_.kind() == JsonKind::string) {
             std::string message;
             if (!in_.string(message)) {
                 return false;
@@ -262,7 +263,7 @@ private:
             }
             return true;
         }
-        if (in_.kind() != Kind::object) {
+        if (in_.kind() != JsonKind::object) {
             std::string_view raw;
             if (!in_.raw(raw)) {
                 return false;
@@ -285,12 +286,12 @@ private:
     }
 
     bool choices() {
-        if (in_.kind() != Kind::array) {
+        if (in_.kind() != JsonKind::array) {
             return in_.skip();
         }
         chunk_.has_choices = true;
         return in_.array([this] {
-            if (in_.kind() != Kind::object || chunk_.choices.size() == kChunkPartsMax) {
+            if (in_.kind() != JsonKind::object || chunk_.choices.size() == kChunkPartsMax) {
                 return false;
             }
             ChoiceDelta& choice = chunk_.choices.emplace_back();
@@ -301,7 +302,7 @@ private:
 
     bool choice_field(std::string_view key, ChoiceDelta& choice) {
         if (key == "delta" || key == "message") {
-            if (in_.kind() != Kind::object) {
+            if (in_.kind() != JsonKind::object) {
                 return in_.skip();
             }
             return in_.object([&](std::string_view name) { return delta(name, choice); });
@@ -317,7 +318,7 @@ private:
         }
         if (key == "finish_reason") {
             std::string_view word;
-            if (in_.kind() != Kind::string) {
+            if (in_.kind() != JsonKind::string) {
                 return in_.skip();
             }
             const bool good = in_.plain(word);
@@ -329,7 +330,7 @@ private:
             choice.stop_text.clear();
             return text(choice.stop_text);
         }
-        if (key == "logprobs" && in_.kind() == Kind::object) {
+        if (key == "logprobs" && in_.kind() == JsonKind::object) {
             return logprobs(choice);
         }
         return in_.skip();
@@ -343,11 +344,11 @@ private:
             // Some servers send the same text under both names.
             return choice.reasoning.empty() ? content(choice.reasoning) : in_.skip();
         }
-        if (key != "tool_calls" || in_.kind() != Kind::array) {
+        if (key != "tool_calls" || in_.kind() != JsonKind::array) {
             return in_.skip();
         }
         return in_.array([&] {
-            if (in_.kind() != Kind::object || choice.tool_calls.size() == kChunkPartsMax) {
+            if (in_.kind() != JsonKind::object || choice.tool_calls.size() == kChunkPartsMax) {
                 return false;
             }
             ToolDelta& call = choice.tool_calls.emplace_back();
@@ -362,7 +363,7 @@ private:
         if (key == "id") {
             return text(call.id);
         }
-        if (key != "function" || in_.kind() != Kind::object) {
+        if (key != "function" || in_.kind() != JsonKind::object) {
             return in_.skip();
         }
         return in_.object([&](std::string_view name) {
@@ -372,7 +373,7 @@ private:
             if (name != "arguments") {
                 return in_.skip();
             }
-            if (in_.kind() != Kind::object) {
+            if (in_.kind() != JsonKind::object) {
                 return text(call.arguments);
             }
             // Not as the protocol has it, but as some servers do: an object rather than its text.
@@ -386,7 +387,7 @@ private:
     bool logprobs(ChoiceDelta& choice) {
         OldLogprobs old;
         const bool good = in_.object([&](std::string_view key) {
-            if (in_.kind() != Kind::array) {
+            if (in_.kind() != JsonKind::array) {
                 return in_.skip();
             }
             if (key == "content") {
@@ -420,7 +421,7 @@ private:
     bool logprob(float& into) {
         // The first token of an echoed prompt has none: null.
         into = std::numeric_limits<float>::quiet_NaN();
-        if (in_.kind() != Kind::number) {
+        if (in_.kind() != JsonKind::number) {
             return in_.skip();
         }
         double value = 0;
@@ -430,7 +431,7 @@ private:
     }
 
     bool old_top(std::vector<job::TokenLogprob>& top) {
-        if (in_.kind() != Kind::object) {
+        if (in_.kind() != JsonKind::object) {
             return in_.skip();
         }
         const bool good = in_.object([&](std::string_view key) {
@@ -443,14 +444,14 @@ private:
     }
 
     bool logprob_entry(job::LogprobEntry& entry) {
-        if (in_.kind() != Kind::object) {
+        if (in_.kind() != JsonKind::object) {
             return false;
         }
         return in_.object([&](std::string_view key) {
-            if (key == "top_logprobs" && in_.kind() == Kind::array) {
+            if (key == "top_logprobs" && in_.kind() == JsonKind::array) {
                 return in_.array([&] {
                     job::TokenLogprob& token = entry.top.emplace_back();
-                    if (in_.kind() != Kind::object) {
+                    if (in_.kind() != JsonKind::object) {
                         return false;
                     }
                     return in_.object(
@@ -477,7 +478,7 @@ private:
             }
             return good;
         }
-        if (key == "bytes" && in_.kind() == Kind::array) {
+        if (key == "bytes" && in_.kind() == JsonKind::array) {
             token.bytes.clear();
             return in_.array([&] {
                 std::optional<std::uint32_t> byte;

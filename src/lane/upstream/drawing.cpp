@@ -9,12 +9,11 @@
 #include "base/utf8.h"
 #include "json/json.h"
 #include "lane/upstream/form.h"
+#include "lane/upstream/status.h"
 #include "lane/upstream/turns.h"
 
 namespace trilane::lane::upstream {
 namespace {
-
-constexpr unsigned kNotFound = 404;
 
 std::string_view type_of_picture(std::string_view bytes) {
     if (bytes.starts_with("\xFF\xD8\xFF")) {

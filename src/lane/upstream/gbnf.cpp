@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kDigits = "0-9";
 constexpr std::string_view kLetters = "A-Za-z0-9_";
-constexpr std::string_view kBlanks = " \\t\\r\\n";
+constexpr std::string_view kBlanksRule = " \\t\\r\\n";
 
 /// One byte of a literal or a class, escaped where the language wants it.
 void append_byte(std::string& out, char c) {
@@ -191,7 +191,7 @@ private:
                 return kLetters;
             case 's':
             case 'S':
-                return kBlanks;
+                return kBlanksRule;
             default:
                 return {};
         }

@@ -8,7 +8,7 @@
 namespace trilane::lane::upstream {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr std::string_view kReplacementText = "\xEF\xBF\xBD";
 /// "No." and "..." are answers; the same character more often than this, one after the other, is
 /// the beginning of none, and text that is mostly made of such runs is no text.
 constexpr std::size_t kRunMax = 3;
@@ -52,7 +52,7 @@ Status judge_sanity(std::string_view text) {
         if (byte <= 0x20 || byte == 0x7F) {
             continue;
         }
-        if (character == kReplacement) {
+        if (character == kReplacementText) {
             ++broken;
             continue;
         }

@@ -9,13 +9,13 @@
 
 #include "lane/upstream/chunk.h"
 #include "lane/upstream/server_error.h"
+#include "lane/upstream/status.h"
 #include "lane/upstream/turns.h"
 #include "lane/upstream/whole_exchange.h"
 
 namespace trilane::lane::upstream {
 namespace {
 
-constexpr unsigned kStatusOk = 200;
 constexpr std::size_t kSaidBytesMax = std::size_t{64} << 10U;
 
 /// Voices of OpenAI's, which clients send to any server. Sorted.

@@ -9,12 +9,12 @@
 #include "base/utf8.h"
 #include "json/json.h"
 #include "lane/upstream/request_writer.h"
+#include "lane/upstream/status.h"
 #include "lane/upstream/turns.h"
 
 namespace trilane::lane::upstream {
 namespace {
 
-constexpr unsigned kNotFound = 404;
 constexpr unsigned kMethodNotAllowed = 405;
 constexpr unsigned kNotImplemented = 501;
 

@@ -6,13 +6,11 @@
 #include "json/json.h"
 #include "lane/upstream/chunk.h"
 #include "lane/upstream/server_error.h"
+#include "lane/upstream/status.h"
 #include "lane/upstream/turns.h"
 
 namespace trilane::lane::upstream {
 namespace {
-
-constexpr unsigned kStatusOk = 200;
-constexpr unsigned kStatusOkEnd = 300;
 
 std::uint32_t count_in(const json::Value& object, const char* name) {
     const auto at = object.find(name);

@@ -12,18 +12,17 @@ namespace {
 
 using catalog::Purpose;
 
-constexpr std::uint32_t kResidentsMax = 2;
+constexpr std::uint32_t kWhisperResidentsMax = 2;
 /// It works on one recording at a time; further ones wait inside it.
-constexpr std::uint32_t kRequestsMax = 1;
+constexpr std::uint32_t kWhisperRequestsMax = 1;
 /// Encoder and decoder buffers and the process. An estimate for the largest model.
-constexpr std::uint64_t kBuffersBytes = std::uint64_t{600} << 20U;
+constexpr std::uint64_t kWhisperBuffersBytes = std::uint64_t{600} << 20U;
 
 /// Of one recording: the longest that is read, at a tenth of its own speed, would take more; a
 /// server that still answers health is given this long.
-constexpr std::chrono::minutes kAnswerMax{60};
+constexpr std::chrono::minutes kWhisperAnswerMax{60};
 
-constexpr std::string_view kRemove = "remove it";
-constexpr std::array<Reserved, 8> kReserved{{
+constexpr std::array<Reserved, 8> kWhisperReserved{{
     {"--host", kRemove},
     {"--port", kRemove},
     {"--public", kRemove},
@@ -39,20 +38,20 @@ public:
     using ChildLane::ChildLane;
 
     static Result<std::shared_ptr<Lane>> open(const Settings& settings, const Parts& parts) {
-        TRILANE_TRY(OpenedLane opened,
-                    open_shared(settings, parts, kWhisperServerDescriptor, "cpu", kReserved));
+        TRILANE_TRY(OpenedLane opened, open_shared(settings, parts, kWhisperServerDescriptor, "cpu",
+                                                   kWhisperReserved));
         return std::shared_ptr<Lane>(
             std::make_shared<WhisperServerLane>(std::move(opened), kWhisperServerDescriptor));
     }
 
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const LoadWishes& /*wishes*/) const override {
-        return need_of_files(entry, kBuffersBytes);
+        return need_of_files(entry, kWhisperBuffersBytes);
     }
 
 protected:
     Result<Launch> launch(const LoadRequest& request, std::uint16_t port) override {
-        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kReserved, name()));
+        TRILANE_TRY_STATUS(refuse_reserved(request.wishes.args, kWhisperReserved, name()));
         TRILANE_TRY(const auto options, help({}, request.cancel));
         Arguments line(*options, user_args(request.wishes));
         line.add("--host").add(std::string(kChildHost));
@@ -66,11 +65,11 @@ protected:
         launch.ready_targets = {"/health", "/"};  // older versions have only their page
         launch.resident.card = card_of(request.entry);
         launch.resident.upstream_model = request.entry.id;
-        launch.resident.slots = kRequestsMax;
+        launch.resident.slots = kWhisperRequestsMax;
         launch.takes_chat = false;
         launch.resident.rules.own_inference_page = true;
         launch.sounds.hears_wav = true;
-        launch.resident.silence_timeout = kAnswerMax;
+        launch.resident.silence_timeout = kWhisperAnswerMax;
         return launch;
     }
 
@@ -79,9 +78,9 @@ protected:
     }
 };
 
-constexpr std::array kPurposes{Purpose::transcribe};
-constexpr std::array<std::string_view, 1> kPrograms{"whisper-server"};
-constexpr std::array<OptionText, 7> kOptions{{
+constexpr std::array kWhisperPurposes{Purpose::transcribe};
+constexpr std::array<std::string_view, 1> kWhisperPrograms{"whisper-server"};
+constexpr std::array<OptionText, 7> kWhisperOptions{{
     {"device",
      "memory that loads are planned in: cpu, gpu0 (default: cpu, which also keeps it off "
      "the GPU)"},
@@ -100,11 +99,11 @@ const Descriptor kWhisperServerDescriptor{
     .summary = "whisper.cpp's server as a child: speech to text",
     .silicon = Silicon::cpu,
     .store = catalog::Store::gguf,
-    .purposes = kPurposes,
-    .programs = kPrograms,
-    .options = kOptions,
-    .residents_max = kResidentsMax,
-    .requests_max = kRequestsMax,
+    .purposes = kWhisperPurposes,
+    .programs = kWhisperPrograms,
+    .options = kWhisperOptions,
+    .residents_max = kWhisperResidentsMax,
+    .requests_max = kWhisperRequestsMax,
     .open = open_whisper_server_lane,
 };
 
