@@ -4,6 +4,9 @@
 
 JOBS ?= $(shell nproc)
 TRILANE := build/dev/src/app/trilane
+# How build/dev compiles: UNITY=OFF one source at a time, for those who edit one file often; ON again
+# for builds from nothing. It stays as it was set last.
+UNITY ?=
 # Extra words for the daemon: make run ARGS="--port 8080"
 ARGS ?=
 
@@ -18,8 +21,9 @@ setup-dev: ## the same, and the tools of lint, fuzz, e2e and oracle
 
 configure: setup
 	@[ -f build/dev/build.ninja ] || cmake --preset dev
+	@[ -z "$(UNITY)" ] || cmake -DTRILANE_UNITY=$(UNITY) build/dev >/dev/null
 
-build: configure ## everything of the dev preset, in build/dev
+build: configure ## everything of the dev preset, in build/dev (UNITY=OFF: each file alone)
 	cmake --build --preset dev --parallel $(JOBS)
 
 run: configure ## build and start the daemon with the bundled model (ARGS="--port 8080")
@@ -46,7 +50,7 @@ tsan: setup ## unit tests under ThreadSanitizer
 fuzz: setup-dev ## every fuzz target for SECONDS_EACH (60) seconds
 	@scripts/fuzz.sh
 
-lint: setup-dev configure ## layers, format, sizes, clang-tidy, cppcheck
+lint: setup-dev ## layers, format, sizes, cppcheck, includes, clang-tidy
 	@scripts/lint.sh
 
 fmt: setup-dev ## clang-format, in place

@@ -154,12 +154,12 @@ std::size_t quota_cores(const Tree& tree, const std::string& cpu_max_path) {
     constexpr std::size_t kNoLimit = static_cast<std::size_t>(-1);
     const std::string line = tree.line(cpu_max_path).value_or("");
     const auto words = words_of(line);
-    const auto quota = words.size() == 2 ? leading_number(words[0]) : std::nullopt;
-    const auto period = words.size() == 2 ? leading_number(words[1]) : std::nullopt;
-    if (quota.value_or(0) == 0 || period.value_or(0) == 0) {
+    if (words.size() != 2) {
         return kNoLimit;
     }
-    return std::max<std::size_t>(1, *quota / *period);
+    const std::size_t quota = leading_number(words[0]).value_or(0);
+    const std::size_t period = leading_number(words[1]).value_or(0);
+    return quota == 0 || period == 0 ? kNoLimit : std::max<std::size_t>(1, quota / period);
 }
 
 /// Lowers facts.cores to the tightest quota on the way from the process's group up to the root of
