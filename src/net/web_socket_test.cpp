@@ -27,10 +27,10 @@ namespace trilane::net {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr auto kPatience = std::chrono::seconds(30);
+constexpr auto kSocketPatience = std::chrono::seconds(30);
 
 /// What the listeners of a test have heard.
-struct Heard {
+struct SocketNews {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<std::shared_ptr<WebSocketWriter>> writers;
@@ -39,22 +39,22 @@ struct Heard {
 
     std::shared_ptr<WebSocketWriter> writer(std::size_t index = 0) {
         std::unique_lock lock(mutex);
-        changed.wait_for(lock, kPatience, [&] { return writers.size() > index; });
+        changed.wait_for(lock, kSocketPatience, [&] { return writers.size() > index; });
         return writers.size() > index ? writers[index] : nullptr;
     }
     bool wait_until_closed(int count) {
         std::unique_lock lock(mutex);
-        return changed.wait_for(lock, kPatience, [&] { return closed >= count; });
+        return changed.wait_for(lock, kSocketPatience, [&] { return closed >= count; });
     }
     bool wait_for_tick() {
         std::unique_lock lock(mutex);
-        return changed.wait_for(lock, kPatience, [&] { return ticks > 0; });
+        return changed.wait_for(lock, kSocketPatience, [&] { return ticks > 0; });
     }
 };
 
 class EchoListener final : public WebSocketListener {
 public:
-    explicit EchoListener(Heard& heard) : heard_(heard) {}
+    explicit EchoListener(SocketNews& heard) : heard_(heard) {}
 
     void on_open(std::shared_ptr<WebSocketWriter> writer) override {
         writer_ = writer;
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    Heard& heard_;
+    SocketNews& heard_;
     std::shared_ptr<WebSocketWriter> writer_;
 };
 
@@ -114,7 +114,7 @@ protected:
         return started(std::move(options));
     }
 
-    Heard heard_;
+    SocketNews heard_;
 };
 
 /// The next frame that is no ping.
@@ -290,7 +290,7 @@ TEST_F(WebSocketTest, DropsAClientThatDoesNotRead) {
     ASSERT_FALSE(client.handshake("/").empty());
     const auto writer = heard_.writer();
     ASSERT_NE(writer, nullptr);
-    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto until = std::chrono::steady_clock::now() + kSocketPatience;
     std::size_t waiting_max = 0;
     while (writer->send(std::string(10'000, 'x')) && std::chrono::steady_clock::now() < until) {
         waiting_max = std::max(waiting_max, writer->waiting_bytes());
@@ -374,8 +374,8 @@ TEST_F(WebSocketTest, StopsWhateverTheClientsDo) {
         ASSERT_FALSE(clients.back()->handshake("/").empty());
     }
     const auto before = std::chrono::steady_clock::now();
-    server->stop(kPatience);
-    EXPECT_LT(std::chrono::steady_clock::now() - before, kPatience / 2);
+    server->stop(kSocketPatience);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, kSocketPatience / 2);
     EXPECT_EQ(heard_.closed, 20);
 }
 
