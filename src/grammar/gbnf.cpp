@@ -9,6 +9,8 @@
 namespace trilane::grammar {
 namespace {
 
+constexpr unsigned kGroupDepthMax = 100;
+
 bool is_name(char32_t c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_';

@@ -10,13 +10,13 @@ namespace {
 
 using sample::matches;
 
-struct Table {
+struct MatchTable {
     std::string source;
     std::vector<std::string> yes;
     std::vector<std::string> no;
 };
 
-void check(const Result<Compiled>& grammar, const Table& table) {
+void check(const Result<Compiled>& grammar, const MatchTable& table) {
     ASSERT_TRUE(grammar) << table.source << ": " << grammar.error().message;
     for (const std::string& text : table.yes) {
         EXPECT_TRUE(matches(*grammar, text)) << table.source << " takes " << text;
@@ -33,7 +33,7 @@ void expect_refused(const Result<Compiled>& grammar, std::string_view source,
 }
 
 TEST(Gbnf, TakesWhatItSays) {
-    const std::vector<Table> tables = {
+    const std::vector<MatchTable> tables = {
         {"root ::= \"a\"", {"a"}, {"", "b", "aa"}},
         {"root ::= \"a\" | \"bc\"\n", {"a", "bc"}, {"b", "abc"}},
         {"root ::= \"a\"\n  | \"bc\"", {"a", "bc"}, {"b"}},
@@ -60,7 +60,7 @@ TEST(Gbnf, TakesWhatItSays) {
          {"", "aaac", "aaaaaa"},
          {"aaaac", "aaaaaaa"}},
     };
-    for (const Table& table : tables) {
+    for (const MatchTable& table : tables) {
         check(from_gbnf(table.source), table);
     }
 }
@@ -165,7 +165,7 @@ TEST(Gbnf, TokensById) {
 }
 
 TEST(Regex, TakesWhatItSays) {
-    const std::vector<Table> tables = {
+    const std::vector<MatchTable> tables = {
         {"abc", {"abc"}, {"", "ab", "abcd"}},
         {"^abc$", {"abc"}, {"xabc"}},
         {"a|bc|", {"a", "bc", ""}, {"b"}},
@@ -186,7 +186,7 @@ TEST(Regex, TakesWhatItSays) {
         {"^a$|^b$", {"a", "b"}, {"ab"}},
         {"(a{300}){300}", {std::string(90000, 'a')}, {std::string(89999, 'a')}},
     };
-    for (const Table& table : tables) {
+    for (const MatchTable& table : tables) {
         check(from_regex(table.source), table);
     }
 }

@@ -9,6 +9,7 @@
 namespace trilane::grammar {
 namespace {
 
+constexpr unsigned kGroupDepthMax = 100;
 constexpr std::string_view kWhat = "regular expression";
 
 CharSet digits() {

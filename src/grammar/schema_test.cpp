@@ -9,14 +9,14 @@ namespace {
 
 using sample::matches;
 
-struct SchemaTable {
+struct Table {
     std::string schema;
     std::vector<std::string> yes;
     std::vector<std::string> no;
 };
 
-void check(const std::vector<SchemaTable>& tables) {
-    for (const SchemaTable& table : tables) {
+void check(const std::vector<Table>& tables) {
+    for (const Table& table : tables) {
         const auto grammar = from_json_schema(table.schema);
         ASSERT_TRUE(grammar) << table.schema << ": " << grammar.error().message;
         for (const std::string& text : table.yes) {
