@@ -21,6 +21,10 @@ constexpr std::uint64_t kUnrolledSizeMax = 400;
 /// Operands of both() are always written out, up to this.
 constexpr std::size_t kBothStatesMax = 60'000;
 constexpr std::uint64_t kSizeMax = kStatesMax;
+
+/// Pairs of members that may be left out, of all lists together: what a list costs, for each may be
+/// followed by any behind it. About 1,200 of them in one list take a second.
+constexpr std::uint64_t kListPairsMax = 1'500'000;
 /// Rules written out within each other: each is recursion here.
 constexpr std::uint32_t kInliningMax = 100;
 
@@ -68,17 +72,18 @@ private:
     std::map<std::uint32_t, std::uint32_t> of_part_;
     std::vector<Automaton::Loop> loops_;
     std::size_t states_ = 0;
+    std::uint64_t list_pairs_ = 0;
     bool unroll_all_ = false;
     std::uint32_t inlining_ = 0;  // rules being written out within each other
 };
 
 Status Assembler::check_parts() const {
     if (builder_.rules().size() > kRulesMax) {
-        return fail(Fault::exhausted, "the grammar has {} rules; at most {} are taken",
+        return fail(Fault::invalid, "the grammar has {} rules; at most {} are taken",
                     builder_.rules().size(), kRulesMax);
     }
     if (builder_.nodes().size() > kPartsMax) {
-        return fail(Fault::exhausted, "the grammar has {} parts; at most {} are taken",
+        return fail(Fault::invalid, "the grammar has {} parts; at most {} are taken",
                     builder_.nodes().size(), kPartsMax);
     }
     for (const Builder::Definition& rule : builder_.rules()) {
@@ -274,7 +279,7 @@ Status Assembler::fill(std::uint32_t machine) {
     determinize(m, 4 * m.states.size() + 1000);
     states_ += m.states.size();
     if (states_ > kStatesMax) {
-        return fail(Fault::exhausted, "the grammar needs more than {} states; make it smaller",
+        return fail(Fault::invalid, "the grammar needs more than {} states; make it smaller",
                     kStatesMax);
     }
     machines_[machine] = std::move(m);
@@ -284,7 +289,7 @@ Status Assembler::fill(std::uint32_t machine) {
 Result<std::uint32_t> Assembler::emit(Machine& m, Part part, std::uint32_t from, bool in_loop) {
     if (states_ + m.states.size() > kStatesMax ||
         (unroll_all_ && m.states.size() > kBothStatesMax)) {
-        return fail(Fault::exhausted, "the grammar needs more than {} states; make it smaller",
+        return fail(Fault::invalid, "the grammar needs more than {} states; make it smaller",
                     unroll_all_ ? kBothStatesMax : kStatesMax);
     }
     const Node& node = builder_.nodes()[part.index];
@@ -393,6 +398,14 @@ Result<std::uint32_t> Assembler::emit_repeat(Machine& m, const Node& node, std::
 /// Two states before each member: nothing written yet, something written.
 Result<std::uint32_t> Assembler::emit_list(Machine& m, const Node& node, std::uint32_t from,
                                            bool in_loop) {
+    const auto optional = static_cast<std::uint64_t>(std::ranges::count(node.required, false));
+    list_pairs_ += optional * optional;
+    if (list_pairs_ > kListPairsMax) {
+        return fail(Fault::invalid,
+                    "too many properties that may be left out ({} in one place, and any may follow "
+                    "any before it); require some of them, or name fewer",
+                    optional);
+    }
     std::uint32_t fresh = m.add_state();
     std::uint32_t begun = m.add_state();
     m.states[from].jumps.push_back(fresh);
@@ -434,7 +447,7 @@ Result<std::uint32_t> Assembler::emit_both(Machine& m, const Node& node, std::ui
     Machine product;
     if (!determinize(operands[0], kBothStatesMax) || !determinize(operands[1], kBothStatesMax) ||
         !intersect(operands[0], operands[1], kBothStatesMax, product)) {
-        return fail(Fault::exhausted,
+        return fail(Fault::invalid,
                     "a pattern together with other bounds on its text needs more than {} states; "
                     "use narrower bounds",
                     kBothStatesMax);

@@ -284,7 +284,7 @@ Result<Automaton> link(const std::vector<Machine>& machines, const std::vector<s
                     "what cannot be");
     }
     if (out.states[out.start].need > depth_max) {
-        return fail(Fault::exhausted,
+        return fail(Fault::invalid,
                     "even the shortest text nests {} rules deep; at most {} are "
                     "taken",
                     out.states[out.start].need, depth_max);

@@ -68,7 +68,7 @@ public:
     void set_depth_max(std::uint32_t depth) { depth_max_ = depth; }
 
     /// **Errors:** invalid for left recursion, rules without finite text, repetitions of what may
-    /// be empty; exhausted for grammars that are too large (the limit is named).
+    /// be empty; and for grammars that are too large (the limit is named).
     [[nodiscard]] Result<Compiled> build(Part root) const;
 
     enum class Kind : std::uint8_t { bytes, chars, sequence, either, repeat, list, both, call };

@@ -277,7 +277,7 @@ private:
 
 Result<Part> add_gbnf(Builder& builder, std::string_view source) {
     if (source.size() > kSourceBytesMax) {
-        return fail(Fault::exhausted, "the grammar has {} bytes; at most {} are taken",
+        return fail(Fault::invalid, "the grammar has {} bytes; at most {} are taken",
                     source.size(), kSourceBytesMax);
     }
     if (!is_valid_utf8(source)) {

@@ -67,7 +67,7 @@ Result<Part> add_choices(Builder& builder, std::span<const std::string> choices)
         return fail(Fault::invalid, "the list of choices is empty; give at least one");
     }
     if (choices.size() > kChoicesMax) {
-        return fail(Fault::exhausted, "there are {} choices; at most {} are taken", choices.size(),
+        return fail(Fault::invalid, "there are {} choices; at most {} are taken", choices.size(),
                     kChoicesMax);
     }
     std::size_t bytes = 0;
@@ -81,7 +81,7 @@ Result<Part> add_choices(Builder& builder, std::span<const std::string> choices)
         ways.push_back(builder.literal(choice));
     }
     if (bytes > kChoiceBytesMax) {
-        return fail(Fault::exhausted, "the choices have {} bytes; at most {} are taken", bytes,
+        return fail(Fault::invalid, "the choices have {} bytes; at most {} are taken", bytes,
                     kChoiceBytesMax);
     }
     return builder.either(std::move(ways));

@@ -103,7 +103,7 @@ tl::unexpected<Error> SchemaReader::refuse(const std::string& place, std::string
 
 Result<Part> SchemaReader::read(const Value& schema, const std::string& place) {
     if (++schemas_ > kSchemasMax) {
-        return fail(Fault::exhausted, "the schema has more than {} parts, references written out",
+        return fail(Fault::invalid, "the schema has more than {} parts, references written out",
                     kSchemasMax);
     }
     if (depth_ > kSchemaDepthMax) {
@@ -437,7 +437,7 @@ Part SchemaReader::tuple(const std::vector<Part>& first, Part rest, std::uint32_
 
 Result<Part> add_json_schema(Builder& builder, std::string_view schema) {
     if (schema.size() > kSourceBytesMax) {
-        return fail(Fault::exhausted, "the schema has {} bytes; at most {} are taken",
+        return fail(Fault::invalid, "the schema has {} bytes; at most {} are taken",
                     schema.size(), kSourceBytesMax);
     }
     auto root = json::parse(schema);

@@ -310,7 +310,7 @@ private:
 
 Result<Part> add_regex(Builder& builder, std::string_view source, const RegexStyle& style) {
     if (source.size() > kSourceBytesMax) {
-        return fail(Fault::exhausted, "the regular expression has {} bytes; at most {} are taken",
+        return fail(Fault::invalid, "the regular expression has {} bytes; at most {} are taken",
                     source.size(), kSourceBytesMax);
     }
     if (!is_valid_utf8(source)) {

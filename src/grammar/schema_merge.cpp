@@ -142,7 +142,7 @@ Value merged_extras(const Value& a, const Value& b) {
 Result<Value> products(const Value& a, const Value& b, const std::string& place) {
     Value out = Value::array();
     if (a.size() * b.size() > kProductsMax) {
-        return fail(Fault::exhausted,
+        return fail(Fault::invalid,
                     "the schema at {} combines two lists of 'anyOf'; together they have more than "
                     "{} cases",
                     place, kProductsMax);

@@ -355,6 +355,30 @@ TEST(Schema, RefusesWhatItCannotGuarantee) {
     }
 }
 
+std::string object_of(int properties, bool required) {
+    std::string named;
+    std::string names;
+    for (int i = 0; i < properties; ++i) {
+        named += fmt::format("{}\"p{}\": {{\"type\": \"string\"}}", i == 0 ? "" : ",", i);
+        names += fmt::format("{}\"p{}\"", i == 0 ? "" : ",", i);
+    }
+    return fmt::format(R"({{"type": "object", "properties": {{{}}}, "required": [{}]}})", named,
+                       required ? names : "");
+}
+
+TEST(Schema, PropertiesThatMayBeLeftOutAreLimited) {
+    EXPECT_TRUE(from_json_schema(object_of(400, false)));
+    EXPECT_TRUE(from_json_schema(object_of(3000, true)));
+    const auto many = from_json_schema(object_of(3000, false));
+    ASSERT_FALSE(many);
+    EXPECT_EQ(many.error().fault, Fault::invalid);
+    EXPECT_NE(many.error().message.find("3000 in one place"), std::string::npos);
+    // Nor by putting several beside each other.
+    const std::string three = fmt::format(R"({{"type": "array", "prefixItems": [{0}, {0}, {0}]}})",
+                                          object_of(900, false));
+    EXPECT_FALSE(from_json_schema(three));
+}
+
 TEST(Schema, DeepAnswersEndInTime) {
     // At the limit on depth only what ends is left to choose.
     const auto grammar = from_json_schema("{}");
