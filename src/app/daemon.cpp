@@ -86,6 +86,25 @@ catalog::Entry entry_of(const ModelFile& file) {
     return entry;
 }
 
+/// This machine's facts for who asks over HTTP: read when first asked for, then kept fresh. Those
+/// of the plane are its thread's own. **Threads:** any.
+class MachineNow {
+public:
+    probe::Machine facts() {
+        const std::scoped_lock lock(mutex_);
+        if (!machine_) {
+            machine_ = probe::read_machine();
+        } else {
+            probe::refresh(*machine_);
+        }
+        return *machine_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::optional<probe::Machine> machine_;
+};
+
 }  // namespace
 
 struct Daemon::Parts {
@@ -398,6 +417,8 @@ Status Daemon::Parts::open_gateway() {
     out.tls = {config.server.tls_certificate, config.server.tls_key};
     out.recorder = [this](const gateway::Record& record) { recorders->write(record); };
     out.version = version_number();
+    out.machine = [known = std::make_shared<MachineNow>()] { return known->facts(); };
+    out.models_directory = options.models_dir;
     out.library = library;
     TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), plane));
     return {};

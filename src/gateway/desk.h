@@ -1,8 +1,10 @@
 // Desk: what the gateway gives its endpoints to work with: the plane, and the ways to answer.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,10 +13,14 @@
 #include "dialect/dialect.h"
 #include "dialect/openai/responses.h"
 #include "gateway/endpoint.h"
+#include "gateway/record.h"
 #include "net/http.h"
 #include "plane/service.h"
+#include "probe/machine.h"
 
 namespace trilane::gateway {
+
+class Downloads;
 
 /// **Threads:** any.
 class Desk {
@@ -27,6 +33,17 @@ public:
     [[nodiscard]] virtual const std::string& version() const = 0;
     [[nodiscard]] virtual const EndpointTable& endpoints() const = 0;
     [[nodiscard]] virtual std::string metrics_text() const = 0;
+    /// The facts of this machine as they are now; absent = nobody told the gateway how to get them.
+    [[nodiscard]] virtual std::optional<probe::Machine> machine() const = 0;
+    /// Where pulled models are kept; "" = nowhere.
+    [[nodiscard]] virtual const std::string& models_directory() const = 0;
+    /// Of this daemon, as the client reached it: "http://127.0.0.1:13305".
+    [[nodiscard]] virtual std::string base_url(const Call& call) const = 0;
+    [[nodiscard]] virtual std::uint16_t port() const = 0;
+    /// Of the generation that ended well most recently.
+    [[nodiscard]] virtual std::optional<Record> last_answer() const = 0;
+    /// Pulls that go on without their clients.
+    [[nodiscard]] virtual Downloads& downloads() = 0;
     /// Answers of the responses API that who calls may follow.
     [[nodiscard]] virtual std::shared_ptr<dialect::openai::ResponseStore> responses(
         const Call& call) const = 0;

@@ -1,6 +1,7 @@
 #include "gateway/endpoint.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "dialect/openai/openai.h"
@@ -9,6 +10,7 @@ namespace trilane::gateway {
 namespace {
 
 constexpr std::string_view kId = "{id}";
+constexpr std::string_view kVersionPrefix = "/v1/";
 
 /// What stands for the open part of a row's path; absent when the row does not serve the path.
 std::optional<std::string_view> tail_of(const Endpoint& row, std::string_view path) {
@@ -28,17 +30,36 @@ std::optional<std::string_view> tail_of(const Endpoint& row, std::string_view pa
     return path == row.path ? std::optional(std::string_view()) : std::nullopt;
 }
 
+bool serves_below(const Endpoint& row) {
+    return row.path.size() > 1 && row.path.ends_with('/');
+}
+
+/// What a path begins with that stands in place of "/v1/"; "" = nothing of the kind.
+std::string_view version_prefix_of(std::string_view path) {
+    const auto* found = std::ranges::find_if(
+        kVersionPrefixes, [&](std::string_view one) { return path.starts_with(one); });
+    return found == std::end(kVersionPrefixes) ? std::string_view() : *found;
+}
+
+/// The path by which the table knows it.
+std::string canonical_path(std::string_view path) {
+    const std::string_view prefix = version_prefix_of(path);
+    return prefix.empty() ? std::string(path)
+                          : std::string(kVersionPrefix).append(path.substr(prefix.size()));
+}
+
 }  // namespace
 
 EndpointTable::EndpointTable() {
-    for (const auto rows :
-         {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(), trilane_endpoints()}) {
+    for (const auto rows : {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(),
+                            lemonade_endpoints(), trilane_endpoints()}) {
         rows_.insert(rows_.end(), rows.begin(), rows.end());
     }
 }
 
-EndpointTable::Found EndpointTable::find(std::string_view method, std::string_view path) const {
+EndpointTable::Found EndpointTable::find(std::string_view method, std::string_view asked) const {
     Found found;
+    const std::string path = canonical_path(asked);
     bool head = false;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
         const Endpoint& row = rows_[i];
@@ -49,12 +70,18 @@ EndpointTable::Found EndpointTable::find(std::string_view method, std::string_vi
         found.allow += found.allow.empty() ? "" : ", ";
         found.allow += row.method;
         head = head || row.method == "GET";
-        const bool asked = row.method == method || (method == "HEAD" && row.method == "GET") ||
-                           method == "OPTIONS";
-        if (asked && found.endpoint == nullptr) {
+        const bool fits = row.method == method || (method == "HEAD" && row.method == "GET") ||
+                          method == "OPTIONS";
+        const bool better =
+            found.endpoint == nullptr || (serves_below(*found.endpoint) && !serves_below(row));
+        if (fits && better) {
             found.endpoint = &row;
             found.row = i;
-            found.tail = *tail;
+            // Whatever stands before it, what comes after it is the same in both.
+            const std::size_t behind =
+                path.size() - static_cast<std::size_t>(tail->data() - path.data());
+            found.tail = tail->empty() ? std::string_view()
+                                       : asked.substr(asked.size() - behind, tail->size());
         }
     }
     if (!found.allow.empty()) {
@@ -64,9 +91,15 @@ EndpointTable::Found EndpointTable::find(std::string_view method, std::string_vi
 }
 
 const dialect::ErrorShape& EndpointTable::errors_at(std::string_view path) const {
-    const auto row = std::ranges::find_if(
-        rows_, [&](const Endpoint& one) { return one.errors != nullptr && tail_of(one, path); });
-    return row != rows_.end() ? *row->errors : dialect::openai::kErrorShape;
+    const std::string known = canonical_path(path);
+    const Endpoint* best = nullptr;
+    for (const Endpoint& row : rows_) {
+        const bool better = best == nullptr || (serves_below(*best) && !serves_below(row));
+        if (row.errors != nullptr && better && tail_of(row, known)) {
+            best = &row;
+        }
+    }
+    return best != nullptr ? *best->errors : dialect::openai::kErrorShape;
 }
 
 }  // namespace trilane::gateway

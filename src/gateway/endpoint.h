@@ -68,7 +68,12 @@ struct Endpoint {
 std::span<const Endpoint> openai_endpoints();
 std::span<const Endpoint> anthropic_endpoints();
 std::span<const Endpoint> ollama_endpoints();
+std::span<const Endpoint> lemonade_endpoints();
 std::span<const Endpoint> trilane_endpoints();  ///< health, metrics, administration
+
+/// What may stand in place of "/v1/" before every path of that beginning: Lemonade's clients ask
+/// there. Such paths have no rows of their own.
+inline constexpr std::string_view kVersionPrefixes[] = {"/api/v1/", "/api/v0/", "/v0/"};
 
 /// All rows, and the way from a request to its row.
 class EndpointTable {
@@ -83,8 +88,9 @@ public:
         std::string_view tail;  ///< of the path, as sent
         std::string allow;      ///< methods there are at that path; "" = there is no such path
     };
-    /// HEAD finds GET. OPTIONS finds the first row of the path.
-    [[nodiscard]] Found find(std::string_view method, std::string_view path) const;
+    /// HEAD finds GET. OPTIONS finds the first row of the path. A row of just that path goes before
+    /// one that serves all that is below another.
+    [[nodiscard]] Found find(std::string_view method, std::string_view asked) const;
     /// How errors are worded at a path, also where there is nothing.
     [[nodiscard]] const dialect::ErrorShape& errors_at(std::string_view path) const;
 

@@ -79,6 +79,7 @@ public:
         plane::Residency& one = lane.residents.emplace_back();
         one.model = "tiny";
         one.state = lane::State::ready;
+        one.context_tokens = context_tokens_;
         one.predicted_bytes = 100;
         one.planned_bytes = 123;
         one.correction.emplace().observed_bytes = 122;
@@ -87,10 +88,22 @@ public:
     }
 
     void load(LoadAsk ask, std::function<void(Status)> done) override {
-        done(find(ask.model).map([](const job::ModelCard&) {}));
+        const std::string model = ask.model;
+        {
+            const std::scoped_lock lock(mutex_);
+            loads_.push_back(std::move(ask));
+        }
+        done(find(model).map([](const job::ModelCard&) {}));
     }
+    /// "tiny" is in memory, and stays there.
     Status unload(std::string_view model) override {
-        return find(model).map([](const job::ModelCard&) {});
+        TRILANE_TRY_STATUS(find(model));
+        if (model == "kept") {
+            return fail(Fault::not_found, "'kept' is not loaded");
+        }
+        const std::scoped_lock lock(mutex_);
+        unloads_.emplace_back(model);
+        return {};
     }
     Status keep(std::string_view model, std::optional<std::chrono::milliseconds> time) override {
         const std::scoped_lock lock(mutex_);
@@ -121,6 +134,17 @@ public:
         const std::scoped_lock lock(mutex_);
         return kept_;
     }
+    /// What it was asked to load and to unload, in order.
+    [[nodiscard]] std::vector<LoadAsk> loads() {
+        const std::scoped_lock lock(mutex_);
+        return loads_;
+    }
+    [[nodiscard]] std::vector<std::string> unloads() {
+        const std::scoped_lock lock(mutex_);
+        return unloads_;
+    }
+    /// Of the model in memory.
+    void give_context(std::uint32_t tokens) { context_tokens_ = tokens; }
     [[nodiscard]] int noticed() const { return noticed_; }
     [[nodiscard]] os::LogRing& log() const { return *log_; }
 
@@ -143,10 +167,13 @@ private:
     const Script script_;
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
     std::atomic<int> noticed_ = 0;
+    std::atomic<std::uint32_t> context_tokens_ = 0;
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Job> jobs_;
     std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>> kept_;
+    std::vector<LoadAsk> loads_;
+    std::vector<std::string> unloads_;
     bool stopping_ = false;
     std::thread thread_;  // last: it uses all of the above
 };

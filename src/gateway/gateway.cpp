@@ -6,6 +6,7 @@
 #include <atomic>
 #include <ctime>
 #include <iterator>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "dialect/multipart.h"
 #include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
+#include "gateway/downloads.h"
 #include "gateway/endpoint.h"
 #include "gateway/http_error.h"
 #include "gateway/metrics.h"
@@ -71,6 +73,25 @@ std::vector<std::string> labels_of(const EndpointTable& table) {
     return labels;
 }
 
+/// The generation that ended well most recently. **Threads:** any.
+class LastAnswer {
+public:
+    void note(const Record& record) {
+        if (record.status == 200 && record.usage.completion_tokens > 0) {
+            const std::scoped_lock lock(mutex_);
+            last_ = record;
+        }
+    }
+    [[nodiscard]] std::optional<Record> get() const {
+        const std::scoped_lock lock(mutex_);
+        return last_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::optional<Record> last_;
+};
+
 }  // namespace
 
 /// The endpoints' desk. **Threads:** answer() from any of the server's.
@@ -84,7 +105,6 @@ public:
     Front& operator=(const Front&) = delete;
 
     Status listen();
-    [[nodiscard]] std::uint16_t port() const { return server_->port(); }
     void stop(std::chrono::milliseconds patience) { server_->stop(patience); }
 
     [[nodiscard]] plane::Service& service() const override { return *service_; }
@@ -92,6 +112,19 @@ public:
     [[nodiscard]] const std::string& version() const override { return options_.version; }
     [[nodiscard]] const EndpointTable& endpoints() const override { return table_; }
     [[nodiscard]] std::string metrics_text() const override;
+    [[nodiscard]] std::optional<probe::Machine> machine() const override {
+        return options_.machine ? std::optional(options_.machine()) : std::nullopt;
+    }
+    [[nodiscard]] const std::string& models_directory() const override {
+        return options_.models_directory;
+    }
+    [[nodiscard]] std::string base_url(const Call& call) const override;
+    [[nodiscard]] std::uint16_t port() const override {
+        const net::Server* server = serving_.load();
+        return server != nullptr ? server->port() : options_.port;
+    }
+    [[nodiscard]] std::optional<Record> last_answer() const override { return last_->get(); }
+    [[nodiscard]] Downloads& downloads() override { return downloads_; }
     [[nodiscard]] std::shared_ptr<dialect::openai::ResponseStore> responses(
         const Call& call) const override {
         return std::make_shared<ResponsesOf>(responses_, call.visit.name());
@@ -106,6 +139,7 @@ private:
     void answer(net::Request request, std::shared_ptr<net::Exchange> exchange);
     void dispatch(Call call, const EndpointTable::Found& found);
     bool let_in(Call& call);
+    [[nodiscard]] Recorder recorder_of_answers() const;
     [[nodiscard]] Record record_of(const Call& call, unsigned status) const;
     void answer_options(Call& call, const std::string& allow);
     void respond_error(Call& call, unsigned status, std::string_view message);
@@ -119,6 +153,8 @@ private:
     const std::shared_ptr<plane::Service> service_;
     const EndpointTable table_;
     UniqueText unique_;
+    const std::shared_ptr<LastAnswer> last_ = std::make_shared<LastAnswer>();
+    Downloads downloads_;
     const std::shared_ptr<BoundedResponses> responses_ = std::make_shared<BoundedResponses>();
     const std::vector<std::string> labels_ = labels_of(table_);
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
@@ -401,9 +437,26 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
     parts.heartbeat_interval = options_.heartbeat_interval;
     parts.began = call.began;
     parts.record = std::move(record);
-    parts.recorder = options_.recorder;
+    parts.recorder = recorder_of_answers();
     parts.visit = std::move(call.visit);
     Generation::begin(std::move(parts));
+}
+
+/// Who hears of a generation's end: whoever was told to, and what remembers the last one.
+Recorder Gateway::Front::recorder_of_answers() const {
+    return [last = last_, further = options_.recorder](const Record& record) {
+        last->note(record);
+        if (further) {
+            further(record);
+        }
+    };
+}
+
+std::string Gateway::Front::base_url(const Call& call) const {
+    const std::string* host = call.request.header("Host");
+    return fmt::format(
+        "http{}://{}", options_.tls.certificate_file.empty() ? "" : "s",
+        host != nullptr && is_request_id(*host) ? *host : fmt::format("127.0.0.1:{}", port()));
 }
 
 net::ServerSnapshot Gateway::Front::server_snapshot() const {

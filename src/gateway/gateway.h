@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "gateway/record.h"
 #include "net/http.h"
 #include "plane/service.h"
+#include "probe/machine.h"
 
 namespace trilane::gateway {
 
@@ -36,6 +38,10 @@ struct GatewayOptions {
     Recorder recorder;    ///< may be empty
     std::string version;  ///< as /health shows it
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+    /// The facts of this machine as they are now, for who asks about it; may be empty. Called on
+    /// the server's threads, several at once; takes milliseconds at most.
+    std::function<probe::Machine()> machine;
+    std::string models_directory;  ///< where pulled models are kept; "" = nowhere
     std::shared_ptr<catalog::Library> library;  ///< null = models cannot be pulled or deleted
 };
 

@@ -9,6 +9,7 @@
 #include "dialect/openai/responses.h"
 #include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
+#include "gateway/lemonade_endpoints.h"
 
 namespace trilane::gateway {
 namespace {
@@ -22,13 +23,14 @@ Result<dialect::Asked> ask(std::string_view body, const dialect::Context& contex
     return openai::ask(endpoint, body, context);
 }
 
-// At both of these paths Anthropic's API has a page of its own.
+// At both of these paths Anthropic's API has a page of its own. Lemonade's is OpenAI's with more in
+// it.
 void list_models(Desk& desk, Call call) {
     if (expects_anthropic(call.request, call.endpoint)) {
         list_models_as_anthropic(desk, call);
         return;
     }
-    desk.respond_json(call, openai::models_body(desk.service().models()));
+    list_models_as_lemonade(desk, call);
 }
 
 void show_model(Desk& desk, Call call) {
@@ -36,12 +38,7 @@ void show_model(Desk& desk, Call call) {
         show_model_as_anthropic(desk, call);
         return;
     }
-    const auto found = desk.service().find(call.tail);
-    if (!found) {
-        desk.refuse(call, found.error());
-        return;
-    }
-    desk.respond_json(call, openai::model_body(*found));
+    show_model_as_lemonade(desk, call);
 }
 
 using AskOfStore = Result<dialect::Asked> (*)(std::string_view body,
@@ -209,6 +206,7 @@ constexpr std::array kOpenAiRows = std::to_array<Endpoint>({
     rerank("/v1/rerank"),
     rerank("/v1/reranking"),
     rerank("/v1/rerankings"),
+    rerank("/v1/reranker"),
     rerank("/rerank"),
     rerank("/reranking"),
     tokenize("/tokenize"),

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "dialect/anthropic/anthropic.h"
+#include "dialect/lemonade/lemonade.h"
 #include "dialect/ollama/ollama.h"
 #include "dialect/openai/openai.h"
 #include "json/json.h"
@@ -62,6 +63,9 @@ Value responses_of(const Endpoint& row) {
     } else if (row.errors == &dialect::ollama::kErrorShape) {
         responses["default"] = {{"description", "What was wrong"},
                                 {"content", content_of("OllamaError")}};
+    } else if (row.errors == &dialect::lemonade::kErrorShape) {
+        responses["default"] = {{"description", "What was wrong"},
+                                {"content", content_of("LemonadeError")}};
     }
     return responses;
 }
@@ -119,7 +123,7 @@ Value tags_of(std::span<const Endpoint> rows) {
 const Value& openapi_components() {
     static const Value components = [] {
         Value all = Value::object();
-        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas, kOllamaSchemas}) {
+        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas, kOllamaSchemas, kLemonadeSchemas}) {
             const auto schemas = json::parse(text);
             TRILANE_CHECK(schemas.has_value());
             all.update(*schemas);
@@ -135,7 +139,9 @@ std::string openapi_document(std::span<const Endpoint> rows, std::string_view ve
         {"info",
          {{"title", "Trilane"},
           {"version", version},
-          {"description", "Local inference behind one port."},
+          {"description",
+           "Local inference behind one port. What is below /v1 is also below /api/v1, /api/v0 and "
+           "/v0."},
           {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
         {"servers", Value::array({{{"url", "/"}}})},
         {"tags", tags_of(rows)},

@@ -21,5 +21,6 @@ const json::Value& openapi_components();
 extern const std::string_view kOpenaiSchemas;
 extern const std::string_view kAnthropicSchemas;
 extern const std::string_view kOllamaSchemas;
+extern const std::string_view kLemonadeSchemas;
 
 }  // namespace trilane::gateway

@@ -1,0 +1,184 @@
+#include "gateway/lemonade_shelf.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace trilane::gateway::lemonade_api {
+namespace {
+
+constexpr std::string_view kUserPrefix = "user.";
+
+/// "owner/name@revision" and the variant → "owner/name:variant".
+std::string checkpoint_of(const catalog::Entry& entry) {
+    if (entry.store == catalog::Store::flm) {
+        return entry.path;
+    }
+    std::string out = entry.repository.substr(0, entry.repository.find('@'));
+    if (!out.empty() && !entry.quantization.empty()) {
+        out += ":" + entry.quantization;
+    }
+    return out;
+}
+
+std::string_view recipe_of_entry(const catalog::Entry& entry) {
+    switch (entry.store) {
+        case catalog::Store::flm:
+            return "flm";
+        case catalog::Store::remote:
+            return "cloud";
+        case catalog::Store::program:
+            return "kokoro";
+        case catalog::Store::gguf:
+            break;
+    }
+    if (entry.purpose == catalog::Purpose::transcribe) {
+        return "whispercpp";
+    }
+    if (entry.purpose == catalog::Purpose::image) {
+        return "sd-cpp";
+    }
+    return entry.purpose == catalog::Purpose::speak ? "kokoro" : "llamacpp";
+}
+
+}  // namespace
+
+Result<job::ModelCard> meant(const Desk& desk, std::string_view name) {
+    auto card = desk.service().find(name);
+    if (!card && name.starts_with(kUserPrefix)) {
+        if (auto bare = desk.service().find(name.substr(kUserPrefix.size()))) {
+            return bare;
+        }
+    } else if (!card) {
+        if (auto further = desk.service().find(std::string(kUserPrefix).append(name))) {
+            return further;
+        }
+    }
+    return card ? std::move(card) : tl::unexpected(lemonade::no_such_model(name, card.error()));
+}
+
+std::string_view recipe_of_kind(std::string_view kind) {
+    constexpr std::pair<std::string_view, std::string_view> kRecipes[] = {
+        {"native", "llamacpp"},  {"llama-server", "llamacpp"},
+        {"flm", "flm"},          {"whisper-server", "whispercpp"},
+        {"sd-server", "sd-cpp"}, {"kokoro", "kokoro"},
+        {"espeak", "kokoro"},    {"remote", "cloud"}};
+    const auto* found =
+        std::ranges::find(kRecipes, kind, &std::pair<std::string_view, std::string_view>::first);
+    return found == std::end(kRecipes) ? std::string_view() : found->second;
+}
+
+Shelf::Shelf(const Desk& desk) : desk_(desk), view_(desk.service().view()) {
+    if (desk.library() != nullptr) {
+        for (catalog::Entry& entry : desk.library()->list()) {
+            std::string id = entry.id;
+            entries_.emplace(std::move(id), std::move(entry));
+        }
+    }
+}
+
+const catalog::Entry* Shelf::entry(std::string_view id) const {
+    const auto found = entries_.find(id);
+    return found == entries_.end() ? nullptr : &found->second;
+}
+
+const plane::Residency* Shelf::residency(std::string_view id) const {
+    for (const plane::LaneView& lane : view_.lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            if (one.model == id && lane::takes_requests(one.state)) {
+                return &one;
+            }
+        }
+    }
+    return nullptr;
+}
+
+/// By what is stored; else by the lane it is on; else by what it can do and which lanes there are.
+std::string Shelf::recipe_of(const job::ModelCard& card) const {
+    if (const catalog::Entry* stored = entry(card.id)) {
+        return std::string(recipe_of_entry(*stored));
+    }
+    bool flm = false;
+    bool remote = false;
+    for (const plane::LaneView& lane : view_.lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            if (one.model == card.id && !recipe_of_kind(lane.kind).empty()) {
+                return std::string(recipe_of_kind(lane.kind));
+            }
+        }
+        flm = flm || lane.kind == "flm";
+        remote = remote || lane.kind == "remote";
+    }
+    const job::Abilities& able = card.abilities;
+    if (able.chat || able.complete || able.embed || able.rerank) {
+        return flm && card.id.find(':') != std::string::npos ? "flm"
+               : remote                                      ? "cloud"
+                                                             : "llamacpp";
+    }
+    return able.transcribe ? "whispercpp"
+           : able.draw     ? "sd-cpp"
+           : able.speak    ? "kokoro"
+                           : "llamacpp";
+}
+
+lemonade::Offered Shelf::offered(job::ModelCard card, std::string_view name) const {
+    lemonade::Offered out;
+    out.name = name;
+    out.recipe = recipe_of(card);
+    const plane::Residency* resident = residency(card.id);
+    out.context_tokens = resident != nullptr ? resident->context_tokens : 0;
+    out.context_max_tokens = card.context_tokens;
+    if (const catalog::Entry* stored = entry(card.id)) {
+        // A model in memory may know less of its file.
+        card.bytes = stored->bytes;
+        card.created_unix_s = stored->added_unix_s;
+        out.checkpoint = checkpoint_of(*stored);
+        if (stored->context_tokens > 0) {
+            out.context_max_tokens = stored->context_tokens;
+        }
+    }
+    out.card = std::move(card);
+    return out;
+}
+
+std::vector<lemonade::Offered> Shelf::all() const {
+    std::vector<lemonade::Offered> out;
+    for (job::ModelCard& card : desk_.service().models()) {
+        const std::string id = card.id;
+        out.push_back(offered(std::move(card), id));
+    }
+    if (desk_.library() != nullptr) {
+        for (const catalog::FurtherName& further : desk_.library()->further_names()) {
+            if (auto card = desk_.service().find(further.model)) {
+                out.push_back(offered(*std::move(card), further.name));
+            }
+        }
+    }
+    return out;
+}
+
+std::vector<lemonade::Loaded> Shelf::loaded() const {
+    constexpr double kMsPerS = 1000;
+    std::vector<lemonade::Loaded> out;
+    for (const plane::LaneView& lane : view_.lanes) {
+        for (const plane::Residency& one : lane.residents) {
+            auto card = desk_.service().find(one.model);
+            if (!card || !lane::takes_requests(one.state)) {
+                continue;
+            }
+            lemonade::Loaded& loaded = out.emplace_back();
+            loaded.offered = offered(*std::move(card), one.model);
+            loaded.offered.context_tokens = one.context_tokens;
+            if (const auto recipe = recipe_of_kind(lane.kind); !recipe.empty()) {
+                loaded.offered.recipe = recipe;
+            }
+            loaded.silicon = lane.silicon;
+            loaded.lane = lane.name;
+            loaded.last_use_unix_s = static_cast<double>(one.since_unix_ms) / kMsPerS;
+            loaded.pinned = one.pinned;
+            loaded.busy = one.load.slots_busy > 0;
+        }
+    }
+    return out;
+}
+
+}  // namespace trilane::gateway::lemonade_api

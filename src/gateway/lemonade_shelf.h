@@ -1,0 +1,50 @@
+// Shelf: models as Lemonade's clients know them, put together of what the plane and the library
+// say. Private to the gateway.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalog/library.h"
+#include "dialect/lemonade/lemonade.h"
+#include "dialect/lemonade/listings.h"
+#include "gateway/desk.h"
+
+namespace trilane::gateway::lemonade_api {
+
+namespace lemonade = dialect::lemonade;
+
+/// What a client's name means: with and without the "user." that Lemonade puts before models which
+/// were pulled from elsewhere. **Errors:** not_found, in Lemonade's words.
+Result<job::ModelCard> meant(const Desk& desk, std::string_view name);
+
+/// The recipe by which Lemonade knows what a kind of lane runs; "" = none.
+std::string_view recipe_of_kind(std::string_view kind);
+
+class Shelf {
+public:
+    explicit Shelf(const Desk& desk);
+
+    [[nodiscard]] lemonade::Offered offered(job::ModelCard card, std::string_view name) const;
+    /// All models by all their names.
+    [[nodiscard]] std::vector<lemonade::Offered> all() const;
+    /// Those that take requests.
+    [[nodiscard]] std::vector<lemonade::Loaded> loaded() const;
+    /// The stored model; null = its files are not the library's.
+    [[nodiscard]] const catalog::Entry* entry(std::string_view id) const;
+    /// Where it is in memory; null = nowhere.
+    [[nodiscard]] const plane::Residency* residency(std::string_view id) const;
+    [[nodiscard]] const plane::View& view() const { return view_; }
+
+private:
+    [[nodiscard]] std::string recipe_of(const job::ModelCard& card) const;
+
+    const Desk& desk_;
+    const plane::View view_;
+    std::map<std::string, catalog::Entry, std::less<>> entries_;
+};
+
+}  // namespace trilane::gateway::lemonade_api
