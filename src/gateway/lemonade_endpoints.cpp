@@ -170,6 +170,9 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
         out.anew = resident != nullptr && resident->context_tokens > 0 &&
                    resident->context_tokens < *out.ask.context_tokens;
     }
+    if (out.anew && !ask.pinned && shelf.residency(card.id)->pinned) {
+        out.ask.pin = true;  // an unload ends that
+    }
     if (out.anew && !call.visit.is_admin()) {
         out.anew = false;
         ask.ignored.emplace_back(

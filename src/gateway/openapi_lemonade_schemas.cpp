@@ -4,7 +4,8 @@
 
 namespace trilane::gateway {
 
-const std::string_view kLemonadeSchemas = R"json({
+const std::string_view kLemonadeSchemas =
+    R"json({
 "LemonadeError": {"type": "object", "required": ["status", "message", "error"], "properties": {
   "status": {"const": "error"},
   "message": {"type": "string", "description": "What is wrong and what to do next"},
