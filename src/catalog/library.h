@@ -21,6 +21,8 @@ inline constexpr std::size_t kFurtherNamesMax = 1024;
 /// Pulls that go on at once, and how many more may wait.
 inline constexpr std::size_t kPullsAtOnce = 2;
 inline constexpr std::size_t kPullsWaitingMax = 16;
+/// Questions to hubs that wait for the one thread that asks them.
+inline constexpr std::size_t kLookupsWaitingMax = 16;
 
 /// Another name of a model, with what is said and set when it is asked for by that name.
 struct FurtherName {
@@ -101,6 +103,10 @@ public:
     /// ended.
     /// **Errors:** invalid (the reference), exhausted (too many pulls wait), unavailable.
     virtual Result<std::unique_ptr<PullTicket>> pull(PullAsk ask, PullListener listener) = 0;
+    /// Asks the hub which variants a repository has, best quality first.
+    /// **Errors:** as parse_reference and list_variants; exhausted.
+    virtual void variants(std::string reference,
+                          std::function<void(Result<std::vector<Variant>>)> done) = 0;
     /// The pulls under way, as last heard, by their references.
     [[nodiscard]] virtual std::vector<std::pair<std::string, PullNews>> pulls() const = 0;
 
@@ -125,7 +131,7 @@ struct LibraryOptions {
     std::uint64_t spare_bytes = std::uint64_t{1} << 30U;  ///< of disk to leave free
 };
 
-/// Reads the names that are kept in the folder. **Threads:** starts kPullsAtOnce + 1; they end with
+/// Reads the names that are kept in the folder. **Threads:** starts kPullsAtOnce + 2; they end with
 /// the library, which stops what is under way.
 std::unique_ptr<Library> open_library(LibraryOptions options);
 

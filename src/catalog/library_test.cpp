@@ -140,6 +140,22 @@ TEST_F(LibraryTest, ChoosesAsItIsTold) {
     EXPECT_EQ(pull(kRepository + ":q4_k_m")->id, "Tiny-Q4_K_M");
 }
 
+TEST_F(LibraryTest, ListsTheVariantsOfARepository) {
+    using Variants = Result<std::vector<Variant>>;
+    const auto ask = [this](const std::string& reference) {
+        return answer_of<Variants>(
+            [&](auto done) { library_->variants(reference, std::move(done)); });
+    };
+    const Variants listed = ask(kRepository);
+    ASSERT_TRUE(listed) << listed.error().message;
+    ASSERT_FALSE(listed->empty());
+    EXPECT_FALSE(listed->front().files.empty());
+    EXPECT_EQ(ask("owner/none").error().fault, Fault::not_found);
+    EXPECT_EQ(ask("none").error().fault, Fault::invalid);
+    library_->stop();
+    EXPECT_EQ(ask(kRepository).error().fault, Fault::exhausted);
+}
+
 TEST_F(LibraryTest, PullsOfTheSameAreOne) {
     hub_.put(kRepository, "tiny-Q8_0.gguf", gguf_bytes(200'000));
     hub_.fail_next({{.bytes = 1000, .hold = true}});

@@ -147,6 +147,8 @@ public:
     void add_name(FurtherName name, std::function<void(Status)> done) override;
     void remove_name(std::string name, std::function<void(Status)> done) override;
     Result<std::unique_ptr<PullTicket>> pull(PullAsk ask, PullListener listener) override;
+    void variants(std::string reference,
+                  std::function<void(Result<std::vector<Variant>>)> done) override;
     [[nodiscard]] std::vector<std::pair<std::string, PullNews>> pulls() const override;
     void remove(std::string id, std::function<void(Status)> done) override;
     void stop() override;
@@ -165,7 +167,7 @@ private:
         }
     }
     template <class Answer, class Work>
-    void run(std::function<void(Answer)> done, Work work);
+    void run(std::unique_ptr<os::WorkerPool>& pool, std::function<void(Answer)> done, Work work);
 
     void fly(const std::shared_ptr<Flight>& flight);
     Result<Entry> fetch(const std::shared_ptr<Flight>& flight);
@@ -180,11 +182,14 @@ private:
     std::unique_ptr<os::WorkerPool> pulls_ =
         std::make_unique<os::WorkerPool>(kPullsAtOnce, kPullsWaitingMax);
     std::unique_ptr<os::WorkerPool> errands_ = std::make_unique<os::WorkerPool>(1, kErrandsMax);
+    std::unique_ptr<os::WorkerPool> lookups_ =
+        std::make_unique<os::WorkerPool>(1, kLookupsWaitingMax);
 };
 
 void LocalLibrary::stop() {
     std::unique_ptr<os::WorkerPool> pulls;
     std::unique_ptr<os::WorkerPool> errands;
+    std::unique_ptr<os::WorkerPool> lookups;
     {
         const std::scoped_lock lock(flights_->mutex);
         for (const auto& [key, flight] : flights_->running) {
@@ -192,9 +197,11 @@ void LocalLibrary::stop() {
         }
         pulls = std::move(pulls_);
         errands = std::move(errands_);
+        lookups = std::move(lookups_);
     }
     pulls.reset();
     errands.reset();
+    lookups.reset();
     // Of pulls that never began: their followers go uncalled, and without the mutex.
     std::map<FlightKey, std::shared_ptr<Flight>> dropped;
     std::vector<std::map<std::uint64_t, PullListener>> followers;
@@ -205,15 +212,16 @@ void LocalLibrary::stop() {
     }
 }
 
-/// Does some work that waits for a disk.
+/// Does some work that waits for a disk or a hub.
 template <class Answer, class Work>
-void LocalLibrary::run(std::function<void(Answer)> done, Work work) {
+void LocalLibrary::run(std::unique_ptr<os::WorkerPool>& pool, std::function<void(Answer)> done,
+                       Work work) {
     const auto answer = std::make_shared<std::function<void(Answer)>>(std::move(done));
     bool taken = false;
     {
         const std::scoped_lock lock(flights_->mutex);
-        taken = errands_ != nullptr &&
-                errands_->post([answer, work = std::move(work)] { (*answer)(work()); });
+        taken =
+            pool != nullptr && pool->post([answer, work = std::move(work)] { (*answer)(work()); });
     }
     if (!taken) {
         (*answer)(fail(Fault::exhausted, "too many requests about models wait; try again later"));
@@ -231,7 +239,7 @@ Result<Entry> LocalLibrary::entry_called(const std::string& id) const {
 
 void LocalLibrary::describe(std::string id, bool whole,
                             std::function<void(Result<Description>)> done) {
-    run<Result<Description>>(std::move(done),
+    run<Result<Description>>(errands_, std::move(done),
                              [this, id = std::move(id), whole]() -> Result<Description> {
                                  TRILANE_TRY(const Entry entry, entry_called(id));
                                  return description_of(entry, whole);
@@ -251,7 +259,7 @@ Result<std::string> LocalLibrary::find_digest(const std::string& sha256) const {
 
 void LocalLibrary::find_by_digest(std::string sha256,
                                   std::function<void(Result<std::string>)> done) {
-    run<Result<std::string>>(std::move(done),
+    run<Result<std::string>>(errands_, std::move(done),
                              [this, sha256 = std::move(sha256)] { return find_digest(sha256); });
 }
 
@@ -286,7 +294,7 @@ void LocalLibrary::add_name(FurtherName name, std::function<void(Status)> done) 
     if (name.added_unix_s == 0) {
         name.added_unix_s = std::time(nullptr);
     }
-    run<Status>(std::move(done), [this, name = std::move(name)]() -> Status {
+    run<Status>(errands_, std::move(done), [this, name = std::move(name)]() -> Status {
         TRILANE_TRY_STATUS(change_names([&](std::vector<FurtherName>& names) -> Status {
             std::erase_if(names, [&](const FurtherName& old) { return old.name == name.name; });
             if (names.size() >= kFurtherNamesMax) {
@@ -302,7 +310,7 @@ void LocalLibrary::add_name(FurtherName name, std::function<void(Status)> done) 
 }
 
 void LocalLibrary::remove_name(std::string name, std::function<void(Status)> done) {
-    run<Status>(std::move(done), [this, name = std::move(name)]() -> Status {
+    run<Status>(errands_, std::move(done), [this, name = std::move(name)]() -> Status {
         TRILANE_TRY_STATUS(change_names([&](std::vector<FurtherName>& names) -> Status {
             const bool gone =
                 std::erase_if(names, [&](const FurtherName& old) { return old.name == name; }) > 0;
@@ -333,7 +341,7 @@ Status LocalLibrary::remove_now(const std::string& id) {
 }
 
 void LocalLibrary::remove(std::string id, std::function<void(Status)> done) {
-    run<Status>(std::move(done), [this, id = std::move(id)] { return remove_now(id); });
+    run<Status>(errands_, std::move(done), [this, id = std::move(id)] { return remove_now(id); });
 }
 
 Result<std::unique_ptr<PullTicket>> LocalLibrary::pull(PullAsk ask, PullListener listener) {
@@ -369,6 +377,15 @@ Result<std::unique_ptr<PullTicket>> LocalLibrary::pull(PullAsk ask, PullListener
     const std::uint64_t ticket = flights_->next_ticket++;
     flight->listeners.emplace(ticket, std::move(listener));
     return std::make_unique<Ticket>(flights_, flight, ticket);
+}
+
+void LocalLibrary::variants(std::string reference,
+                            std::function<void(Result<std::vector<Variant>>)> done) {
+    using Variants = Result<std::vector<Variant>>;
+    run<Variants>(lookups_, std::move(done), [this, text = std::move(reference)]() -> Variants {
+        TRILANE_TRY(const Reference parsed, parse_reference(text));
+        return list_variants(options_.hub, parsed);
+    });
 }
 
 std::vector<std::pair<std::string, PullNews>> LocalLibrary::pulls() const {

@@ -65,6 +65,19 @@ public:
         listener_ = std::move(listener);
         return std::make_unique<Ticket>(*this);
     }
+    void variants(std::string reference,
+                  std::function<void(Result<std::vector<catalog::Variant>>)> done) override {
+        if (reference != "owner/name-GGUF") {
+            done(fail(Fault::not_found, "the hub has no repository {}", reference));
+            return;
+        }
+        done(std::vector<catalog::Variant>{
+            {"Q8_0",
+             {{"q/name-Q8_0-00001-of-00002.gguf", 50, ""},
+              {"q/name-Q8_0-00002-of-00002.gguf", 5, ""}},
+             {{"mmproj-f16.gguf", 7, ""}}},
+            {"Q4_K_M", {{"name-Q4_K_M.gguf", 30, ""}}, {{"mmproj-f16.gguf", 7, ""}}}});
+    }
     [[nodiscard]] std::vector<std::pair<std::string, catalog::PullNews>> pulls() const override {
         return {};
     }

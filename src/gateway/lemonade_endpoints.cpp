@@ -402,8 +402,8 @@ constexpr std::array kLemonadeRows = std::to_array<Endpoint>({
     refused("POST", "/v1/uninstall",
             "Refused: engines are removed by what installed them; leave the lane out of the "
             "configuration to do without one"),
-    refused("GET", "/v1/pull/variants",
-            "Refused: what a repository has is listed by `trilane pull owner/name --dry-run`"),
+    row_of("GET", "/v1/pull/variants", Guard::admin, list_variants,
+           "What a hub's repository has to choose from"),
     refused("GET", "/v1/registry/search",
             "Refused: hubs are not searched from here; look there, and pull owner/name"),
     refused("POST", "/v1/models/register",

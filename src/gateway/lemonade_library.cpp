@@ -1,13 +1,16 @@
 #include "gateway/lemonade_library.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <utility>
 
+#include "base/utf8.h"
 #include "dialect/lemonade/lemonade.h"
 #include "gateway/downloads.h"
 #include "gateway/generation.h"
 #include "gateway/lemonade_shelf.h"
+#include "gateway/query.h"
 
 namespace trilane::gateway::lemonade_api {
 namespace {
@@ -215,6 +218,44 @@ void remove(Desk& desk, Call call) {
             delete_model(desk, std::move(whole), *name);
         }
     });
+}
+
+void list_variants(Desk& desk, Call call) {
+    const std::string checkpoint = query_text(call.request.target, "checkpoint");
+    if (checkpoint.find('/') == std::string::npos) {
+        desk.refuse(call,
+                    Error{Fault::invalid, fmt::format("checkpoint: got \"{}\"; send a repository: "
+                                                      "?checkpoint=owner/name",
+                                                      utf8_clipped(checkpoint, 64))});
+        return;
+    }
+    if (!keeps_models(desk, call)) {
+        return;
+    }
+    desk.library()->variants(
+        checkpoint, [&desk, checkpoint, shared = std::make_shared<Call>(std::move(call))](
+                        const Result<std::vector<catalog::Variant>>& variants) {
+            if (!variants) {
+                desk.refuse(*shared, variants.error());
+                return;
+            }
+            std::vector<lemonade::Choice> choices;
+            std::vector<std::string> projectors;
+            for (const catalog::Variant& variant : *variants) {
+                lemonade::Choice& one = choices.emplace_back();
+                one.name = variant.name;
+                for (const catalog::RemoteFile& file : variant.files) {
+                    one.files.push_back(file.path);
+                    one.bytes += file.bytes;
+                }
+                for (const catalog::RemoteFile& file : variant.companions) {
+                    if (std::ranges::find(projectors, file.path) == projectors.end()) {
+                        projectors.push_back(file.path);
+                    }
+                }
+            }
+            desk.respond_json(*shared, lemonade::variants_body(checkpoint, choices, projectors));
+        });
 }
 
 void list_downloads(Desk& desk, Call call) {

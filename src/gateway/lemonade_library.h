@@ -8,6 +8,7 @@ namespace trilane::gateway::lemonade_api {
 
 void pull(Desk& desk, Call call);
 void remove(Desk& desk, Call call);
+void list_variants(Desk& desk, Call call);
 void list_downloads(Desk& desk, Call call);
 void control_download(Desk& desk, Call call);
 

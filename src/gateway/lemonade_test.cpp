@@ -318,6 +318,20 @@ TEST_F(LemonadeGateway, DownloadsGoOnByThemselves) {
                 HasSubstr("there is no download 'x'"));
 }
 
+TEST_F(LemonadeGateway, ListsWhatARepositoryHas) {
+    const Value listed = json_of(ask("GET", "/v1/pull/variants?checkpoint=owner%2Fname-GGUF"));
+    EXPECT_EQ(listed["suggested_name"], "name-GGUF");
+    EXPECT_EQ(listed["suggested_labels"], Value::array({"vision"}));
+    EXPECT_EQ(listed["mmproj_files"], Value::array({"mmproj-f16.gguf"}));
+    ASSERT_EQ(listed["variants"].size(), 2U);
+    EXPECT_EQ(listed["variants"][0]["sharded"], true);
+    EXPECT_EQ(listed["variants"][0]["size_bytes"], 55);
+    EXPECT_EQ(listed["variants"][1]["primary_file"], "name-Q4_K_M.gguf");
+    EXPECT_THAT(error_of(ask("GET", "/v1/pull/variants?checkpoint=a/b"), 404),
+                HasSubstr("no repository a/b"));
+    EXPECT_THAT(error_of(ask("GET", "/v1/pull/variants"), 400), HasSubstr("checkpoint: got"));
+}
+
 TEST_F(LemonadeGateway, DeletesModelsAndNames) {
     EXPECT_EQ(json_of(post("/v1/delete", {{"model_name", "tiny"}}))["message"],
               "Deleted model: tiny");

@@ -122,7 +122,7 @@ describe('the bundled model', () => {
     await assert.rejects(client.pull('Qwen3-0.6B-GGUF'), (error) => error.status === 400 && /checkpoint/.test(error.body.message));
     await assert.rejects(client.unload('nowhere'), { status: 404 });
     assert.equal((await client.installBackend('llamacpp:cpu')).status, 'success');
-    for (const [method, path] of [['POST', '/params'], ['POST', '/uninstall'], ['GET', '/pull/variants?checkpoint=a/b'], ['POST', '/log-level']]) {
+    for (const [method, path] of [['POST', '/params'], ['POST', '/uninstall'], ['GET', '/registry/search?query=abc'], ['POST', '/log-level']]) {
       await assert.rejects(client.send(method, path, method === 'GET' ? undefined : {}), (error) =>
         error.status === 501 && error.body.status === 'error' && error.body.error.code === 'not_supported' && error.body.message.length > 10, path);
     }
@@ -207,6 +207,13 @@ describe('models that come and go', () => {
   after(async () => {
     await box.stop();
     await hub.stop();
+  });
+
+  test('a repository says what it has', async () => {
+    const listed = await client.send('GET', '/pull/variants?checkpoint=owner/Nano-GGUF');
+    assert.deepEqual(listed.variants.map((one) => [one.name, one.size_bytes]).toSorted(),
+      [['Q4_K_M', bytes.length], ['Q8_0', bytes.length]]);
+    assert.equal(listed.suggested_name, 'Nano-GGUF');
   });
 
   test('a pull tells how far it is', async () => {

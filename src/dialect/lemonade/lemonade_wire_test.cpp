@@ -5,8 +5,8 @@
 //   name, read ("name" | "unload" | "load" | "pull" | "backend" | "download") and request (an
 //     object, or a string sent as it stands); or
 //   name, write ("models" | "model" | "options" | "health" | "stats" | "system_info" |
-//     "system_stats" | "files" | "slots" | "done" | "progress" | "complete" | "failed" |
-//     "downloads" | "error" | "status" | "missing" | "not_loaded") and facts;
+//     "system_stats" | "files" | "variants" | "slots" | "done" | "progress" | "complete" | "failed"
+//     | "downloads" | "error" | "status" | "missing" | "not_loaded") and facts;
 //   expected: the facts that differ from an ask's defaults, or {error: a part of the message}; of
 //   what is written the whole body, or the whole text where it is no JSON.
 #include <gtest/gtest.h>
@@ -310,6 +310,16 @@ std::string write_listing(const std::string& kind, const Value& facts) {
     if (kind == "files") {
         const ModelFile files[] = {{"/models/a.gguf", "main", 5}, {"/models/p.gguf", "mmproj", {}}};
         return files_body("m", files, facts.value("paths", false));
+    }
+    if (kind == "variants") {
+        std::vector<Choice> choices;
+        for (const Value& one : facts.value("choices", Value::array())) {
+            choices.push_back({one.value("name", ""),
+                               one.value("files", std::vector<std::string>()),
+                               one.value("bytes", std::uint64_t{0})});
+        }
+        return variants_body(facts.value("repository", ""), choices,
+                             facts.value("projectors", std::vector<std::string>()));
     }
     const std::pair<std::string, bool> slots[] = {{"m", true}, {"m", false}};
     return kind == "slots" ? slots_body(slots) : "";

@@ -324,6 +324,39 @@ std::string files_body(std::string_view model, std::span<const ModelFile> files,
     return json::dump({{"model_id", model}, {"files", std::move(list)}});
 }
 
+std::string variants_body(std::string_view repository, std::span<const Choice> choices,
+                          std::span<const std::string> projectors) {
+    std::string lower(repository);
+    std::ranges::transform(lower, lower.begin(), [](unsigned char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : static_cast<char>(c);
+    });
+    Value labels = Value::array();
+    if (!projectors.empty()) {
+        labels.push_back("vision");
+    }
+    if (lower.find("embed") != std::string::npos) {
+        labels.push_back("embeddings");
+    }
+    if (lower.find("rerank") != std::string::npos) {
+        labels.push_back("reranking");
+    }
+    Value list = Value::array();
+    for (const Choice& one : choices) {
+        list.push_back({{"name", one.name},
+                        {"primary_file", one.files.empty() ? "" : one.files.front()},
+                        {"files", one.files},
+                        {"sharded", one.files.size() > 1},
+                        {"size_bytes", one.bytes}});
+    }
+    return json::dump(
+        {{"checkpoint", repository},
+         {"recipe", "llamacpp"},
+         {"suggested_name", repository.substr(repository.find('/') + 1)},
+         {"suggested_labels", std::move(labels)},
+         {"mmproj_files", std::vector<std::string>(projectors.begin(), projectors.end())},
+         {"variants", std::move(list)}});
+}
+
 std::string options_body(const Offered& model) {
     const Value automatic = {{"model_name", model.name}, {"ctx_size", -1}};
     Value out = {{"model_name", model.name},

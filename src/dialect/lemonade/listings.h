@@ -135,6 +135,16 @@ struct ModelFile {
 /// `with_paths`: where they lie is told, too.
 std::string files_body(std::string_view model, std::span<const ModelFile> files, bool with_paths);
 
+/// A choice of a hub's repository.
+struct Choice {
+    std::string name;  ///< "Q4_K_M"
+    std::vector<std::string> files;
+    std::uint64_t bytes = 0;
+};
+/// `projectors`: files beside each of them.
+std::string variants_body(std::string_view repository, std::span<const Choice> choices,
+                          std::span<const std::string> projectors);
+
 /// What a load of it would use.
 std::string options_body(const Offered& model);
 
