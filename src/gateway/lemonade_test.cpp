@@ -386,5 +386,35 @@ TEST_F(LemonadeGateway, KeysCount) {
     EXPECT_EQ(ask("GET", "/live").status, 200U);
 }
 
+TEST_F(LemonadeGateway, AKeyWithoutAdministrationDoesNoHarmToOthers) {
+    access::Key key;
+    key.name = "app";
+    key.digest = access::digest_of("app-secret");
+    access::KeyRing ring;
+    ASSERT_TRUE(ring.add(std::move(key)));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", std::move(ring));
+    start(std::move(options));
+    service_->give_context(1024);
+    const std::string sent = "Authorization: Bearer app-secret\r\n";
+    const auto post_as_app = [&](const std::string& path, const std::string& body) {
+        return ask("POST", path, body, sent);
+    };
+    const Value loaded =
+        json_of(post_as_app("/v1/load", R"({"model_name":"tiny","ctx_size":2048})"));
+    EXPECT_THAT(loaded["ignored"][0], HasSubstr("ctx_size"));
+    EXPECT_EQ(json_of(post_as_app("/v1/unload", R"({"model_name":"tiny"})"))["status"], "success");
+    EXPECT_TRUE(service_->unloads().empty());
+    ASSERT_EQ(service_->kept().size(), 1U);
+    EXPECT_EQ(service_->kept()[0].second, std::chrono::milliseconds(0));
+    EXPECT_THAT(error_of(post_as_app("/v1/load", R"({"model_name":"tiny","pinned":true})"), 403),
+                HasSubstr("pinned"));
+    EXPECT_EQ(post_as_app("/v1/pull", R"({"model_name":"a/b"})").status, 403U);
+    EXPECT_EQ(post_as_app("/v1/delete", R"({"model_name":"tiny"})").status, 403U);
+    EXPECT_EQ(post_as_app("/internal/shutdown", "").status, 403U);
+    EXPECT_EQ(ask("GET", "/v1/models/tiny/files?include_paths=true", "", sent).status, 403U);
+    EXPECT_EQ(ask("GET", "/v1/models/tiny/files", "", sent).status, 200U);
+}
+
 }  // namespace
 }  // namespace trilane::gateway
