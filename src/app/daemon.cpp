@@ -420,6 +420,7 @@ Status Daemon::Parts::open_gateway() {
     out.machine = [known = std::make_shared<MachineNow>()] { return known->facts(); };
     out.models_directory = options.models_dir;
     out.library = library;
+    out.log = daemon_log_lines();
     TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), plane));
     return {};
 }

@@ -52,7 +52,7 @@ std::string canonical_path(std::string_view path) {
 
 EndpointTable::EndpointTable() {
     for (const auto rows : {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(),
-                            lemonade_endpoints(), trilane_endpoints()}) {
+                            lemonade_endpoints(), trilane_endpoints(), socket_endpoints()}) {
         rows_.insert(rows_.end(), rows.begin(), rows.end());
     }
 }
