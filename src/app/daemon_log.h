@@ -21,6 +21,9 @@ private:
     std::shared_ptr<void> logger_;  // outlives the thread that writes through it
 };
 
+/// How much is logged from now on. **Threads:** any.
+void set_log_level(LogLevel level_min);
+
 /// Writes a line when a DaemonLog lives. Never give it a key, a prompt or an answer.
 /// **Threads:** any.
 void log_line(LogLevel level, std::string_view text);
