@@ -201,7 +201,7 @@ void add_listings(Parsing& p) {
     p.models_verb =
         add_verb(p.root, "models", "List the models that are on this machine", help::kModels);
     p.models_verb->alias("list");
-    p.models_verb->add_option("DIR", p.models.model_dirs, "More folders to look in");
+    p.models_verb->add_option("DIR", p.models.asked_dirs, "More folders to look in");
     p.models_verb->add_flag("--json", p.models.json, "Print JSON");
 
     p.gguf_verb = add_verb(p.root, "gguf", "Look into GGUF files", help::kGguf);
@@ -349,11 +349,10 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         }
     }
     TRILANE_TRY(const auto isa, chosen_isa(environment.isa));
-    const std::vector<std::string>& dirs = environment.model_dirs;
     if (*p.serve_verb) {
         TRILANE_TRY_STATUS(settle_serve(p.serve, p, environment));
         p.serve.isa = isa;
-        p.serve.model_dirs = dirs;
+        p.serve.model_dirs = environment.model_dirs;  // and those of its own file
         p.serve.path = environment.path;
         p.serve.child_environment = environment.child_environment;
         p.serve.state_dir = environment.state_dir;
@@ -371,6 +370,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         }
         return p.serve;
     }
+    const std::vector<std::string> dirs = known_model_dirs(environment);
     if (*p.run_verb) {
         if (p.run_verb->count("--seed") > 0) {
             p.run.sampling.seed = p.seed;
@@ -387,6 +387,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         // What was asked for comes first, so that it wins over an equal name elsewhere.
         p.models.path = environment.path;
         p.models.environment = environment.child_environment;
+        p.models.model_dirs = p.models.asked_dirs;
         p.models.model_dirs.insert(p.models.model_dirs.end(), dirs.begin(), dirs.end());
         return p.models;
     }

@@ -29,6 +29,7 @@
 #include "os/child.h"
 #include "os/memory.h"
 #include "plane/plane.h"
+#include "probe/engines.h"
 #include "probe/machine.h"
 
 namespace trilane::app {
@@ -144,11 +145,17 @@ struct Daemon::Parts {
     void catalogue_changed();
     [[nodiscard]] plane::FurtherNames further_names() const;
     Status open_gateway();
+    [[nodiscard]] std::vector<lane::Settings> wanted_lanes() const;
     std::vector<lane::Settings> open_lanes();
     [[nodiscard]] plan::Memory memory(std::span<const plan::Occupant> occupants);
     void remember_loads(plane::PlaneOptions& out) const;
     [[nodiscard]] std::vector<catalog::Entry> entries() const;
     [[nodiscard]] plane::Policies policies() const;
+    /// **Threads:** any; the configuration may be read again meanwhile.
+    [[nodiscard]] plan::Reserve reserve() {
+        const std::scoped_lock lock(mutex);
+        return config.memory.reserve;
+    }
     [[nodiscard]] bool uses_tls() const { return !config.server.tls_certificate.empty(); }
     [[nodiscard]] plane::LineLimits line_limits() const {
         return {config.queue.length_max, config.queue.per_client_max};
@@ -205,6 +212,29 @@ void Daemon::Parts::look_at_keys() {
     door->replace(*std::move(ring));
 }
 
+/// As lane_settings() says; beside an NPU, llama-servers are asked for their devices first.
+std::vector<lane::Settings> Daemon::Parts::wanted_lanes() const {
+    if (!devices_matter(config, options, *machine)) {
+        return lane_settings(config, options, *machine);
+    }
+    probe::EngineSearch search;
+    search.programs.emplace_back("llama-server", "llama-server");
+    search.directories = options.path;
+    search.environment = options.child_environment;
+    std::vector<lane::Settings> lanes =
+        lane_settings(config, options, *machine, probe::find_engines(search));
+    for (const lane::Settings& lane : lanes) {
+        if (lane.kind == "llama-server" && lane.engine_device.empty()) {
+            log_line(
+                LogLevel::warn,
+                fmt::format("lane {}: no llama-server on PATH lists a Vulkan device; should it "
+                            "use ROCm, the NPU's firmware hangs; see: trilane doctor",
+                            lane.name));
+        }
+    }
+    return lanes;
+}
+
 /// A lane that cannot be opened is a line in the log: the others are of use without it. Returns the
 /// settings of those that are open.
 std::vector<lane::Settings> Daemon::Parts::open_lanes() {
@@ -217,7 +247,7 @@ std::vector<lane::Settings> Daemon::Parts::open_lanes() {
     parts.state_dir = options.state_dir;
     parts.log = log_info;
     const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve);
-    for (lane::Settings& settings : lane_settings(config, options, *machine)) {
+    for (lane::Settings& settings : wanted_lanes()) {
         if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
             log_line(LogLevel::error, no_such_device(settings, memory));
             continue;
@@ -255,7 +285,7 @@ plan::Memory Daemon::Parts::memory(std::span<const plan::Occupant> occupants) {
     plan::Occupant& self = ours.emplace_back();  // with what the native engine has loaded
     self.device = "cpu";
     self.observed.own_bytes = os::own_anonymous_bytes();
-    plan::Memory memory = plan::memory_of(*machine, config.memory.reserve, ours);
+    plan::Memory memory = plan::memory_of(*machine, reserve(), ours);
     learning->mark(memory);
     return memory;
 }
@@ -347,10 +377,9 @@ void Daemon::Parts::open_library() {
     const std::string& named = config.catalog.hub_endpoint;
     out.hub = hub_of(named.empty() ? options.hub_endpoint : named, options.hub_token);
     out.entries = [this] { return entries(); };
-    out.choose = [reserve = config.memory.reserve](
-                     std::vector<catalog::Variant> variants,
-                     const catalog::Reference& reference) -> Result<catalog::Variant> {
-        const plan::Memory memory = plan::memory_of(probe::read_machine(), reserve);
+    out.choose = [this](std::vector<catalog::Variant> variants,
+                        const catalog::Reference& reference) -> Result<catalog::Variant> {
+        const plan::Memory memory = plan::memory_of(probe::read_machine(), reserve());
         TRILANE_TRY(const VariantChoice choice, choose(std::move(variants), reference, memory));
         return choice.variants[choice.chosen].variant;
     };
@@ -517,7 +546,14 @@ void Daemon::look_at_config() {
     const config::Difference difference = config::compare(parts_->config, *fresh);
     parts_->config.models = fresh->models;
     parts_->config.queue = fresh->queue;
+    parts_->config.server.log_level = fresh->server.log_level;
+    set_log_level(log_level_of(*fresh, parts_->options));
+    {
+        const std::scoped_lock lock(parts_->mutex);
+        parts_->config.memory = fresh->memory;
+    }
     parts_->plane->set_policies(parts_->policies(), parts_->line_limits());
+    parts_->plane->memory_changed();
     std::string names;
     for (const std::string& name : difference.hot) {
         names += (names.empty() ? "" : ", ") + name;

@@ -77,6 +77,12 @@ DaemonLog::~DaemonLog() {
     spdlog::shutdown();
 }
 
+void set_log_level(LogLevel level_min) {
+    if (const auto logger = spdlog::get(kLoggerName)) {
+        logger->set_level(level_of(level_min));
+    }
+}
+
 void log_line(LogLevel level, std::string_view text) {
     if (const auto logger = spdlog::get(kLoggerName)) {
         logger->log(level_of(level), spdlog::string_view_t(text.data(), text.size()));

@@ -25,6 +25,8 @@ private:
 /// What the log has written last, "info text" each, for who reads it over the network; null when no
 /// DaemonLog was there yet. **Threads:** any, but not while one is made.
 std::shared_ptr<os::LogRing> daemon_log_lines();
+/// How much is logged from now on. **Threads:** any.
+void set_log_level(LogLevel level_min);
 
 /// Writes a line when a DaemonLog lives. Never give it a key, a prompt or an answer.
 /// **Threads:** any.

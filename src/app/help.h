@@ -63,8 +63,11 @@ Files:
   $XDG_STATE_HOME/trilane/history (~/.local/state/...)   the lines typed in chats)";
 
 inline constexpr std::string_view kModels =
-    R"(Looks in TRILANE_MODELS_DIR, in the models that were installed with Trilane, and in DIR.
-A model is DIR/name.gguf or DIR/name/some.gguf.
+    R"(Looks in DIR, in TRILANE_MODELS_DIR, among the models that came with Trilane, that were pulled or
+imported, and in the folders of catalog.directories in the configuration; FastFlowLM, where it is
+installed, is asked for its own. A model is DIR/name.gguf or DIR/name/some.gguf.
+
+Exit status: 0; 1 when a DIR is none or holds no model.
 
 Examples:
   trilane models
@@ -108,8 +111,10 @@ inline constexpr std::string_view kVersion = R"(Examples:
   TRILANE_ISA=generic trilane version --json)";
 
 inline constexpr std::string_view kProbe =
-    R"(Reads files only; nothing is woken. Each engine that is installed is asked for its version and
-its devices. --json also says which file each fact comes from.
+    R"(Reads files of /proc, /sys and /etc, lists Vulkan's devices, and runs each engine that is
+installed for its version, its devices and, of FastFlowLM, its own check of the NPU: GPU and NPU may
+wake for a moment. With --root, files are read and nothing else. --json also says which file each
+fact comes from.
 
 Examples:
   trilane probe
@@ -139,6 +144,7 @@ Examples:
 inline constexpr std::string_view kPull =
     R"(Without a VARIANT, takes the best one that fits this machine. A download that was broken off goes
 on where it was; files are checked and appear under their name only when they are whole.
+catalog.hub_endpoint in the configuration, or HF_ENDPOINT, names another hub.
 
 Examples:
   trilane pull ggml-org/Qwen3-0.6B-GGUF
@@ -146,7 +152,7 @@ Examples:
   trilane pull OWNER/NAME --dry-run)";
 
 inline constexpr std::string_view kRemove =
-    R"(Deletes only what lies in Trilane's own models folder.
+    R"(Deletes only what lies in Trilane's own models folder. --json needs --yes.
 
 Example:
   trilane rm coder)";
@@ -194,7 +200,8 @@ Examples:
   trilane ps --json | jq '.lanes[].models[].model')";
 
 inline constexpr std::string_view kLoad =
-    R"(Returns when the model can answer, or with the reason why it cannot.
+    R"(Returns when the model can answer, or with the reason why it cannot. Meanwhile a terminal shows
+what the model waits for, and for how long.
 
 Examples:
   trilane load coder
@@ -217,6 +224,17 @@ of models and queues are taken over while the daemon runs; others need a restart
 Examples:
   trilane config default > ~/.config/trilane/config.toml
   trilane config check)";
+
+inline constexpr std::string_view kConfigCheck =
+    R"(Says what is wrong, each with its line and column. Errors are what `serve` refuses to start with:
+values that cannot be, and keys that there are none of, for a misspelt setting is one that does not
+count. Warnings are settings without effect.
+
+Exit status: 0 good, warnings or none; 1 errors, or no file.
+
+Examples:
+  trilane config check
+  trilane config check ./config.toml --json)";
 
 inline constexpr std::string_view kConfigVerb = R"(See: trilane config --help)";
 

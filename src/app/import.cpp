@@ -7,6 +7,7 @@
 #include "app/progress_bar.h"
 #include "app/verbs.h"
 #include "catalog/pull.h"
+#include "json/json.h"
 
 namespace trilane::app {
 namespace {}  // namespace
@@ -17,7 +18,7 @@ Result<int> perform(const ImportOptions& options) {
                     "there is no folder to keep models in; set HOME or XDG_DATA_HOME");
     }
     const InterruptWatch watch;
-    ProgressBar bar(progress_style(false), progress_writer(false), terminal_columns);
+    ProgressBar bar(progress_style(options.json), progress_writer(options.json), terminal_columns);
     catalog::PullOptions importing;
     importing.directory = options.models_dir;
     importing.id = options.id;
@@ -35,6 +36,15 @@ Result<int> perform(const ImportOptions& options) {
     }
     if (!entry) {
         return tl::unexpected(entry.error());
+    }
+    if (options.json) {
+        TRILANE_TRY_STATUS(print(json::dump({{"event", "done"},
+                                             {"name", entry->id},
+                                             {"file", entry->path},
+                                             {"bytes", entry->bytes},
+                                             {"linked", options.link}}) +
+                                 '\n'));
+        return kExitOk;
     }
     TRILANE_TRY_STATUS(print(fmt::format(
         "{} is {} in {}, {}.\n", entry->id, options.link ? "linked" : "stored",

@@ -1,16 +1,17 @@
 // `trilane list`, also called `models`: what can be run here. Reads headers only.
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 
+#include "app/command_line.h"
 #include "app/gguf_show.h"
 #include "app/model_listing.h"
 #include "app/output.h"
 #include "app/verbs.h"
+#include "catalog/model_folders.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
+#include "lane/descriptor.h"
 #include "probe/ask.h"
 
 namespace trilane::app {
@@ -23,24 +24,9 @@ std::string or_dash(const std::string& text) {
     return text.empty() ? "-" : printable(text, kCellBytesMax);
 }
 
-/// The first of the programs that is installed; "" = none.
-std::string find_in_path(const std::vector<std::string>& path,
-                         const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-        for (const std::string& directory : path) {
-            std::string program = directory + '/' + name;
-            std::error_code ignored;
-            if (std::filesystem::is_regular_file(program, ignored) &&
-                ::access(program.c_str(), X_OK) == 0) {
-                return program;
-            }
-        }
-    }
-    return {};
-}
-
 void add_flm_models(const OwnStores& stores, ModelListing& listing) {
-    const std::string program = find_in_path(stores.path, {"flm", "oflm"});
+    const auto flm = lane::descriptor_of("flm");
+    const std::string program = flm ? lane::installed_program(**flm, stores.path) : "";
     if (program.empty()) {
         return;
     }
@@ -157,11 +143,35 @@ json::Value listing_json(const ModelListing& listing) {
     return {{"models", std::move(models)}, {"problems", listing.problems}};
 }
 
+std::vector<std::string> folders_without_models(const std::vector<std::string>& folders) {
+    std::vector<std::string> problems;
+    for (const std::string& folder : folders) {
+        std::error_code ignored;
+        if (!std::filesystem::is_directory(folder, ignored)) {
+            problems.push_back(
+                fmt::format("there is no folder {}; `trilane list` takes folders to look in, and "
+                            "without any lists every model",
+                            printable(folder)));
+        } else if (catalog::find_models({&folder, 1}).empty()) {
+            problems.push_back(fmt::format(
+                "no model is in {}: neither NAME.gguf nor NAME/SOME.gguf", printable(folder)));
+        }
+    }
+    return problems;
+}
+
 Result<int> perform(const ModelsOptions& options) {
+    const std::vector<std::string> missing = folders_without_models(options.asked_dirs);
+    for (const std::string& problem : missing) {
+        print_error(fmt::format("trilane: {}\n", problem));
+    }
+    if (!missing.empty() && missing.size() == options.asked_dirs.size()) {
+        return kExitFailure;
+    }
     const ModelListing listing = list_all(options.model_dirs, {options.path, options.environment});
     TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(listing_json(listing)) + '\n'
                                           : listing_text(listing)));
-    return 0;
+    return missing.empty() ? kExitOk : kExitFailure;
 }
 
 }  // namespace trilane::app

@@ -12,6 +12,7 @@
 #include "app/output.h"
 #include "doctor/advice.h"
 #include "json/json.h"
+#include "lane/descriptor.h"
 #include "probe/learn.h"
 
 namespace trilane::app {
@@ -26,19 +27,6 @@ constexpr std::size_t kBarCells = 20;
 constexpr std::size_t kHeadingWidth = 9;
 constexpr std::size_t kWrapColumns = 96;
 
-/// Kinds of engines and the names of their programs.
-constexpr std::array<std::pair<const char*, const char*>, 10> kPrograms{{
-    {"llama-server", "llama-server"},
-    {"flm", "flm"},
-    {"flm", "oflm"},
-    {"whisper-server", "whisper-server"},
-    {"sd-server", "sd-server"},
-    {"kokoro", "kokoro-server"},
-    {"kokoro", "kokoros"},
-    {"kokoro", "koko"},
-    {"espeak", "espeak-ng"},
-    {"espeak", "espeak"},
-}};
 /// Where engines are installed that are on nobody's PATH.
 constexpr std::array<const char*, 4> kProgramFolders{"/usr/local/bin", "/usr/bin",
                                                      "/opt/fastflowlm/bin", "/opt/fastflowlm"};
@@ -577,8 +565,11 @@ std::string summary(std::span<const doctor::Finding> findings, bool all) {
 
 probe::EngineSearch engine_search(const EngineWishes& wishes) {
     probe::EngineSearch search;
-    for (const auto& [kind, program] : kPrograms) {
-        search.programs.emplace_back(kind, program);
+    search.programs = wishes.programs;
+    for (const lane::Descriptor& kind : lane::descriptors()) {
+        for (const std::string_view program : kind.programs) {
+            search.programs.emplace_back(kind.kind, program);
+        }
     }
     search.directories = wishes.path;
     search.directories.insert(search.directories.end(), kProgramFolders.begin(),

@@ -25,6 +25,8 @@ struct Survey {
 struct EngineWishes {
     std::vector<std::string> path;         ///< directories; the usual ones come on top
     std::vector<std::string> environment;  ///< "NAME=value" that the engines get
+    /// {kind, path or name} of lanes' own programs, besides those of their kinds.
+    std::vector<std::pair<std::string, std::string>> programs = {};
 };
 
 /// Reads the machine below `root`; only of this one ("") are engines and Vulkan asked, too.

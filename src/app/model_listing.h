@@ -26,6 +26,9 @@ struct OwnStores {
 /// Models in the folders, and those that FLM keeps when it is installed.
 ModelListing list_all(const std::vector<std::string>& model_dirs, const OwnStores& stores);
 
+/// Of folders that somebody named: what to say of those that are none, or hold no model.
+std::vector<std::string> folders_without_models(const std::vector<std::string>& folders);
+
 std::string listing_text(const ModelListing& listing);
 json::Value listing_json(const ModelListing& listing);
 

@@ -4,6 +4,7 @@
 
 #include "access/key_ring.h"
 #include "app/help.h"
+#include "app/serve_setup.h"
 
 namespace trilane::app {
 namespace {
@@ -84,7 +85,7 @@ void add_plan(CLI::App& root, Finishers& finishers) {
     add_json(verb, o->json);
     add_root(verb, o->root);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
-        o->model_dirs = environment.model_dirs;
+        o->model_dirs = known_model_dirs(environment);
         o->state_dir = environment.state_dir;
         o->config_file = environment.config_file;
         return *o;
@@ -103,9 +104,10 @@ void add_pull(CLI::App& root, Finishers& finishers) {
     add_json(verb, o->json);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
         o->models_dir = environment.models_dir;
-        o->model_dirs = environment.model_dirs;
+        o->model_dirs = known_model_dirs(environment);
         o->hub_endpoint = environment.hub_endpoint;
         o->hub_token = environment.hub_token;
+        o->config_file = environment.config_file;
         return *o;
     });
 }
@@ -116,9 +118,10 @@ void add_remove(CLI::App& root, Finishers& finishers) {
         add_verb(root, "rm", "Delete a model that was pulled or imported", help::kRemove);
     verb->add_option("MODEL", o->model, "Its name, as `trilane list` shows it")->required();
     verb->add_flag("-y,--yes", o->yes, "Do not ask");
+    add_json(verb, o->json);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
         o->models_dir = environment.models_dir;
-        o->model_dirs = environment.model_dirs;
+        o->model_dirs = known_model_dirs(environment);
         return *o;
     });
 }
@@ -130,6 +133,7 @@ void add_import(CLI::App& root, Finishers& finishers) {
     verb->add_option("--id", o->id, "Name to keep it under (default: the file's)")
         ->type_name("NAME");
     verb->add_flag("--link", o->link, "Link to it instead of copying");
+    add_json(verb, o->json);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
         o->models_dir = environment.models_dir;
         return *o;
@@ -167,6 +171,7 @@ void add_load(CLI::App& root, Finishers& finishers) {
         ->type_name("N");
     verb->add_flag("--pin", o->pin, "Keep it: it is never evicted");
     add_connection(verb, o->connection);
+    add_json(verb, o->json);
     finishers.emplace_back(verb, [o, verb](const Environment& environment) -> Result<Command> {
         settle(o->connection, verb, environment);
         return *o;
@@ -178,6 +183,7 @@ void add_unload(CLI::App& root, Finishers& finishers) {
     CLI::App* verb = add_verb(root, "unload", "Unload a model in a running daemon", help::kUnload);
     verb->add_option("MODEL", o->model, "Its name")->required();
     add_connection(verb, o->connection);
+    add_json(verb, o->json);
     finishers.emplace_back(verb, [o, verb](const Environment& environment) -> Result<Command> {
         settle(o->connection, verb, environment);
         return *o;
@@ -205,7 +211,9 @@ void add_config_verb(CLI::App& config, const char* name, const char* what,
                      ConfigOptions::What which, Finishers& finishers) {
     auto o = std::make_shared<ConfigOptions>();
     o->what = which;
-    CLI::App* verb = add_verb(config, name, what, help::kConfigVerb);
+    CLI::App* verb =
+        add_verb(config, name, what,
+                 which == ConfigOptions::What::check ? help::kConfigCheck : help::kConfigVerb);
     if (which != ConfigOptions::What::defaults) {
         verb->add_option("FILE", o->file, "The file (default: the one `serve` would read)");
     }
@@ -289,6 +297,13 @@ void add_usage(CLI::App& root, Finishers& finishers) {
 }
 
 }  // namespace
+
+std::vector<std::string> known_model_dirs(const Environment& environment) {
+    std::vector<std::string> dirs = environment.model_dirs;
+    const config::Config config = readable_config(environment.config_file);
+    dirs.insert(dirs.end(), config.catalog.directories.begin(), config.catalog.directories.end());
+    return dirs;
+}
 
 void add_machine_verbs(CLI::App& root, Finishers& finishers) {
     add_probe(root, finishers);

@@ -79,6 +79,7 @@ struct RunOptions {
 
 struct ModelsOptions {
     bool json = false;
+    std::vector<std::string> asked_dirs;  ///< of model_dirs, those of the command line
     std::vector<std::string> model_dirs;
     std::vector<std::string> path;         ///< where FLM is looked for
     std::vector<std::string> environment;  ///< that it gets
@@ -158,11 +159,13 @@ struct PullVerbOptions {
     std::string hub_endpoint;  ///< "" = Hugging Face
     std::string hub_token;
     std::vector<std::string> model_dirs;
+    std::string config_file;  ///< whose hub and reserve count; "" = none
 };
 
 struct RemoveOptions {
     std::string model;
     bool yes = false;  ///< do not ask
+    bool json = false;
     std::string models_dir;
     std::vector<std::string> model_dirs;
 };
@@ -171,6 +174,7 @@ struct ImportOptions {
     std::string path;
     std::string id;
     bool link = false;
+    bool json = false;
     std::string models_dir;
 };
 
@@ -213,11 +217,13 @@ struct LoadOptions {
     std::string lane;  ///< "" = the best one
     std::uint32_t context_tokens = 0;
     bool pin = false;
+    bool json = false;
 };
 
 struct UnloadOptions {
     Connection connection;
     std::string model;
+    bool json = false;
 };
 
 struct KeyOptions {

@@ -7,8 +7,8 @@
 #include "app/observed_loads.h"
 #include "app/output.h"
 #include "app/plan_listing.h"
+#include "app/serve_setup.h"
 #include "app/verbs.h"
-#include "config/config.h"
 #include "engine/memory.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
@@ -371,11 +371,7 @@ void take_from_here(const PlanOptions& options, PlanQuestion& question) {
     } else {
         question.observed = *std::move(observed);
     }
-    const auto text = options.config_file.empty() ? Result<std::string>()
-                                                  : read_file(options.config_file, kConfigBytesMax);
-    if (text && !text->empty()) {
-        question.reserve = config::read_config(*text, options.config_file).config.memory.reserve;
-    }
+    question.reserve = readable_config(options.config_file).memory.reserve;
 }
 
 }  // namespace

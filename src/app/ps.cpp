@@ -1,4 +1,4 @@
-// `trilane ps`, `load` and `unload`: what a running daemon has loaded, and changing it.
+// `trilane ps`: what a running daemon has loaded.
 #include <ctime>
 
 #include "app/command_line.h"
@@ -101,33 +101,6 @@ Result<int> perform(const PsOptions& options) {
     TRILANE_TRY(const auto daemon, DaemonClient::open(options.connection));
     TRILANE_TRY(const json::Value state, daemon->get("/trilane/v1/state"));
     TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(state) + "\n" : listing(state)));
-    return kExitOk;
-}
-
-Result<int> perform(const LoadOptions& options) {
-    TRILANE_TRY(const auto daemon, DaemonClient::open(options.connection));
-    json::Value body = {{"model", options.model}};
-    if (!options.lane.empty()) {
-        body["lane"] = options.lane;
-    }
-    if (options.context_tokens != 0) {
-        body["context_tokens"] = options.context_tokens;
-    }
-    if (options.pin) {
-        body["pin"] = true;
-    }
-    TRILANE_TRY(const json::Value answer, daemon->post("/trilane/v1/load", body));
-    TRILANE_TRY_STATUS(
-        print(fmt::format("{} is {}\n", text_of(answer, "model"), text_of(answer, "status"))));
-    return kExitOk;
-}
-
-Result<int> perform(const UnloadOptions& options) {
-    TRILANE_TRY(const auto daemon, DaemonClient::open(options.connection));
-    TRILANE_TRY(const json::Value answer,
-                daemon->post("/trilane/v1/unload", {{"model", options.model}}));
-    TRILANE_TRY_STATUS(
-        print(fmt::format("{} is {}\n", text_of(answer, "model"), text_of(answer, "status"))));
     return kExitOk;
 }
 

@@ -10,6 +10,7 @@
 #include "app/plan_listing.h"
 #include "app/progress_bar.h"
 #include "app/pull_listing.h"
+#include "app/serve_setup.h"
 #include "app/verbs.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
@@ -36,9 +37,12 @@ Status check_store(const std::string& reference) {
 }
 
 /// Whether it fits with what is known now that its header can be read; "" when that tells nothing.
-std::string fit_text(const probe::Machine& machine, const catalog::Entry& entry) {
+std::string fit_text(const probe::Machine& machine, const plan::Reserve& reserve,
+                     const catalog::Entry& entry) {
     const ModelFile file{entry.id, entry.path};
-    const auto loads = plan_loads(machine, {&file, 1}, {});
+    PlanQuestion question;
+    question.reserve = reserve;
+    const auto loads = plan_loads(machine, {&file, 1}, question);
     if (!loads || loads->models.empty() || loads->models.front().places.empty()) {
         return {};
     }
@@ -64,7 +68,7 @@ std::string how_to_run(const catalog::Entry& entry) {
 }
 
 Status print_end(const PullVerbOptions& options, const probe::Machine& machine,
-                 const catalog::Entry& entry) {
+                 const plan::Reserve& reserve, const catalog::Entry& entry) {
     if (options.json) {
         return print_json({{"event", "done"},
                            {"name", entry.id},
@@ -76,9 +80,10 @@ Status print_end(const PullVerbOptions& options, const probe::Machine& machine,
                            {"repository", entry.repository}});
     }
     const bool is_gguf = entry.architecture != "whisper";
-    return print(fmt::format(
-        "{} is in {}, {}.\n{}{}", entry.id, printable(entry.path.substr(0, entry.path.rfind('/'))),
-        human_bytes(entry.bytes), is_gguf ? fit_text(machine, entry) : "", how_to_run(entry)));
+    return print(fmt::format("{} is in {}, {}.\n{}{}", entry.id,
+                             printable(entry.path.substr(0, entry.path.rfind('/'))),
+                             human_bytes(entry.bytes),
+                             is_gguf ? fit_text(machine, reserve, entry) : "", how_to_run(entry)));
 }
 
 Result<catalog::Entry> download(const PullVerbOptions& options, const catalog::Hub& hub,
@@ -108,11 +113,15 @@ Result<int> perform(const PullVerbOptions& options) {
         return fail(Fault::invalid,
                     "there is no folder to keep models in; set HOME or XDG_DATA_HOME");
     }
-    const catalog::Hub hub = hub_of(options.hub_endpoint, options.hub_token);
+    const config::Config config = readable_config(options.config_file);
+    const std::string& named = config.catalog.hub_endpoint;
+    const catalog::Hub hub =
+        hub_of(named.empty() ? options.hub_endpoint : named, options.hub_token);
     TRILANE_TRY(auto variants, catalog::list_variants(hub, reference));
     const probe::Machine machine = probe::read_machine();
-    TRILANE_TRY(const VariantChoice choice,
-                choose(std::move(variants), reference, plan::memory_of(machine, {})));
+    TRILANE_TRY(
+        const VariantChoice choice,
+        choose(std::move(variants), reference, plan::memory_of(machine, config.memory.reserve)));
     TRILANE_TRY_STATUS(options.json ? print_json(choice_json(reference, choice))
                                     : print(choice_text(reference, choice)));
     if (options.dry_run) {
@@ -126,7 +135,7 @@ Result<int> perform(const PullVerbOptions& options) {
     if (!entry) {
         return tl::unexpected(entry.error());
     }
-    TRILANE_TRY_STATUS(print_end(options, machine, *entry));
+    TRILANE_TRY_STATUS(print_end(options, machine, config.memory.reserve, *entry));
     return kExitOk;
 }
 

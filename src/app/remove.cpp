@@ -12,6 +12,7 @@
 #include "catalog/model_folders.h"
 #include "catalog/pull.h"
 #include "catalog/staging.h"
+#include "json/json.h"
 
 namespace trilane::app {
 namespace {
@@ -81,7 +82,10 @@ Result<bool> remove_staging(const RemoveOptions& options) {
                                                                 options.model)));
     if (go) {
         staging.discard();
-        TRILANE_TRY_STATUS(print(fmt::format("deleted what had arrived of {}\n", options.model)));
+        TRILANE_TRY_STATUS(
+            options.json
+                ? print(json::dump({{"deleted", options.model}, {"unfinished", true}}) + '\n')
+                : print(fmt::format("deleted what had arrived of {}\n", options.model)));
     }
     return true;
 }
@@ -89,6 +93,9 @@ Result<bool> remove_staging(const RemoveOptions& options) {
 }  // namespace
 
 Result<int> perform(const RemoveOptions& options) {
+    if (options.json && !options.yes) {
+        return fail(Fault::invalid, "--json asks no questions; give --yes with it");
+    }
     const std::vector<std::string> own{options.models_dir};
     const auto models = catalog::find_models(own);
     const auto found =
@@ -110,7 +117,9 @@ Result<int> perform(const RemoveOptions& options) {
     }
     TRILANE_TRY_STATUS(catalog::remove(entry, own));
     TRILANE_TRY_STATUS(
-        print(fmt::format("deleted {}, {} are free again\n", entry.id, human_bytes(entry.bytes))));
+        options.json ? print(json::dump({{"deleted", entry.id}, {"bytes", entry.bytes}}) + '\n')
+                     : print(fmt::format("deleted {}, {} are free again\n", entry.id,
+                                         human_bytes(entry.bytes))));
     return 0;
 }
 

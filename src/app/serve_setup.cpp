@@ -1,7 +1,5 @@
 #include "app/serve_setup.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -83,13 +81,36 @@ lane::Settings native_lane(const ServeOptions& options) {
     return native;
 }
 
+/// The program of a kind of lane that a machine offers by itself; "" = none.
+std::string found_program(const lane::Descriptor& kind, const ServeOptions& options,
+                          const probe::Machine& machine) {
+    const bool usable = kind.silicon != lane::Silicon::npu || usable_npu(machine);
+    return usable ? lane::installed_program(kind, options.path) : "";
+}
+
+/// With its first Vulkan device, the first llama-server of PATH that has one.
+void prefer_vulkan(std::span<const probe::Engine> engines, const ServeOptions& options,
+                   lane::Settings& lane) {
+    for (const probe::Engine& engine : engines) {
+        const std::string folder = std::filesystem::path(engine.path).parent_path().string();
+        const auto vulkan = std::ranges::find_if(
+            engine.devices, [](const auto& device) { return device.name.starts_with("Vulkan"); });
+        if (engine.kind == lane.kind && vulkan != engine.devices.end() &&
+            std::ranges::find(options.path, folder) != options.path.end()) {
+            lane.program = engine.path;
+            lane.engine_device = vulkan->name;
+            return;
+        }
+    }
+}
+
 /// What a machine offers by itself: a lane for every kind of child whose program is installed.
-std::vector<lane::Settings> found_lanes(const ServeOptions& options,
-                                        const probe::Machine& machine) {
+std::vector<lane::Settings> found_lanes(const ServeOptions& options, const probe::Machine& machine,
+                                        std::span<const probe::Engine> engines) {
     std::vector<lane::Settings> lanes;
     for (const lane::Descriptor& kind : lane::descriptors()) {
-        const std::string program = find_program(kind.programs, options.path);
-        if (program.empty() || (kind.silicon == lane::Silicon::npu && !usable_npu(machine))) {
+        const std::string program = found_program(kind, options, machine);
+        if (program.empty()) {
             continue;
         }
         lane::Settings& found = lanes.emplace_back();
@@ -104,25 +125,17 @@ std::vector<lane::Settings> found_lanes(const ServeOptions& options,
         }
         found.device = usual_device(found, machine);
     }
+    if (std::ranges::find(lanes, "npu", &lane::Settings::device) != lanes.end()) {
+        for (lane::Settings& lane : lanes) {
+            if (lane.kind == "llama-server" && lane.device != "cpu") {
+                prefer_vulkan(engines, options, lane);
+            }
+        }
+    }
     return lanes;
 }
 
 }  // namespace
-
-std::string find_program(std::span<const std::string_view> names,
-                         std::span<const std::string> directories) {
-    for (const std::string_view name : names) {
-        for (const std::string& directory : directories) {
-            const std::filesystem::path path = std::filesystem::path(directory) / name;
-            std::error_code ignored;
-            if (std::filesystem::is_regular_file(path, ignored) &&
-                ::access(path.c_str(), X_OK) == 0) {
-                return path.string();
-            }
-        }
-    }
-    return {};
-}
 
 Result<config::Config> config_in(const std::string& file) {
     if (file.empty()) {
@@ -141,6 +154,11 @@ Result<config::Config> config_in(const std::string& file) {
         return fail(Fault::invalid, "the configuration has errors:{}", errors);
     }
     return std::move(checked.config);
+}
+
+config::Config readable_config(const std::string& file) {
+    const auto text = file.empty() ? Result<std::string>() : read_file(file, kConfigBytesMax);
+    return text ? config::read_config(*text, file).config : config::Config();
 }
 
 Result<config::Config> effective_config(const ServeOptions& options) {
@@ -168,10 +186,25 @@ LogLevel log_level_of(const config::Config& config, const ServeOptions& options)
                              : LogLevel::info;
 }
 
+bool devices_matter(const config::Config& config, const ServeOptions& options,
+                    const probe::Machine& machine) {
+    if (!config.lanes.empty()) {
+        return false;
+    }
+    const std::vector<lane::Settings> lanes = found_lanes(options, machine, {});
+    const auto has = [&](std::string_view kind) {
+        return std::ranges::any_of(lanes, [&](const lane::Settings& lane) {
+            return lane.kind == kind && lane.device != "cpu";
+        });
+    };
+    return has("flm") && has("llama-server");
+}
+
 std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
-                                          const probe::Machine& machine) {
+                                          const probe::Machine& machine,
+                                          std::span<const probe::Engine> engines) {
     if (config.lanes.empty()) {
-        std::vector<lane::Settings> lanes = found_lanes(options, machine);
+        std::vector<lane::Settings> lanes = found_lanes(options, machine, engines);
         lanes.push_back(native_lane(options));
         return lanes;
     }

@@ -2,6 +2,7 @@
 // lanes of a machine whose owner configured none.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "config/config.h"
 #include "lane/descriptor.h"
 #include "plane/plane.h"
+#include "probe/engines.h"
 #include "probe/machine.h"
 
 namespace trilane::app {
@@ -21,6 +23,10 @@ Result<config::Config> effective_config(const ServeOptions& options);
 /// The settings of a file alone; of "", the defaults. **Errors:** as effective_config().
 Result<config::Config> config_in(const std::string& file);
 
+/// The same as far as they can be read, for verbs that need only some of them: what is wrong with
+/// a file is said by `trilane config check`.
+config::Config readable_config(const std::string& file);
+
 /// Where usage is summed up; "" = nowhere.
 std::string usage_file(const config::Config& config, const std::string& state_dir);
 
@@ -28,15 +34,18 @@ std::string usage_file(const config::Config& config, const std::string& state_di
 LogLevel log_level_of(const config::Config& config, const ServeOptions& options);
 
 /// The lanes to open: the file's, or by what is installed and seen: GPU and NPU first, the CPU
-/// always. `engine` holds what the command line says of our own engine.
+/// always. `options` says what the command line wants of our own engine. `engines`: the programs
+/// that devices_matter() asks for.
 std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
-                                          const probe::Machine& machine);
+                                          const probe::Machine& machine,
+                                          std::span<const probe::Engine> engines = {});
+
+/// Whether lane_settings() has to choose a device for llama-server: beside a lane on the NPU it
+/// gets a Vulkan device, for with ROCm at work the NPU's firmware hangs.
+bool devices_matter(const config::Config& config, const ServeOptions& options,
+                    const probe::Machine& machine);
 
 /// Policies by model. `served` is the model of --model: loaded at the start and kept.
 plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin);
-
-/// A program of one of these names in the directories, or "".
-std::string find_program(std::span<const std::string_view> names,
-                         std::span<const std::string> directories);
 
 }  // namespace trilane::app

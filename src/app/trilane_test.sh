@@ -73,6 +73,8 @@ expect "prompt too long" 1 "context" "$trilane" run --ctx 16 "one two three four
 expect "unknown verb" 2 "See: trilane --help" "$trilane" sing
 expect "unknown isa" 2 "TRILANE_ISA" env TRILANE_ISA=mmx "$trilane" version
 expect "models" 0 '"trilane-nano"' "$trilane" models --json
+expect "models of a folder that is none" 1 "there is no folder nosuch" "$trilane" list nosuch
+expect "models of a folder without any" 1 "no model is in $dir" "$trilane" list "$dir"
 expect "gguf show" 0 "Trilane runs this file." "$trilane" gguf show trilane-nano
 expect "gguf show of something else" 1 "trilane: " "$trilane" gguf show "$0"
 expect "token" 0 "5 tokens" "$trilane" token trilane-nano "Once upon a time"
@@ -84,11 +86,38 @@ expect "ppl" 0 "PPL " "$trilane" ppl trilane-nano "$dir/text" --ctx 64
 expect "ppl by llama's definition" 0 '"definition": "llama"' \
     "$trilane" ppl trilane-nano "$dir/text" --ctx 64 --llama --json
 
+# What the configuration says counts for the verbs, too; the words of errors are the reader's tests.
+mkdir -p "$dir/srv"
+cp "$TRILANE_MODELS_DIR/trilane-nano/trilane-nano-tq2_0.gguf" "$dir/srv/zed.gguf"
+printf '[catalog]\ndirectories = ["%s"]\nhub_endpoint = "http://127.0.0.1:9"\n' "$dir/srv" >"$dir/good.toml"
+printf '[server]\nprot = 1\n' >"$dir/misspelt.toml"
+printf '[lane.ear]\nkind = "whisper-server"\nurl = "http://x"\n' >"$dir/foreign.toml"
+expect "models of the configuration" 0 '"zed"' env TRILANE_CONFIG="$dir/good.toml" "$trilane" list --json
+expect "plan of such a model" 0 "zed: " env TRILANE_CONFIG="$dir/good.toml" "$trilane" plan zed --device cpu
+expect "hub of the configuration" 1 "127.0.0.1:9" \
+    env HF_ENDPOINT=http://127.0.0.2:9 TRILANE_CONFIG="$dir/good.toml" "$trilane" pull o/m
+expect "a good configuration" 0 "is good" "$trilane" config check "$dir/good.toml"
+expect "a misspelt key" 1 "did you mean port?" "$trilane" config check "$dir/misspelt.toml"
+expect "a daemon with a misspelt key" 1 "did you mean port?" \
+    "$trilane" serve --no-model --config "$dir/misspelt.toml"
+expect "a key of another kind" 1 "lanes of kind whisper-server have no url" \
+    "$trilane" config check "$dir/foreign.toml"
+expect "the defaults" 0 "is good" bash -c '"$1" config default >"$2" && "$1" config check "$2"' _ \
+    "$trilane" "$dir/defaults.toml"
+
+expect "import as JSON" 0 '"event":"done"' env XDG_DATA_HOME="$dir" \
+    "$trilane" import "$dir/srv/zed.gguf" --id mine --json
+expect "rm as JSON asks nothing" 1 "give --yes" env XDG_DATA_HOME="$dir" "$trilane" rm mine --json
+expect "rm as JSON" 0 '"deleted":"mine"' env XDG_DATA_HOME="$dir" "$trilane" rm mine --yes --json
+
 expect "other machines without a key" 1 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
 
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
 expect "taken port is named" 1 "$port" "$trilane" serve --no-model --port "$port" --log-level off
+url=http://127.0.0.1:$port
+expect "load as JSON" 0 '"status": "ready"' "$trilane" load trilane-nano --json --url "$url"
+expect "unload as JSON" 0 '"status": "unloading"' "$trilane" unload trilane-nano --json --url "$url"
 kill -TERM "$pid"
 wait "$pid" || fail "SIGTERM: exit code $?"
 

@@ -23,8 +23,8 @@ Result<int> perform(const ImportOptions& options);      // import.cpp
 Result<int> perform(const LoadoutsOptions& options);    // loadouts.cpp
 Result<int> perform(const ConfigOptions& options);      // config.cpp
 Result<int> perform(const PsOptions& options);          // ps.cpp
-Result<int> perform(const LoadOptions& options);        // ps.cpp
-Result<int> perform(const UnloadOptions& options);      // ps.cpp
+Result<int> perform(const LoadOptions& options);        // load.cpp
+Result<int> perform(const UnloadOptions& options);      // load.cpp
 Result<int> perform(const LogsOptions& options);        // logs.cpp
 Result<int> perform(const KeyOptions& options);         // key.cpp
 Result<int> perform(const UsageOptions& options);       // usage.cpp

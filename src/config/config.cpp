@@ -14,6 +14,8 @@ namespace {
 
 /// Names this near are taken for slips of the hand.
 constexpr std::size_t kSlipsMax = 2;
+/// So much of a name's beginning is enough to mean it: "context_tokens" is meant for "context".
+constexpr std::size_t kBeginningMin = 4;
 
 /// Levenshtein's distance.
 std::size_t slips_between(std::string_view a, std::string_view b) {
@@ -33,41 +35,68 @@ std::size_t slips_between(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-std::string meant(std::string_view name, const std::vector<std::string_view>& known) {
+/// The nearest of the known names; "" = none is near.
+std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known) {
+    std::string_view best;
+    std::size_t least = kSlipsMax + 1;
     for (const std::string_view candidate : known) {
-        if (slips_between(name, candidate) <= kSlipsMax) {
-            return fmt::format("; did you mean {}?", candidate);
+        const bool begins = std::min(name.size(), candidate.size()) >= kBeginningMin &&
+                            (name.starts_with(candidate) || candidate.starts_with(name));
+        const std::size_t slips = begins ? std::min(slips_between(name, candidate), kSlipsMax)
+                                         : slips_between(name, candidate);
+        if (slips < least) {
+            best = candidate;
+            least = slips;
         }
     }
-    return "; `trilane config default` lists what there is";
+    return best;
+}
+
+std::string meant(std::string_view name, const std::vector<std::string_view>& known) {
+    const std::string_view near = nearest(name, known);
+    return near.empty() ? "; `trilane config default` lists what there is"
+                        : fmt::format("; did you mean {}?", near);
+}
+
+template <class Keys>
+std::vector<std::string_view> names_of(const Keys& keys) {
+    std::vector<std::string_view> names;
+    for (const auto& key : keys) {
+        names.push_back(key.name);
+    }
+    return names;
 }
 
 class Reader {
 public:
     explicit Reader(std::vector<Remark>& remarks) : remarks_(remarks) {}
 
-    template <class Section>
-    void section(const toml::node& node, const std::string& path,
-                 std::span<const Key<Section>> keys, Section& into) {
+    /// `unknown` says what to tell of a key that is none of `keys`.
+    template <class Keys, class Section, class Unknown>
+    void section(const toml::node& node, const std::string& path, const Keys& keys, Section& into,
+                 const Unknown& unknown) {
         const toml::table* table = node.as_table();
         if (table == nullptr) {
             remark(node, true, fmt::format("{} must be a table: [{}]", path, path));
             return;
         }
         for (const auto& [name, value] : *table) {
-            const auto key = std::ranges::find(keys, name.str(), &Key<Section>::name);
+            const auto key =
+                std::ranges::find_if(keys, [&](const auto& one) { return one.name == name.str(); });
             const std::string full = fmt::format("{}.{}", path, name.str());
             if (key == keys.end()) {
-                std::vector<std::string_view> known;
-                for (const Key<Section>& one : keys) {
-                    known.push_back(one.name);
-                }
-                remark(value, false,
-                       fmt::format("{} is not known{}", full, meant(name.str(), known)));
+                remark(value, true, unknown(full, name.str()));
                 continue;
             }
             key->read(Reading(value, full, remarks_), into);
         }
+    }
+    template <class Section>
+    void section(const toml::node& node, const std::string& path,
+                 std::span<const Key<Section>> keys, Section& into) {
+        section(node, path, keys, into, [&](const std::string& full, std::string_view name) {
+            return fmt::format("{} is not known{}", full, meant(name, names_of(keys)));
+        });
     }
 
     void remark(const toml::node& node, bool error, std::string text) {
@@ -75,8 +104,11 @@ public:
         remarks_.push_back({place.line, place.column, error, std::move(text)});
     }
 
+    void lane(const toml::node& node, const std::string& path, lane::Settings& settings);
     void lanes(const toml::node& node, Config& config);
     void models(const toml::node& node, Config& config);
+    void kv_type(const toml::node& node, const std::string& path, const ModelSection& model,
+                 const Config& config);
 
 private:
     std::vector<Remark>& remarks_;
@@ -86,6 +118,37 @@ bool is_lane_name(std::string_view name) {
     return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
+}
+
+/// Which keys there are depends on the kind: without one, nothing else can be read.
+void Reader::lane(const toml::node& node, const std::string& path, lane::Settings& settings) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        remark(node, true, fmt::format("{} must be a table: [{}]", path, path));
+        return;
+    }
+    const toml::node* named = table->get("kind");
+    if (named == nullptr) {
+        remark(node, true,
+               fmt::format("{} has no kind; use one of {}", path, fmt::join(lane::kinds(), ", ")));
+        return;
+    }
+    const auto kind = lane::descriptor_of(named->value_exact<std::string>().value_or(""));
+    if (!kind) {
+        remark(*named, true, fmt::format("{}.kind: {}", path, kind.error().message));
+        return;
+    }
+    const std::vector<LaneKey> keys = lane_keys(**kind);
+    section(node, path, keys, settings, [&](const std::string& full, std::string_view name) {
+        const std::vector<std::string_view> names = names_of(keys);
+        const std::string_view near = nearest(name, names);
+        return fmt::format("{}: lanes of kind {} have no {}{}; they have {}", full, (*kind)->kind,
+                           name, near.empty() ? "" : fmt::format("; did you mean {}?", near),
+                           fmt::join(names, ", "));
+    });
+    if (settings.kind == "remote" && settings.url.empty()) {
+        remark(node, true, fmt::format("{} is remote and has no url", path));
+    }
 }
 
 void Reader::lanes(const toml::node& node, Config& config) {
@@ -102,21 +165,46 @@ void Reader::lanes(const toml::node& node, Config& config) {
             remark(value, true,
                    fmt::format("{}: names of lanes are small letters, digits, - and _", path));
         }
-        section(value, path, lane_keys(), settings);
-        const auto kind = lane::descriptor_of(settings.kind);
-        if (settings.kind.empty()) {
-            remark(value, true, fmt::format("{} has no kind", path));
-        } else if (!kind) {
-            remark(value, true, fmt::format("{}.kind: {}", path, kind.error().message));
-        } else if (settings.kind == "remote" && settings.url.empty()) {
-            remark(value, true, fmt::format("{} is remote and has no url", path));
-        }
+        lane(value, path, settings);
         config.lanes.push_back(std::move(settings));
     }
     // The order of the file is the order of preference; the library sorts by name.
     std::ranges::sort(config.lanes, {}, [&](const lane::Settings& lane) {
         return (*table)[lane.name].node()->source().begin.line;
     });
+}
+
+/// A KV type counts only where the engine can choose it.
+void Reader::kv_type(const toml::node& node, const std::string& path, const ModelSection& model,
+                     const Config& config) {
+    const toml::table* table = node.as_table();
+    const toml::node* kv = table == nullptr ? nullptr : table->get("kv");
+    if (kv == nullptr || model.wishes.kv == plan::KvType::f16) {
+        return;
+    }
+    std::string deaf;
+    bool heard = false;
+    for (const lane::Settings& lane : config.lanes) {
+        const auto kind = lane::descriptor_of(lane.kind);
+        const bool meant =
+            model.lanes.empty() || std::ranges::find(model.lanes, lane.name) != model.lanes.end();
+        if (!kind || !meant ||
+            std::ranges::find((*kind)->purposes, catalog::Purpose::chat) ==
+                (*kind)->purposes.end()) {
+            continue;
+        }
+        heard = heard || (*kind)->takes_kv;
+        if (!(*kind)->takes_kv) {
+            deaf += fmt::format("{}{} ({})", deaf.empty() ? "" : ", ", lane.name, lane.kind);
+        }
+    }
+    if (!deaf.empty()) {
+        remark(
+            *kv, !heard,
+            fmt::format("{}.kv: \"{}\" has no effect on {}; {}", path,
+                        plan::kv_type_name(model.wishes.kv), deaf,
+                        heard ? "the others take it" : "leave it out, or add a llama-server lane"));
+    }
 }
 
 void Reader::models(const toml::node& node, Config& config) {
@@ -137,6 +225,7 @@ void Reader::models(const toml::node& node, Config& config) {
                 remark(value, true, fmt::format("{}.lanes: there is no [lane.{}]", path, lane));
             }
         }
+        kv_type(value, path, model, config);
     }
 }
 
@@ -180,7 +269,7 @@ void read_root(const toml::table& root, Reader& reader, Config& config) {
             reader.models(value, config);
             check_aliases(value, config, reader);
         } else if (key != "lane") {
-            reader.remark(value, false,
+            reader.remark(value, true,
                           fmt::format("{} is not known{}", key,
                                       meant(key, {"server", "memory", "catalog", "queue", "usage",
                                                   "telemetry", "lane", "model"})));
@@ -188,12 +277,12 @@ void read_root(const toml::table& root, Reader& reader, Config& config) {
     }
 }
 
-/// One section as commented TOML lines; `all` also where the value is the default.
-template <class Section>
-void write_section(std::string& out, std::string_view heading, std::span<const Key<Section>> keys,
+/// One section as TOML lines, with `comments` each under its explanation.
+template <class Keys, class Section>
+void write_section(std::string& out, std::string_view heading, const Keys& keys,
                    const Section& section, bool comments) {
     out += fmt::format("[{}]\n", heading);
-    for (const Key<Section>& key : keys) {
+    for (const auto& key : keys) {
         if (comments) {
             out += fmt::format("# {}\n", key.text);
         }
@@ -212,34 +301,43 @@ std::string as_comment(std::string_view text) {
     return out;
 }
 
-template <class Section>
-void compare_section(const std::string& heading, std::span<const Key<Section>> keys,
-                     const Section& before, const Section& after,
-                     std::vector<std::string>& differences) {
-    for (const Key<Section>& key : keys) {
+template <class Keys, class Section>
+void compare_section(const std::string& heading, const Keys& keys, const Section& before,
+                     const Section& after, Difference& differences) {
+    for (const auto& key : keys) {
         if (key.show(before) != key.show(after)) {
-            differences.push_back(fmt::format("{}.{}", heading, key.name));
+            (key.hot ? differences.hot : differences.restart)
+                .push_back(fmt::format("{}.{}", heading, key.name));
         }
     }
 }
 
-/// Named sections: those that came, went or changed.
+/// The keys of a lane as it is set; of no kind, none.
+std::vector<LaneKey> keys_of(const lane::Settings& settings) {
+    const auto kind = lane::descriptor_of(settings.kind);
+    return kind ? lane_keys(**kind) : std::vector<LaneKey>();
+}
+std::span<const Key<ModelSection>> keys_of(const ModelSection& /*model*/) {
+    return model_keys();
+}
+
+/// Named sections: those that came, went or changed; the first two go to `sections`.
 template <class Section, class Name>
-void compare_named(const std::string& kind, std::span<const Key<Section>> keys,
-                   const std::vector<Section>& before, const std::vector<Section>& after, Name name,
-                   std::vector<std::string>& differences) {
+void compare_named(const std::string& kind, const std::vector<Section>& before,
+                   const std::vector<Section>& after, Name name, std::vector<std::string>& sections,
+                   Difference& differences) {
     for (const Section& one : after) {
         const auto old = std::ranges::find(before, one.*name, name);
         const std::string heading = fmt::format("{}.{}", kind, one.*name);
         if (old == before.end()) {
-            differences.push_back(heading);
+            sections.push_back(heading);
         } else {
-            compare_section(heading, keys, *old, one, differences);
+            compare_section(heading, keys_of(one), *old, one, differences);
         }
     }
     for (const Section& one : before) {
         if (std::ranges::find(after, one.*name, name) == after.end()) {
-            differences.push_back(fmt::format("{}.{}", kind, one.*name));
+            sections.push_back(fmt::format("{}.{}", kind, one.*name));
         }
     }
 }
@@ -278,13 +376,19 @@ std::string default_text() {
     write_section(out, "usage", usage_keys(), UsageSection(), true);
     write_section(out, "telemetry", telemetry_keys(), TelemetrySection(), true);
     out +=
-        "# Lanes, one table each, best first. Without any, Trilane takes what it finds on the\n"
-        "# machine: the CPU always, and llama-server, FastFlowLM and others that are installed.\n";
-    lane::Settings lane;
-    lane.kind = "llama-server";
+        "# Lanes, one table each, best first, under names of your choice. Without any, Trilane "
+        "takes\n"
+        "# what it finds on the machine: the CPU always, and llama-server, FastFlowLM and others "
+        "that\n"
+        "# are installed. Each kind has its own keys.\n";
     std::string section;
-    write_section(section, "lane.gpu", lane_keys(), lane, true);
-    out += as_comment(section);
+    for (const lane::Descriptor& kind : lane::descriptors()) {
+        lane::Settings lane;
+        lane.kind = kind.kind;
+        section.clear();
+        write_section(section, fmt::format("lane.{}", kind.kind), lane_keys(kind), lane, true);
+        out += as_comment(section);
+    }
     out += "# Models, one table each; \"*\" is for all that have none.\n";
     section.clear();
     write_section(section, "model.\"*\"", model_keys(), ModelSection(), true);
@@ -301,7 +405,7 @@ std::string effective_text(const Config& config) {
     write_section(out, "usage", usage_keys(), config.usage, false);
     write_section(out, "telemetry", telemetry_keys(), config.telemetry, false);
     for (const lane::Settings& lane : config.lanes) {
-        write_section(out, "lane." + lane.name, lane_keys(), lane, false);
+        write_section(out, "lane." + lane.name, keys_of(lane), lane, false);
     }
     for (const ModelSection& model : config.models) {
         write_section(out, fmt::format("model.\"{}\"", model.id), model_keys(), model, false);
@@ -311,15 +415,14 @@ std::string effective_text(const Config& config) {
 
 Difference compare(const Config& before, const Config& after) {
     Difference out;
-    compare_section("server", server_keys(), before.server, after.server, out.restart);
-    compare_section("memory", memory_keys(), before.memory, after.memory, out.restart);
-    compare_section("catalog", catalog_keys(), before.catalog, after.catalog, out.restart);
-    compare_named("lane", lane_keys(), before.lanes, after.lanes, &lane::Settings::name,
-                  out.restart);
-    compare_section("usage", usage_keys(), before.usage, after.usage, out.restart);
-    compare_section("telemetry", telemetry_keys(), before.telemetry, after.telemetry, out.restart);
-    compare_section("queue", queue_keys(), before.queue, after.queue, out.hot);
-    compare_named("model", model_keys(), before.models, after.models, &ModelSection::id, out.hot);
+    compare_section("server", server_keys(), before.server, after.server, out);
+    compare_section("memory", memory_keys(), before.memory, after.memory, out);
+    compare_section("catalog", catalog_keys(), before.catalog, after.catalog, out);
+    compare_named("lane", before.lanes, after.lanes, &lane::Settings::name, out.restart, out);
+    compare_section("usage", usage_keys(), before.usage, after.usage, out);
+    compare_section("telemetry", telemetry_keys(), before.telemetry, after.telemetry, out);
+    compare_section("queue", queue_keys(), before.queue, after.queue, out);
+    compare_named("model", before.models, after.models, &ModelSection::id, out.hot, out);
     return out;
 }
 

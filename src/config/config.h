@@ -83,7 +83,7 @@ struct Config {
 struct Remark {
     std::uint32_t line = 0;
     std::uint32_t column = 0;
-    bool error = true;  ///< else a warning: unknown key of a known table, deprecated name
+    bool error = true;  ///< else a warning: it can be used, but part of it has no effect
     std::string text;
 };
 

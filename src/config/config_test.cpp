@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -86,16 +87,92 @@ TEST(Config, SaysWhatIsWrongAndWhere) {
     EXPECT_EQ(first_remark("[server]\nport = 70000\n"),
               "2:8: error: server.port must be a whole number from 0 to 65535");
     EXPECT_EQ(first_remark("[server]\nprot = 1\n"),
-              "2:8: warning: server.prot is not known; did you mean port?");
-    EXPECT_EQ(first_remark("[sever]\n"), "1:1: warning: sever is not known; did you mean server?");
+              "2:8: error: server.prot is not known; did you mean port?");
+    EXPECT_EQ(first_remark("[sever]\n"), "1:1: error: sever is not known; did you mean server?");
     EXPECT_EQ(first_remark("[lane.gpu]\nkind = \"cuda\"\n").substr(0, 32),
-              "1:1: error: lane.gpu.kind: there");
+              "2:8: error: lane.gpu.kind: there");
     EXPECT_EQ(first_remark("[lane.r]\nkind = \"remote\"\n"),
               "1:1: error: lane.r is remote and has no url");
     EXPECT_EQ(first_remark("[queue]\nwait_max = \"soon\"\n"),
               "2:12: error: queue.wait_max must be a time such as \"90s\" or \"15m\", at most 1d");
     EXPECT_EQ(first_remark("server = 3\n"), "1:10: error: server must be a table: [server]");
     EXPECT_EQ(first_remark("[a\n").substr(0, 11), "1:3: error:");
+}
+
+TEST(Config, LanesHaveTheKeysOfTheirKind) {
+    for (const lane::Descriptor& kind : lane::descriptors()) {
+        for (const lane::Descriptor& other : lane::descriptors()) {
+            for (const lane::Option& option : other.options) {
+                const bool own = std::ranges::find(kind.options, option.key, &lane::Option::key) !=
+                                 kind.options.end();
+                // No value that any of them would take.
+                const Checked checked = read(fmt::format(
+                    "[lane.x]\nkind = \"{}\"\n{} = 1979-05-27\n", kind.kind, option.key));
+                const bool refused = std::ranges::any_of(checked.remarks, [](const Remark& r) {
+                    return r.error && r.text.find(" have no ") != std::string::npos;
+                });
+                EXPECT_EQ(refused, !own) << kind.kind << '.' << option.key;
+            }
+        }
+    }
+    EXPECT_EQ(
+        first_remark("[lane.w]\nkind = \"whisper-server\"\nprompt_cache = \"1 GiB\"\n"),
+        "3:16: error: lane.w.prompt_cache: lanes of kind whisper-server have no prompt_cache; "
+        "they have kind, device, program, args, environment, residents_max, cgroup, "
+        "start_timeout");
+    EXPECT_EQ(
+        first_remark("[lane.r]\nkind = \"remote\"\nurl = \"u\"\ncontext_tokens = 5\n"),
+        "4:18: error: lane.r.context_tokens: lanes of kind remote have no context_tokens; did "
+        "you mean context?; they have kind, url, api_key_file, models, context, requests_max, "
+        "residents_max, hang_timeout");
+    EXPECT_EQ(first_remark("[lane.x]\nknd = \"native\"\n"),
+              "1:1: error: lane.x has no kind; use one of native, llama-server, flm, "
+              "whisper-server, sd-server, kokoro, espeak, remote");
+}
+
+TEST(Config, EveryKeyOfAKindIsRead) {
+    for (const lane::Descriptor& kind : lane::descriptors()) {
+        for (const lane::Option& option : kind.options) {
+            SCOPED_TRACE(fmt::format("{}.{}", kind.kind, option.key));
+            using lane::OptionType;
+            const OptionType type = option.type;
+            const std::string value = type == OptionType::text     ? "\"u\""
+                                      : type == OptionType::device ? "\"gpu7\""
+                                      : type == OptionType::texts  ? "[\"u\"]"
+                                      : type == OptionType::pairs  ? "{ \"U\" = \"u\" }"
+                                      : type == OptionType::count  ? fmt::format("{}", option.max)
+                                      : type == OptionType::bytes  ? "\"3 MiB\""
+                                                                   : "\"77s\"";
+            const std::string line = fmt::format("{} = {}\n", option.key, value);
+            const std::string url =
+                kind.kind == "remote" && option.key != "url" ? "url = \"u\"\n" : "";
+            const Checked checked =
+                read(fmt::format("[lane.x]\nkind = \"{}\"\n{}{}", kind.kind, url, line));
+            ASSERT_TRUE(checked.remarks.empty()) << checked.remarks.front().text;
+            EXPECT_NE(effective_text(checked.config).find('\n' + line), std::string::npos)
+                << effective_text(checked.config);
+        }
+    }
+}
+
+TEST(Config, DevicesAreNotNamedAsEnginesNameThem) {
+    EXPECT_NE(first_remark("[lane.g]\nkind = \"llama-server\"\ndevice = \"Vulkan0\"\n")
+                  .find("belongs into engine_device"),
+              std::string::npos);
+}
+
+TEST(Config, AKvTypeThatNobodyTakesIsAnError) {
+    EXPECT_EQ(first_remark("[lane.cpu]\nkind = \"native\"\n[model.x]\nkv = \"q8_0\"\n"),
+              "4:6: error: model.\"x\".kv: \"q8_0\" has no effect on cpu (native); leave it out, "
+              "or add a llama-server lane");
+    const std::string_view both =
+        "[lane.cpu]\nkind = \"native\"\n[lane.gpu]\nkind = \"llama-server\"\n"
+        "[lane.ear]\nkind = \"whisper-server\"\n";
+    EXPECT_EQ(first_remark(fmt::format("{}[model.x]\nkv = \"q8_0\"\n", both)),
+              "8:6: warning: model.\"x\".kv: \"q8_0\" has no effect on cpu (native); the others "
+              "take it");
+    EXPECT_EQ(first_remark(fmt::format("{}[model.x]\nkv = \"q8\"\nlanes = [\"gpu\"]\n", both)), "");
+    EXPECT_EQ(first_remark("[lane.cpu]\nkind = \"native\"\n[model.x]\nkv = \"f16\"\n"), "");
 }
 
 TEST(Config, SaysEverythingAtOnce) {
@@ -139,6 +216,13 @@ TEST(Config, ComparesByWhatCanBeTakenOver) {
     const Difference difference = compare(before, after);
     EXPECT_EQ(difference.restart, std::vector<std::string>{"server.port"});
     EXPECT_EQ(difference.hot, (std::vector<std::string>{"queue.length_max", "model.y", "model.x"}));
+    const Difference more =
+        compare(before, read("[server]\nlog_level=\"warn\"\n[memory]\nreserve=\"2 GiB\"\n"
+                             "[lane.a]\nkind=\"native\"\nslots=2\n[model.x]\npin=false\n")
+                            .config);
+    EXPECT_EQ(more.restart, std::vector<std::string>{"lane.a.slots"});
+    EXPECT_EQ(more.hot,
+              (std::vector<std::string>{"server.log_level", "memory.reserve", "model.x.pin"}));
 }
 
 TEST(Config, TheDocsShowWhatTheProgramPrints) {

@@ -172,18 +172,33 @@ void Reading::bytes(std::uint64_t& into) const {
     into = *value;
 }
 
-void Reading::seconds(std::uint32_t& into, std::uint64_t max) const {
+void Reading::seconds(std::uint32_t& into, std::uint64_t min, std::uint64_t max) const {
     std::optional<std::uint64_t> value;
     if (const auto text = node_.value_exact<std::string>()) {
         value = parse_seconds(*text);
     } else if (const auto number = node_.value_exact<std::int64_t>(); number && *number >= 0) {
         value = static_cast<std::uint64_t>(*number);
     }
-    if (!value || *value > max) {
-        refuse(fmt::format("a time such as \"90s\" or \"15m\", at most {}", seconds_text(max)));
+    if (!value || *value < min || *value > max) {
+        const std::string least = min > 0 ? "at least " + seconds_text(min) + " and " : "";
+        refuse(fmt::format("a time such as \"90s\" or \"15m\", {}at most {}", least,
+                           seconds_text(max)));
         return;
     }
     into = static_cast<std::uint32_t>(*value);
+}
+
+void Reading::device(std::string& into) const {
+    const auto value = node_.value_exact<std::string>();
+    const bool is_gpu = value && value->starts_with("gpu") && value->size() > 3 &&
+                        value->find_first_not_of("0123456789", 3) == std::string::npos;
+    if (!value || !(value->empty() || *value == "cpu" || *value == "npu" || is_gpu)) {
+        refuse(
+            "\"cpu\", \"gpu0\" … or \"npu\", as `trilane plan` names them; an engine's own name "
+            "such as \"Vulkan0\" belongs into engine_device");
+        return;
+    }
+    into = *value;
 }
 
 void Reading::texts(std::vector<std::string>& into) const {

@@ -36,7 +36,9 @@ public:
     /// "4 GiB", "512MB", 1073741824.
     void bytes(std::uint64_t& into) const;
     /// "15m", "30 s", "2h", or a number of seconds.
-    void seconds(std::uint32_t& into, std::uint64_t max) const;
+    void seconds(std::uint32_t& into, std::uint64_t min, std::uint64_t max) const;
+    /// One of plan's names: "cpu", "gpu0", "npu".
+    void device(std::string& into) const;
     void texts(std::vector<std::string>& into) const;
     void pairs(std::map<std::string, std::string>& into) const;
     void refuse(std::string_view wanted) const;

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
+#include <type_traits>
+#include <variant>
 
 #include "plan/shape.h"
 
@@ -45,18 +48,6 @@ std::string number(T value) {
     return fmt::format("{}", value);
 }
 
-std::string kv_text(plan::KvType type) {
-    switch (type) {
-        case plan::KvType::q8_0:
-            return "\"q8_0\"";
-        case plan::KvType::q4_0:
-            return "\"q4_0\"";
-        case plan::KvType::f16:
-            break;
-    }
-    return "\"f16\"";
-}
-
 using Server = ServerSection;
 constexpr std::array<Key<Server>, 10> kServer{{
     {"host", "Address to listen on. Others than loopback ask for a key.",
@@ -85,13 +76,13 @@ constexpr std::array<Key<Server>, 10> kServer{{
      [](const Reading& r, Server& s) { r.texts(s.cors); },
      [](const Server& s) { return list(s.cors); }},
     {"patience", "How long running answers may go on after a stop signal.",
-     [](const Reading& r, Server& s) { r.seconds(s.patience_s, 3'600); },
+     [](const Reading& r, Server& s) { r.seconds(s.patience_s, 0, 3'600); },
      [](const Server& s) { return quoted(seconds_text(s.patience_s)); }},
     {"log_level", "debug, info, warn, error or off.",
      [](const Reading& r, Server& s) {
          r.word(s.log_level, {"debug", "info", "warn", "error", "off"});
      },
-     [](const Server& s) { return quoted(s.log_level); }},
+     [](const Server& s) { return quoted(s.log_level); }, true},
 }};
 
 using Memory = MemorySection;
@@ -112,7 +103,8 @@ constexpr std::array<Key<Memory>, 1> kMemory{{
      read_reserve,
      [](const Memory& m) {
          return m.reserve.bytes ? quoted(bytes_text(*m.reserve.bytes)) : number(m.reserve.share);
-     }},
+     },
+     true},
 }};
 
 using Catalog = CatalogSection;
@@ -132,17 +124,17 @@ using Queue = QueueSection;
 constexpr std::array<Key<Queue>, 4> kQueue{{
     {"length_max", "Answers that may wait per lane; more are refused with 429.",
      [](const Reading& r, Queue& q) { r.whole(q.length_max, 1, 65'536); },
-     [](const Queue& q) { return number(q.length_max); }},
-    {"per_client_max", "Of these, of one client that names itself (the request's `user`).",
+     [](const Queue& q) { return number(q.length_max); }, true},
+    {"per_client_max", "Of these, of one client: an API key or, without one, the request's `user`.",
      [](const Reading& r, Queue& q) { r.whole(q.per_client_max, 1, 65'536); },
-     [](const Queue& q) { return number(q.per_client_max); }},
+     [](const Queue& q) { return number(q.per_client_max); }, true},
     {"wait_max", "How long one may wait, the load of its model included; then 503.",
-     [](const Reading& r, Queue& q) { r.seconds(q.wait_s_max, kDaySeconds); },
-     [](const Queue& q) { return quoted(seconds_text(q.wait_s_max)); }},
+     [](const Reading& r, Queue& q) { r.seconds(q.wait_s_max, 0, kDaySeconds); },
+     [](const Queue& q) { return quoted(seconds_text(q.wait_s_max)); }, true},
     {"batch_wait_ms_max",
      "How long one model's requests may keep another model out of its room, in milliseconds.",
      [](const Reading& r, Queue& q) { r.whole(q.batch_wait_ms_max, 0, 3'600'000); },
-     [](const Queue& q) { return number(q.batch_wait_ms_max); }},
+     [](const Queue& q) { return number(q.batch_wait_ms_max); }, true},
 }};
 
 using Usage = UsageSection;
@@ -167,79 +159,63 @@ constexpr std::array<Key<Telemetry>, 1> kTelemetry{{
      [](const Telemetry& t) { return quoted(t.otlp_url); }},
 }};
 
-using Lane = lane::Settings;
-constexpr std::array<Key<Lane>, 20> kLane{{
-    {"kind",
-     "What runs it: native, llama-server, flm, whisper-server, sd-server, kokoro, espeak, remote.",
-     [](const Reading& r, Lane& l) { r.text(l.kind); },
-     [](const Lane& l) { return quoted(l.kind); }},
-    {"device", "Whose memory it takes: \"cpu\", \"gpu0\" …, \"npu\"; empty: by kind.",
-     [](const Reading& r, Lane& l) { r.text(l.device); },
-     [](const Lane& l) { return quoted(l.device); }},
-    {"program", "Path or name of the program; empty: the kind's, as found on PATH.",
-     [](const Reading& r, Lane& l) { r.text(l.program); },
-     [](const Lane& l) { return quoted(l.program); }},
-    {"engine_device", "The device as the program names it: \"Vulkan0\", \"ROCm0\", \"none\".",
-     [](const Reading& r, Lane& l) { r.text(l.engine_device); },
-     [](const Lane& l) { return quoted(l.engine_device); }},
-    {"args", "Further arguments for every start of the program.",
-     [](const Reading& r, Lane& l) { r.texts(l.args); },
-     [](const Lane& l) { return list(l.args); }},
-    {"environment", "Further variables for it: { NAME = \"value\" }.",
-     [](const Reading& r, Lane& l) { r.pairs(l.environment); },
-     [](const Lane& l) {
-         std::string out = "{";
-         for (const auto& [name, value] : l.environment) {
-             out +=
-                 fmt::format("{} {} = {}", out.size() > 1 ? "," : "", quoted(name), quoted(value));
-         }
-         return out + (out.size() > 1 ? " }" : "}");
-     }},
-    {"residents_max", "Models that may be loaded on it at once; 0: the kind's default.",
-     [](const Reading& r, Lane& l) { r.whole(l.residents_max, 0, 64); },
-     [](const Lane& l) { return number(l.residents_max); }},
-    {"requests_max", "Requests at once per model; 0: the kind's default.",
-     [](const Reading& r, Lane& l) { r.whole(l.requests_max, 0, 256); },
-     [](const Lane& l) { return number(l.requests_max); }},
-    {"prompt_cache", "Memory for finished prompts (llama-server's --cache-ram).",
-     [](const Reading& r, Lane& l) { r.bytes(l.prompt_cache_bytes); },
-     [](const Lane& l) { return quoted(bytes_text(l.prompt_cache_bytes)); }},
-    {"cgroup", "Control group that its children join; empty: the daemon's.",
-     [](const Reading& r, Lane& l) { r.text(l.cgroup); },
-     [](const Lane& l) { return quoted(l.cgroup); }},
-    {"start_timeout", "How long a model may take from its start to its first sensible answer.",
-     [](const Reading& r, Lane& l) { r.seconds(l.start_timeout_s, kDaySeconds); },
-     [](const Lane& l) { return quoted(seconds_text(l.start_timeout_s)); }},
-    {"hang_timeout", "Busy, without a token and without health for so long: started anew.",
-     [](const Reading& r, Lane& l) { r.seconds(l.hang_timeout_s, kDaySeconds); },
-     [](const Lane& l) { return quoted(seconds_text(l.hang_timeout_s)); }},
-    {"url", "remote: where its API is, e.g. \"http://10.0.0.2:8000/v1\".",
-     [](const Reading& r, Lane& l) { r.text(l.url); }, [](const Lane& l) { return quoted(l.url); }},
-    {"api_key_file", "remote: file that holds its key.",
-     [](const Reading& r, Lane& l) { r.text(l.api_key_file); },
-     [](const Lane& l) { return quoted(l.api_key_file); }},
-    {"models", "remote: models it serves; empty: it is asked.",
-     [](const Reading& r, Lane& l) { r.texts(l.models); },
-     [](const Lane& l) { return list(l.models); }},
-    {"context", "remote and native: context of one request in tokens; 0: the model's.",
-     [](const Reading& r, Lane& l) {
-         r.whole(l.context_tokens, 0, kContextTokensMax);
-         l.engine.context_tokens = l.context_tokens;
-     },
-     [](const Lane& l) { return number(l.context_tokens); }},
-    {"threads", "native: threads of the engine; 0: the cores it may use.",
-     [](const Reading& r, Lane& l) { r.whole(l.engine.threads, 0, 1024); },
-     [](const Lane& l) { return number(l.engine.threads); }},
-    {"slots", "native: requests that are answered at once.",
-     [](const Reading& r, Lane& l) { r.whole(l.engine.slots, 1, 256); },
-     [](const Lane& l) { return number(l.engine.slots); }},
-    {"prefill_chunk", "native: prompt tokens read per step.",
-     [](const Reading& r, Lane& l) { r.whole(l.engine.prefill_chunk_tokens, 1, 4096); },
-     [](const Lane& l) { return number(l.engine.prefill_chunk_tokens); }},
-    {"engine_queue_max", "native: requests that may wait inside the engine.",
-     [](const Reading& r, Lane& l) { r.whole(l.engine.queue_max, 1, 65'536); },
-     [](const Lane& l) { return number(l.engine.queue_max); }},
-}};
+std::string shown(const std::string& value, lane::OptionType /*type*/) {
+    return quoted(value);
+}
+std::string shown(const std::vector<std::string>& value, lane::OptionType /*type*/) {
+    return list(value);
+}
+std::string shown(const std::map<std::string, std::string>& value, lane::OptionType /*type*/) {
+    std::string out = "{";
+    for (const auto& [name, text] : value) {
+        out += fmt::format("{} {} = {}", out.size() > 1 ? "," : "", quoted(name), quoted(text));
+    }
+    return out + (out.size() > 1 ? " }" : "}");
+}
+std::string shown(std::uint64_t value, lane::OptionType type) {
+    return type == lane::OptionType::bytes     ? quoted(bytes_text(value))
+           : type == lane::OptionType::seconds ? quoted(seconds_text(value))
+                                               : number(value);
+}
+
+void read_as(const Reading& r, const lane::Option& option, std::string& into) {
+    if (option.type == lane::OptionType::device) {
+        r.device(into);
+    } else {
+        r.text(into);
+    }
+}
+void read_as(const Reading& r, const lane::Option& /*option*/, std::vector<std::string>& into) {
+    r.texts(into);
+}
+void read_as(const Reading& r, const lane::Option& /*option*/,
+             std::map<std::string, std::string>& into) {
+    r.pairs(into);
+}
+void read_as(const Reading& r, const lane::Option& option, std::uint64_t& into) {
+    if (option.type == lane::OptionType::bytes) {
+        r.bytes(into);
+    } else {
+        r.whole(into, option.min, option.max);
+    }
+}
+void read_as(const Reading& r, const lane::Option& option, std::uint32_t& into) {
+    if (option.type == lane::OptionType::seconds) {
+        r.seconds(into, option.min, option.max);
+    } else {
+        r.whole(into, option.min, option.max);
+    }
+}
+
+/// The settings, or the part of them, that a field of `Part` is in.
+template <class Value, class Part, class Settings>
+auto& part_with(Value Part::*field, Settings& settings) {
+    if constexpr (std::is_same_v<Part, engine::Options>) {
+        return settings.engine.*field;
+    } else {
+        return settings.*field;
+    }
+}
 
 using Model = ModelSection;
 void read_kv(const Reading& r, Model& m) {
@@ -254,32 +230,32 @@ void read_kv(const Reading& r, Model& m) {
 constexpr std::array<Key<Model>, 10> kModel{{
     {"lanes", "Where it may be loaded, best first; empty: wherever it can.",
      [](const Reading& r, Model& m) { r.texts(m.lanes); },
-     [](const Model& m) { return list(m.lanes); }},
+     [](const Model& m) { return list(m.lanes); }, true},
     {"context", "Context of one request in tokens; 0: what the model was made for, or what fits.",
      [](const Reading& r, Model& m) { r.whole(m.wishes.context_tokens, 0, kContextTokensMax); },
-     [](const Model& m) { return number(m.wishes.context_tokens); }},
+     [](const Model& m) { return number(m.wishes.context_tokens); }, true},
     {"parallel", "Requests it answers at once; 0: the lane's default.",
      [](const Reading& r, Model& m) { r.whole(m.wishes.parallel, 0, 256); },
-     [](const Model& m) { return number(m.wishes.parallel); }},
-    {"kv", "Type of its KV cache: \"f16\", \"q8_0\" or \"q4_0\".", read_kv,
-     [](const Model& m) { return kv_text(m.wishes.kv); }},
+     [](const Model& m) { return number(m.wishes.parallel); }, true},
+    {"kv", "Type of its KV cache where llama-server runs it: \"f16\", \"q8_0\" or \"q4_0\".",
+     read_kv, [](const Model& m) { return quoted(plan::kv_type_name(m.wishes.kv)); }, true},
     {"args", "Further arguments of its program.",
      [](const Reading& r, Model& m) { r.texts(m.wishes.args); },
-     [](const Model& m) { return list(m.wishes.args); }},
+     [](const Model& m) { return list(m.wishes.args); }, true},
     {"pin", "Never evicted; loaded at the start, and again should it crash.",
      [](const Reading& r, Model& m) { r.boolean(m.pin); },
-     [](const Model& m) { return yes_no(m.pin); }},
+     [](const Model& m) { return yes_no(m.pin); }, true},
     {"preload", "Loaded at the start.", [](const Reading& r, Model& m) { r.boolean(m.preload); },
-     [](const Model& m) { return yes_no(m.preload); }},
+     [](const Model& m) { return yes_no(m.preload); }, true},
     {"keep_warm", "Idle for so long, it is unloaded; 0: kept until its room is needed.",
-     [](const Reading& r, Model& m) { r.seconds(m.keep_warm_s, kYearSeconds); },
-     [](const Model& m) { return quoted(seconds_text(m.keep_warm_s)); }},
+     [](const Reading& r, Model& m) { r.seconds(m.keep_warm_s, 0, kYearSeconds); },
+     [](const Model& m) { return quoted(seconds_text(m.keep_warm_s)); }, true},
     {"priority", "Larger stays longer when room is needed.",
      [](const Reading& r, Model& m) { r.signed_whole(m.priority, -1000, 1000); },
-     [](const Model& m) { return number(m.priority); }},
+     [](const Model& m) { return number(m.priority); }, true},
     {"aliases", "Other names that clients may use for it.",
      [](const Reading& r, Model& m) { r.texts(m.aliases); },
-     [](const Model& m) { return list(m.aliases); }},
+     [](const Model& m) { return list(m.aliases); }, true},
 }};
 
 }  // namespace
@@ -302,9 +278,34 @@ std::span<const Key<TelemetrySection>> telemetry_keys() {
 std::span<const Key<QueueSection>> queue_keys() {
     return kQueue;
 }
-std::span<const Key<lane::Settings>> lane_keys() {
-    return kLane;
+std::vector<LaneKey> lane_keys(const lane::Descriptor& kind) {
+    std::vector<LaneKey> keys{{nullptr, "kind", std::string(kind.summary) + "."}};
+    for (const lane::Option& option : kind.options) {
+        std::string text(option.text);
+        if (!option.usual.empty()) {
+            text += fmt::format(" Default: {}.", option.usual);
+        }
+        keys.push_back({&option, option.key, std::move(text)});
+    }
+    return keys;
 }
+
+void LaneKey::read(const Reading& value, lane::Settings& into) const {
+    if (option == nullptr) {
+        value.text(into.kind);
+        return;
+    }
+    std::visit([&](auto field) { read_as(value, *option, part_with(field, into)); }, option->field);
+}
+
+std::string LaneKey::show(const lane::Settings& settings) const {
+    if (option == nullptr) {
+        return quoted(settings.kind);
+    }
+    return std::visit([&](auto field) { return shown(part_with(field, settings), option->type); },
+                      option->field);
+}
+
 std::span<const Key<ModelSection>> model_keys() {
     return kModel;
 }

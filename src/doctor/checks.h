@@ -40,9 +40,9 @@ inline constexpr double kSwapUsedShareMax = 0.5;
 struct View {
     const probe::Machine& machine;
     const Surroundings& around;
-    const probe::Engine* flm = nullptr;  ///< the first one; null = none is installed
-    bool has_rocm_build = false;         ///< a llama-server that offers a ROCm device
-    bool has_vulkan_build = false;
+    const probe::Engine* flm = nullptr;    ///< the first one; null = none is installed
+    bool has_rocm_build = false;           ///< a llama-server that offers a ROCm device
+    const LlamaLane* rocm_lane = nullptr;  ///< the first that works with ROCm; null = none does
     /// Whether somebody means to use the NPU: only then is it a failure that it cannot be used.
     [[nodiscard]] bool npu_matters() const { return around.npu_wanted || flm != nullptr; }
 };

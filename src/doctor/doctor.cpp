@@ -8,18 +8,34 @@
 namespace trilane::doctor {
 namespace {
 
+bool lists_rocm(const probe::Engine& engine) {
+    return engine.kind == "llama-server" &&
+           std::ranges::any_of(engine.devices, [](const probe::EngineDevice& device) {
+               return device.name.starts_with("ROCm");
+           });
+}
+
+/// A program without a device of its own takes ROCm's before Vulkan's.
+bool uses_rocm(const LlamaLane& lane, const Surroundings& surroundings) {
+    if (!lane.engine_device.empty()) {
+        return lane.engine_device.starts_with("ROCm");
+    }
+    return std::ranges::any_of(surroundings.engines, [&](const probe::Engine& engine) {
+        return engine.path == lane.program && lists_rocm(engine);
+    });
+}
+
 View view_of(const probe::Machine& machine, const Surroundings& surroundings) {
     View view{machine, surroundings};
     for (const probe::Engine& engine : surroundings.engines) {
         if (engine.kind == "flm" && view.flm == nullptr) {
             view.flm = &engine;
         }
-        if (engine.kind != "llama-server") {
-            continue;
-        }
-        for (const probe::EngineDevice& device : engine.devices) {
-            view.has_rocm_build |= device.name.starts_with("ROCm");
-            view.has_vulkan_build |= device.name.starts_with("Vulkan");
+        view.has_rocm_build = view.has_rocm_build || lists_rocm(engine);
+    }
+    for (const LlamaLane& lane : surroundings.llama_lanes) {
+        if (view.rocm_lane == nullptr && uses_rocm(lane, surroundings)) {
+            view.rocm_lane = &lane;
         }
     }
     return view;

@@ -24,14 +24,23 @@ struct Finding {
     std::string fix;       ///< what to do; "" = nothing
 };
 
+/// A lane of llama-server on a GPU, as `serve` would open it.
+struct LlamaLane {
+    std::string name;
+    std::string program;        ///< as in Surroundings::engines
+    std::string engine_device;  ///< "" = the program's own choice
+};
+
 /// What the checks look at besides the machine.
 struct Surroundings {
     std::vector<probe::Engine> engines;
     std::vector<std::string> environment;     ///< "NAME=value" of the process that starts lanes
     std::vector<probe::VulkanDevice> vulkan;  ///< what Vulkan's loader lists
     bool vulkan_asked = false;                ///< false: it was not asked, `vulkan` says nothing
-    bool npu_wanted = false;                  ///< a lane is configured on the NPU
-    bool rocm_lane = false;  ///< a llama-server lane is configured on a ROCm device
+    // The lanes that `serve` would open.
+    bool npu_wanted = false;             ///< one is on the NPU
+    std::vector<LlamaLane> llama_lanes;  ///< those on a GPU
+    bool lanes_configured = false;       ///< else they are what was found
 };
 
 std::vector<Finding> examine(const probe::Machine& machine, const Surroundings& surroundings);

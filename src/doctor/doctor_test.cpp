@@ -136,7 +136,7 @@ TEST(DoctorBox, StrixHalo64HasTheUsualTraps) {
     EXPECT_EQ(find(findings, "npu.protocol").state, State::skipped) << "the IOMMU comes first";
     EXPECT_EQ(find(findings, "npu.node").state, State::skipped);
     around.npu_wanted = true;
-    around.rocm_lane = true;
+    around.llama_lanes = {{"gpu", "/opt/llama-server", "ROCm0"}};
     const auto wanted = examine(box("strix-halo-64"), around);
     EXPECT_EQ(exit_code(wanted), 2);
     EXPECT_EQ(ids_in(wanted, State::failure), (Ids{"gpu.firmware", "npu.iommu", "npu.memlock",
@@ -222,7 +222,7 @@ TEST(DoctorFixes, TheIommuArgumentIsExchanged) {
 TEST(DoctorFixes, EveryTroubleHasEvidenceAndAFix) {
     Surroundings around;
     around.npu_wanted = true;
-    around.rocm_lane = true;
+    around.llama_lanes = {{"gpu", "/opt/llama-server", "ROCm0"}};
     around.engines = {flm("2.0.0", R"({"ready":false,"memlock_ok":false})"), llama({"ROCm0"})};
     for (const char* name :
          {"strix-halo-128", "strix-halo-64", "discrete-amd", "nvidia", "cpu-only", "lxc"}) {
@@ -377,12 +377,29 @@ TEST_F(DoctorNpu, VersionsOutsideTheKnownRangeAreNeverMoreThanAWarning) {
 }
 
 TEST_F(DoctorNpu, RocmBesideIt) {
+    const std::string id = "lanes.rocm_beside_npu";
+    EXPECT_EQ(look(id).state, State::skipped) << "nothing runs on the GPU";
     around_.engines.push_back(llama({"ROCm0"}));
-    EXPECT_EQ(look("lanes.rocm_beside_npu").state, State::warning);
-    around_.engines.push_back(llama({"Vulkan0"}));
-    EXPECT_EQ(look("lanes.rocm_beside_npu").state, State::ok);
-    around_.rocm_lane = true;
-    EXPECT_EQ(look("lanes.rocm_beside_npu").state, State::failure);
+    const std::string program = around_.engines.back().path;
+    around_.llama_lanes = {{"gpu", program, ""}};
+    EXPECT_EQ(look(id).state, State::failure) << "what it takes by itself is ROCm's";
+    EXPECT_THAT(look(id).evidence, HasSubstr("lane gpu runs " + program + " on ROCm"));
+    EXPECT_THAT(look(id).fix, HasSubstr("Install a Vulkan build"));
+    EXPECT_THAT(look(id).fix, Not(HasSubstr("[lane.")));
+    around_.lanes_configured = true;
+    EXPECT_THAT(look(id).fix, HasSubstr("engine_device = \"Vulkan0\""));
+    around_.engines.push_back(llama({"Vulkan1"}));
+    around_.engines.back().path = "/opt/llama-server";
+    EXPECT_THAT(look(id).fix, HasSubstr("program = \"/opt/llama-server\""));
+    EXPECT_THAT(look(id).fix, HasSubstr("engine_device = \"Vulkan1\""));
+    around_.llama_lanes = {{"gpu", "/opt/llama-server", ""}};
+    EXPECT_EQ(look(id).state, State::ok) << "that program has no ROCm device";
+    around_.llama_lanes = {{"gpu", program, "Vulkan0"}};
+    EXPECT_EQ(look(id).state, State::ok) << "it has one, but is told to use another";
+    EXPECT_THAT(look(id).evidence, HasSubstr("lane gpu is on Vulkan0"));
+    around_.llama_lanes = {{"gpu", program, ""}};
+    around_.npu_wanted = false;
+    EXPECT_EQ(look(id).state, State::skipped);
 }
 
 class DoctorGpu : public ::testing::Test {
@@ -446,7 +463,7 @@ TEST_F(DoctorGpu, KfdMattersOnlyToRocm) {
     EXPECT_EQ(look("gpu.kfd").state, State::skipped);
     around_.engines = {llama({"ROCm0"})};
     EXPECT_EQ(look("gpu.kfd").state, State::warning);
-    around_.rocm_lane = true;
+    around_.llama_lanes = {{"gpu", "/opt/llama-server", "ROCm0"}};
     EXPECT_EQ(look("gpu.kfd").state, State::failure);
 }
 

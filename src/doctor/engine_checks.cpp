@@ -52,28 +52,54 @@ Finding flm_version(const View& view) {
     return check.ok(evidence);
 }
 
+/// Its first Vulkan device; null = it lists none.
+const probe::EngineDevice* vulkan_of(const probe::Engine& engine) {
+    const auto found = std::ranges::find_if(
+        engine.devices, [](const auto& device) { return device.name.starts_with("Vulkan"); });
+    return engine.kind == "llama-server" && found != engine.devices.end() ? &*found : nullptr;
+}
+
+/// Lines of the configuration that give the lane a Vulkan device.
+std::string on_vulkan(const LlamaLane& lane, const View& view) {
+    const probe::Engine* other = nullptr;  // its own program, should that have one
+    for (const probe::Engine& engine : view.around.engines) {
+        const bool better = other == nullptr || engine.path == lane.program;
+        other = better && vulkan_of(engine) != nullptr ? &engine : other;
+    }
+    const std::string program = other != nullptr ? other->path : "/path/to/its/llama-server";
+    const std::string device = other != nullptr ? vulkan_of(*other)->name : "Vulkan0";
+    if (other == nullptr && !view.around.lanes_configured) {
+        return "Install a Vulkan build of llama-server beside it, on PATH: Trilane then takes that "
+               "one, and its Vulkan device.";
+    }
+    return fmt::format(
+        "{}n the configuration:\n  [lane.{}]\n  kind = \"llama-server\"\n{}  engine_device = "
+        "\"{}\"",
+        other != nullptr ? "I" : "Install a Vulkan build of llama-server, and i", lane.name,
+        program == lane.program ? "" : fmt::format("  program = \"{}\"\n", program), device);
+}
+
 Finding rocm_beside_npu(const View& view) {
     Check check("lanes.rocm_beside_npu", "The GPU is left to Vulkan while the NPU works");
     if (view.machine.npus.empty()) {
         return check.skipped("there is no NPU");
     }
-    if (view.around.rocm_lane && view.around.npu_wanted) {
+    if (!view.around.npu_wanted) {
+        return check.skipped("no lane would use the NPU");
+    }
+    if (const LlamaLane* lane = view.rocm_lane; lane != nullptr) {
         return check.failure(
-            "a lane runs llama-server on ROCm and another uses the NPU: the NPU's firmware hangs",
-            "In the configuration, give the llama-server lane a Vulkan device: device = "
-            "\"Vulkan0\"");
+            fmt::format("lane {} runs {} on ROCm and another lane uses the NPU: while both work, "
+                        "the NPU's firmware hangs",
+                        lane->name, lane->program),
+            on_vulkan(*lane, view));
     }
-    if (view.flm != nullptr && view.has_rocm_build && !view.has_vulkan_build) {
-        return check.warning(
-            "the only llama-server for the GPU is for ROCm; while it works, the NPU's firmware "
-            "hangs",
-            "Install a Vulkan build of llama-server beside it; Trilane prefers it.");
+    std::string on;
+    for (const LlamaLane& lane : view.around.llama_lanes) {
+        on += fmt::format("{}lane {} is on {}", on.empty() ? "" : ", ", lane.name,
+                          lane.engine_device.empty() ? "no ROCm device" : lane.engine_device);
     }
-    if (!view.has_rocm_build) {
-        return check.skipped("no llama-server for ROCm is installed");
-    }
-    return check.ok(view.has_vulkan_build ? "there is a llama-server for Vulkan"
-                                          : "nothing uses the NPU");
+    return on.empty() ? check.skipped("no lane would run llama-server on the GPU") : check.ok(on);
 }
 
 Finding speech(const View& view) {

@@ -118,10 +118,10 @@ Finding kfd(const View& view, const GpuFacts& gpu) {
         return check.ok("/dev/kfd can be read and written");
     }
     const std::string evidence = "/dev/kfd may not be read and written, or is not there";
-    if (!view.around.rocm_lane && !view.has_rocm_build) {
+    if (view.rocm_lane == nullptr && !view.has_rocm_build) {
         return check.skipped(evidence + "; nothing here wants ROCm");
     }
-    return check.bad(view.around.rocm_lane, evidence,
+    return check.bad(view.rocm_lane != nullptr, evidence,
                      host_decides(view.machine) ? hand_in(view.machine, "/dev/kfd")
                                                 : join_group(view.machine, "render,video"));
 }
@@ -218,7 +218,7 @@ Finding firmware(const View& view, const GpuFacts& gpu) {
         const std::string evidence = fmt::format("{}: MES firmware 0x{:02x}",
                                                  gpu.mes_firmware.source, gpu.mes_firmware.value);
         return gpu.mes_firmware.value == kBadMesFirmware
-                   ? check.bad(view.around.rocm_lane, evidence + ", with which ROCm hangs", fix)
+                   ? check.bad(view.rocm_lane != nullptr, evidence + ", with which ROCm hangs", fix)
                    : check.ok(evidence);
     }
     if (!package.known()) {
@@ -228,7 +228,7 @@ Finding firmware(const View& view, const GpuFacts& gpu) {
     }
     const std::string evidence = fmt::format("{}: {}", package.source, package.value);
     return package.value.find(kBadLinuxFirmware) != std::string::npos
-               ? check.bad(view.around.rocm_lane, evidence + ", with which ROCm hangs", fix)
+               ? check.bad(view.rocm_lane != nullptr, evidence + ", with which ROCm hangs", fix)
                : check.ok(evidence);
 }
 

@@ -1,9 +1,12 @@
 #include "lane/descriptor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 
+#include "lane/child/program.h"
 #include "lane/espeak/espeak.h"
 #include "lane/flm/flm.h"
 #include "lane/llama_server/llama_server.h"
@@ -44,22 +47,34 @@ std::string_view silicon_name(Silicon silicon) {
 
 std::span<const Descriptor> descriptors() {
     // Copied when first asked for: each kind's row lies in a source of its own.
-    static const std::array kinds{
+    static const std::array table{
         kNativeDescriptor,   kLlamaServerDescriptor,  kFlmDescriptor,    kWhisperServerDescriptor,
         kSdServerDescriptor, kSpeechServerDescriptor, kEspeakDescriptor, kRemoteDescriptor,
     };
-    return kinds;
+    return table;
+}
+
+std::vector<std::string_view> kinds() {
+    std::vector<std::string_view> names;
+    for (const Descriptor& each : descriptors()) {
+        names.push_back(each.kind);
+    }
+    return names;
 }
 
 Result<const Descriptor*> descriptor_of(std::string_view kind) {
-    std::string kinds;
     for (const Descriptor& each : descriptors()) {
         if (each.kind == kind) {
             return &each;
         }
-        kinds += (kinds.empty() ? "" : ", ") + std::string(each.kind);
     }
-    return fail(Fault::invalid, "there is no kind of lane '{}'; use one of {}", kind, kinds);
+    return fail(Fault::invalid, "there is no kind of lane '{}'; use one of {}", kind,
+                fmt::join(kinds(), ", "));
+}
+
+std::string installed_program(const Descriptor& kind, std::span<const std::string> directories) {
+    const std::vector<std::string> names(kind.programs.begin(), kind.programs.end());
+    return find_program(names, directories, kind.kind).value_or("");
 }
 
 Result<std::shared_ptr<Lane>> open_lane(const Settings& settings, const Parts& parts) {

@@ -1,5 +1,6 @@
-// Descriptor: what there is to know of a kind of lane, as data. Configuration, help, docs, probe
-// and the opening of lanes follow from the table; a new kind is a row and a folder.
+// Descriptor: what there is to know of a kind of lane, as data. The keys of its configuration and
+// their docs, the programs that probe looks for, and the opening of lanes follow from the table; a
+// new kind is a row and a folder.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -63,10 +65,24 @@ struct Parts {
     std::function<void(std::string_view)> log;  ///< a line for the daemon's log
 };
 
-/// A key of a lane's configuration, for help and docs.
-struct OptionText {
+/// What a value of the configuration is. `device` is one of plan's names, not an engine's.
+enum class OptionType { text, device, texts, pairs, count, bytes, seconds };
+
+/// Where the value goes.
+using OptionField = std::variant<std::string Settings::*, std::vector<std::string> Settings::*,
+                                 std::map<std::string, std::string> Settings::*,
+                                 std::uint32_t Settings::*, std::uint64_t Settings::*,
+                                 std::uint32_t engine::Options::*, std::size_t engine::Options::*>;
+
+/// A key of a lane's configuration: reading, checking, showing and docs of the file follow from it.
+struct Option {
     std::string_view key;
-    std::string_view text;
+    OptionType type;
+    OptionField field;
+    std::string_view text;        ///< a sentence for people
+    std::string_view usual = {};  ///< what "" or 0 stands for; "" = the default speaks for itself
+    std::uint64_t min = 0;        ///< of counts and seconds
+    std::uint64_t max = 0;
 };
 
 struct Descriptor {
@@ -76,16 +92,22 @@ struct Descriptor {
     catalog::Store store;  ///< which entries it can load
     std::span<const catalog::Purpose> purposes;
     std::span<const std::string_view> programs;  ///< names to look for; empty = no child
-    std::span<const OptionText> options;
+    std::span<const Option> options;
     std::uint32_t residents_max;
     std::uint32_t requests_max;  ///< 0 = by the model
+    bool takes_kv = false;       ///< a model's wish for another KV type than f16 counts there
     Result<std::shared_ptr<Lane>> (*open)(const Settings& settings, const Parts& parts);
 };
 
 /// Every kind, in the order in which they are listed.
 std::span<const Descriptor> descriptors();
+/// Their names, in that order.
+std::vector<std::string_view> kinds();
 /// **Errors:** invalid, naming the kinds there are.
 Result<const Descriptor*> descriptor_of(std::string_view kind);
+
+/// The kind's program in the directories, as a lane without `program` would take it; "" = none.
+std::string installed_program(const Descriptor& kind, std::span<const std::string> directories);
 
 /// Opens a lane: checks its settings and finds its program; loads nothing.
 /// **Errors:** invalid (settings), not_found (the program, and where it was looked for).

@@ -50,15 +50,54 @@ TEST(Descriptors, AreComplete) {
         EXPECT_FALSE(each.options.empty());
         EXPECT_NE(each.open, nullptr);
         EXPECT_GT(each.residents_max, 0U);
-        std::set<std::string_view> keys;
-        for (const OptionText& option : each.options) {
-            EXPECT_TRUE(keys.insert(option.key).second) << option.key;
-            EXPECT_FALSE(option.text.empty()) << option.key;
-        }
         EXPECT_EQ(*descriptor_of(each.kind), &each);
     }
     EXPECT_EQ(kinds, (std::set<std::string_view>{"native", "llama-server", "flm", "whisper-server",
                                                  "sd-server", "kokoro", "espeak", "remote"}));
+}
+
+/// As OptionField's alternatives stand, with what a value in each of them can be.
+bool fits(const Option& option) {
+    using T = OptionType;
+    switch (option.field.index()) {
+        case 0:
+            return option.type == T::text || option.type == T::device;
+        case 1:
+            return option.type == T::texts;
+        case 2:
+            return option.type == T::pairs;
+        case 3:
+            return option.type == T::count || option.type == T::seconds;
+        case 4:
+            return option.type == T::bytes;
+        default:
+            return option.type == T::count;
+    }
+}
+
+TEST(Descriptors, OptionsAreComplete) {
+    for (const Descriptor& each : descriptors()) {
+        std::set<std::string_view> keys;
+        for (const Option& option : each.options) {
+            SCOPED_TRACE(fmt::format("{}.{}", each.kind, option.key));
+            EXPECT_TRUE(keys.insert(option.key).second);
+            EXPECT_TRUE(option.text.ends_with('.') || !option.usual.empty());
+            EXPECT_TRUE(option.usual.empty() || !option.usual.ends_with('.'));
+            EXPECT_TRUE(fits(option));
+            const bool ranged =
+                option.type == OptionType::count || option.type == OptionType::seconds;
+            EXPECT_EQ(ranged, option.max > 0);
+            if (option.key == "residents_max") {
+                EXPECT_EQ(std::stoul(std::string(option.usual)), each.residents_max);
+            }
+            if (option.key == "program") {
+                for (const std::string_view program : each.programs) {
+                    EXPECT_THAT(std::string(option.usual), HasSubstr(std::string(program)));
+                }
+            }
+        }
+        EXPECT_EQ(keys.contains("program"), !each.programs.empty()) << each.kind;
+    }
 }
 
 TEST(Descriptors, AnUnknownKindIsToldWhatThereIs) {

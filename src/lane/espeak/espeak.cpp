@@ -14,6 +14,7 @@
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/load_watch.h"
+#include "lane/options.h"
 #include "os/worker_pool.h"
 #include "sound/sound.h"
 
@@ -335,12 +336,12 @@ constexpr std::array<VoiceRow, 9> kKokoroLanguages{{
 
 constexpr std::array kEspeakPurposes{Purpose::speak};
 constexpr std::array<std::string_view, 2> kEspeakPrograms{"espeak-ng", "espeak"};
-constexpr std::array<OptionText, 4> kEspeakOptions{{
-    {"program", "path or name of the program (default: espeak-ng, else espeak, on the path)"},
-    {"args", "further arguments for every text, e.g. -p with a pitch"},
-    {"environment", "further environment variables for its processes"},
-    {"requests_max", "texts that are spoken at once (default: 2)"},
-}};
+constexpr std::array kEspeakOptions{
+    option::program("espeak-ng, else espeak, on PATH"),
+    option::args("Further arguments for every text, such as -p with a pitch."),
+    option::environment(),
+    option::requests_max("Texts that are spoken at once.", "2", 256),
+};
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
+#include "lane/options.h"
 #include "plan/shape.h"
 
 namespace trilane::lane {
@@ -220,18 +221,17 @@ Status FlmLane::try_out(net::Client& client, const LoadWatch& watch, const Launc
 
 constexpr std::array kFlmPurposes{Purpose::chat, Purpose::embed, Purpose::transcribe};
 constexpr std::array<std::string_view, 2> kFlmPrograms{"flm", "oflm"};
-constexpr std::array<OptionText, 8> kFlmOptions{{
-    {"device", "memory that loads are planned in (default: npu, which shares the system's)"},
-    {"program", "path or name of the program (default: flm, else oflm, on the path)"},
-    {"args", "further arguments for every model; those that Trilane sets itself are refused"},
-    {"environment",
-     "further environment variables, e.g. FLM_MODEL_PATH; none of FLM's is inherited"},
-    {"residents_max", "models that may be loaded at once (default: 1; some machines take three)"},
-    {"cgroup", "control group that its processes join (default: the daemon's)"},
-    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
-    {"hang_timeout",
-     "time without a token and without health after which it is replaced (default: 60 s)"},
-}};
+constexpr std::array kFlmOptions{
+    option::device("npu, which shares the system's memory"),
+    option::program("flm, else oflm, on PATH"),
+    option::args(),
+    option::environment("Further variables, such as { FLM_MODEL_PATH = \"/srv/flm\" }; none of "
+                        "FLM's own is inherited."),
+    option::residents_max("1; some machines take three"),
+    option::cgroup(),
+    option::start_timeout(),
+    option::hang_timeout(),
+};
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
 #include "lane/llama_server/command.h"
+#include "lane/options.h"
 #include "plan/shape.h"
 #include "probe/engines.h"
 
@@ -251,24 +252,28 @@ Status LlamaServerLane::try_out(net::Client& client, const LoadWatch& watch, con
 constexpr std::array kLlamaServerPurposes{Purpose::chat, Purpose::embed, Purpose::rerank,
                                           Purpose::unknown};
 constexpr std::array<std::string_view, 1> kLlamaServerPrograms{"llama-server"};
-constexpr std::array<OptionText, 11> kLlamaServerOptions{{
-    {"device",
-     "memory that loads are planned in: gpu0, gpu1, cpu (default: gpu0, or cpu when "
-     "engine_device is none)"},
-    {"program", "path or name of the program (default: llama-server on the path)"},
-    {"engine_device",
-     "device as the program's --list-devices names it, e.g. Vulkan0, ROCm0, or "
-     "none for the CPU (default: its own choice)"},
-    {"args", "further arguments for every model; those that Trilane sets itself are refused"},
-    {"environment", "further environment variables for its processes"},
-    {"residents_max", "models that may be loaded at once (default: 16; memory decides first)"},
-    {"requests_max", "requests at once per model (default: 4, or as the model's `parallel` says)"},
-    {"prompt_cache", "memory in which it may keep prompts it has read (default: 0)"},
-    {"cgroup", "control group that its processes join (default: the daemon's)"},
-    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
-    {"hang_timeout",
-     "time without a token and without health after which it is replaced (default: 60 s)"},
-}};
+constexpr std::array kLlamaServerOptions{
+    option::device("the GPU that the program would choose, else the CPU"),
+    option::program("llama-server on PATH"),
+    Option{.key = "engine_device",
+           .type = OptionType::text,
+           .field = &Settings::engine_device,
+           .text = "The device as its --list-devices names it: \"Vulkan0\", \"ROCm0\"; \"none\" is "
+                   "the CPU.",
+           .usual = "its own choice"},
+    option::args(),
+    option::environment(),
+    option::residents_max("16; memory decides first"),
+    option::requests_max("Most requests at once per model, whatever its `parallel` says.",
+                         "as the model says, or 4", kParallelMax),
+    Option{.key = "prompt_cache",
+           .type = OptionType::bytes,
+           .field = &Settings::prompt_cache_bytes,
+           .text = "Memory for finished prompts (its --cache-ram)."},
+    option::cgroup(),
+    option::start_timeout(),
+    option::hang_timeout(),
+};
 
 }  // namespace
 
@@ -282,6 +287,7 @@ const Descriptor kLlamaServerDescriptor{
     .options = kLlamaServerOptions,
     .residents_max = kLlamaServerResidentsMax,
     .requests_max = 0,
+    .takes_kv = true,
     .open = open_llama_server_lane,
 };
 

@@ -17,6 +17,7 @@
 #include "lane/native/embedding.h"
 #include "lane/native/prompt.h"
 #include "lane/native/token_answers.h"
+#include "lane/options.h"
 #include "model/encoder_config.h"
 #include "model/model.h"
 
@@ -410,7 +411,8 @@ bool is_decoder(std::string_view architecture) {
 /// The place: every model that fits this process.
 class NativeLane final : public Lane {
 public:
-    explicit NativeLane(Settings settings) : settings_(std::move(settings)) {
+    NativeLane(Settings settings, std::function<void(std::string_view)> log)
+        : settings_(std::move(settings)), log_line_(std::move(log)) {
         if (settings_.device.empty()) {
             settings_.device = "cpu";
         }
@@ -459,6 +461,12 @@ public:
         if (request.on_phase) {
             request.on_phase(LoadPhase::starting);
         }
+        if (request.wishes.kv != plan::KvType::f16 && log_line_) {
+            log_line_(fmt::format(
+                "lane {}: {}: kv = \"{}\" has no effect here, the native engine's "
+                "KV cache is f16; leave it out, or use a llama-server lane",
+                settings_.name, request.entry.id, plan::kv_type_name(request.wishes.kv)));
+        }
         NativeOptions options;
         options.model_path = request.entry.path;
         options.model_id = request.entry.id;
@@ -484,17 +492,45 @@ private:
     }
 
     Settings settings_;
+    const std::function<void(std::string_view)> log_line_;  // the daemon's
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
 };
 
 constexpr std::array kNativePurposes{catalog::Purpose::chat, catalog::Purpose::embed,
                                      catalog::Purpose::rerank};
-constexpr std::array<OptionText, 4> kNativeOptions{{
-    {"threads", "threads of the engine (default: the cores it may use)"},
-    {"parallel", "requests that are answered at once (default: 8)"},
-    {"context", "context of one request in tokens (default: what the model was made for)"},
-    {"residents_max", "models that may be loaded at once (default: as memory allows)"},
-}};
+constexpr std::array kNativeOptions{
+    Option{.key = "context",
+           .type = OptionType::count,
+           .field = &engine::Options::context_tokens,
+           .text = "Context of one request, prompt and answer, in tokens.",
+           .usual = "what the model was made for",
+           .max = option::kContextTokensMax},
+    Option{.key = "slots",
+           .type = OptionType::count,
+           .field = &engine::Options::slots,
+           .text = "Requests that are answered at once.",
+           .min = 1,
+           .max = 256},
+    Option{.key = "threads",
+           .type = OptionType::count,
+           .field = &engine::Options::threads,
+           .text = "Threads of the engine.",
+           .usual = "the cores it may use",
+           .max = 1024},
+    Option{.key = "prefill_chunk",
+           .type = OptionType::count,
+           .field = &engine::Options::prefill_chunk_tokens,
+           .text = "Prompt tokens read per step.",
+           .min = 1,
+           .max = 4096},
+    Option{.key = "engine_queue_max",
+           .type = OptionType::count,
+           .field = &engine::Options::queue_max,
+           .text = "Requests that may wait inside the engine.",
+           .min = 1,
+           .max = 65'536},
+    option::residents_max("16; memory decides first"),
+};
 constexpr std::uint32_t kNativeResidentsMax = 16;
 
 }  // namespace
@@ -520,8 +556,8 @@ Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options) {
     return std::shared_ptr<Resident>(std::make_shared<NativeResident>(std::move(engine), options));
 }
 
-Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& /*parts*/) {
-    return std::shared_ptr<Lane>(std::make_shared<NativeLane>(settings));
+Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& parts) {
+    return std::shared_ptr<Lane>(std::make_shared<NativeLane>(settings, parts.log));
 }
 
 }  // namespace trilane::lane

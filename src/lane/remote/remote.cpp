@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "lane/card.h"
+#include "lane/options.h"
 #include "net/client.h"
 #include "os/log_ring.h"
 
@@ -216,23 +217,37 @@ private:
 constexpr std::array kRemotePurposes{Purpose::chat,       Purpose::embed, Purpose::rerank,
                                      Purpose::transcribe, Purpose::speak, Purpose::image,
                                      Purpose::unknown};
-constexpr std::array<OptionText, 7> kRemoteOptions{{
-    {"url", "where the server is: http://host:port, https://host/v1, unix:/path (required)"},
-    {"api_key", "its key, sent as a bearer token; never shown"},
-    {"models", "names of models to use there (default: all that it lists)"},
-    {"context_tokens", "longest prompt and answer of its models, where that is known"},
-    {"requests_max", "requests at once per model (default: 8)"},
-    {"residents_max", "models in use at once (default: 256; they take no memory here)"},
-    {"hang_timeout_s",
-     "seconds without a token and without health after which a model is given "
-     "up, and connected anew with the next request (default: 60)"},
-}};
+constexpr std::array kRemoteOptions{
+    Option{.key = "url",
+           .type = OptionType::text,
+           .field = &Settings::url,
+           .text = "Where the server is: http://HOST:PORT, https://HOST/v1, unix:/PATH. Required."},
+    Option{.key = "api_key_file",
+           .type = OptionType::text,
+           .field = &Settings::api_key_file,
+           .text = "File that holds its key; keys do not stand in this file.",
+           .usual = "it needs none"},
+    Option{.key = "models",
+           .type = OptionType::texts,
+           .field = &Settings::models,
+           .text = "Models to use there; empty: all that it lists."},
+    Option{.key = "context",
+           .type = OptionType::count,
+           .field = &Settings::context_tokens,
+           .text = "Longest prompt and answer of its models, in tokens.",
+           .usual = "not known",
+           .max = option::kContextTokensMax},
+    option::requests_max("Requests at once per model.", "8", kRemoteRequestsMax),
+    option::residents_max("256; they take no memory here"),
+    option::hang_timeout("Busy, without a token and without health for so long: given up, and "
+                         "connected anew with the next request."),
+};
 
 }  // namespace
 
 const Descriptor kRemoteDescriptor{
     .kind = "remote",
-    .summary = "any server that speaks OpenAI's API: vLLM, SGLang, another Trilane, a service",
+    .summary = "Any server that speaks OpenAI's API: vLLM, SGLang, another Trilane, a service",
     .silicon = Silicon::remote,
     .store = catalog::Store::remote,
     .purposes = kRemotePurposes,

@@ -5,6 +5,7 @@
 
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
+#include "lane/options.h"
 
 namespace trilane::lane {
 namespace {
@@ -72,17 +73,16 @@ protected:
 
 constexpr std::array kSdPurposes{Purpose::image};
 constexpr std::array<std::string_view, 1> kSdPrograms{"sd-server"};
-constexpr std::array<OptionText, 7> kSdOptions{{
-    {"device", "memory that loads are planned in: gpu0, cpu (default: gpu0)"},
-    {"program", "path or name of the program (default: sd-server on the path)"},
-    {"args",
-     "further arguments for every model, e.g. --vae and --t5xxl with their files; those "
-     "that Trilane sets itself are refused"},
-    {"environment", "further environment variables for its processes"},
-    {"residents_max", "models that may be loaded at once (default: 1)"},
-    {"cgroup", "control group that its processes join (default: the daemon's)"},
-    {"start_timeout", "longest time from start until it answers (default: 600 s)"},
-}};
+constexpr std::array kSdOptions{
+    option::device("the GPU that the program would choose, else the CPU"),
+    option::program("sd-server on PATH"),
+    option::args("Further arguments for every start, such as --vae and --t5xxl with their files; "
+                 "those that Trilane sets itself are refused."),
+    option::environment(),
+    option::residents_max("1"),
+    option::cgroup(),
+    option::start_timeout(),
+};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
+#include "lane/options.h"
 
 namespace trilane::lane {
 namespace {
@@ -68,17 +69,16 @@ protected:
 
 constexpr std::array kSpeechPurposes{Purpose::speak};
 constexpr std::array<std::string_view, 1> kSpeechPrograms{"koko"};
-constexpr std::array<OptionText, 7> kSpeechOptions{{
-    {"device", "memory that loads are planned in (default: cpu)"},
-    {"program", "path or name of the program (default: koko on the path)"},
-    {"args",
-     "arguments before `openai`, e.g. --data with the file of voices; or, for another "
-     "server, its whole command line with {host}, {port} and {model} in it"},
-    {"environment", "further environment variables for its processes"},
-    {"residents_max", "models that may be loaded at once (default: 1)"},
-    {"cgroup", "control group that its processes join (default: the daemon's)"},
-    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
-}};
+constexpr std::array kSpeechOptions{
+    option::device("cpu"),
+    option::program("koko on PATH"),
+    option::args("Arguments before `openai`, such as --data with the file of voices; or, for "
+                 "another server, its whole command line with {host}, {port} and {model} in it."),
+    option::environment(),
+    option::residents_max("1"),
+    option::cgroup(),
+    option::start_timeout(),
+};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
 #include "lane/child/sanity.h"
+#include "lane/options.h"
 
 namespace trilane::lane {
 namespace {
@@ -80,17 +81,15 @@ protected:
 
 constexpr std::array kWhisperPurposes{Purpose::transcribe};
 constexpr std::array<std::string_view, 1> kWhisperPrograms{"whisper-server"};
-constexpr std::array<OptionText, 7> kWhisperOptions{{
-    {"device",
-     "memory that loads are planned in: cpu, gpu0 (default: cpu, which also keeps it off "
-     "the GPU)"},
-    {"program", "path or name of the program (default: whisper-server on the path)"},
-    {"args", "further arguments for every model; those that Trilane sets itself are refused"},
-    {"environment", "further environment variables for its processes"},
-    {"residents_max", "models that may be loaded at once (default: 2)"},
-    {"cgroup", "control group that its processes join (default: the daemon's)"},
-    {"start_timeout", "longest time from start to the first good answer (default: 600 s)"},
-}};
+constexpr std::array kWhisperOptions{
+    option::device("cpu, which also keeps it off the GPU"),
+    option::program("whisper-server on PATH"),
+    option::args(),
+    option::environment(),
+    option::residents_max("2"),
+    option::cgroup(),
+    option::start_timeout(),
+};
 
 }  // namespace
 

@@ -1,0 +1,163 @@
+// The lanes of a machine whose owner configured none, and what `trilane doctor` says of lanes: its
+// advice must be what the configuration's reader takes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "app/loading_line.h"
+#include "app/model_listing.h"
+#include "app/more_verbs.h"
+#include "app/serve_setup.h"
+#include "doctor/doctor.h"
+#include "json/json.h"
+
+namespace trilane::app {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+/// A machine with an NPU and a GPU, and programs in a folder.
+class LanesFound : public ::testing::Test {
+protected:
+    LanesFound() : machine_(probe::read_machine(TRILANE_SOURCE_DIR "/tests/boxes/strix-halo-128")) {
+        folder_ = ::testing::TempDir() + "trilane-lanes-found-" + std::to_string(::getpid());
+        fs::create_directories(folder_);
+        options_.path = {folder_};
+        for (probe::NpuFacts& npu : machine_.npus) {
+            npu.device_node_usable = true;
+        }
+        for (probe::GpuFacts& gpu : machine_.gpus) {
+            gpu.render_node_usable = true;
+        }
+    }
+    ~LanesFound() override { fs::remove_all(folder_); }
+
+    std::string write(const std::string& name, std::string_view text = "#!/bin/sh\nexit 1\n") {
+        const std::string path = folder_ + "/" + name;
+        fs::create_directories(fs::path(path).parent_path());
+        std::ofstream(path) << text;
+        fs::permissions(path, fs::perms::owner_all);
+        return path;
+    }
+    static probe::Engine llama(std::string path, std::initializer_list<const char*> devices) {
+        probe::Engine engine;
+        engine.kind = "llama-server";
+        engine.path = std::move(path);
+        for (const char* device : devices) {
+            engine.devices.push_back({device, "some GPU", 1, 1});
+        }
+        return engine;
+    }
+    lane::Settings gpu_lane(const std::vector<probe::Engine>& engines) {
+        for (lane::Settings& lane : lane_settings({}, options_, machine_, engines)) {
+            if (lane.kind == "llama-server") {
+                return lane;
+            }
+        }
+        ADD_FAILURE() << "no lane of llama-server was found";
+        return {};
+    }
+
+    probe::Machine machine_;
+    std::string folder_;
+    ServeOptions options_;
+};
+
+TEST_F(LanesFound, BesideAnNpuLlamaServerIsGivenAVulkanDevice) {
+    const std::string llama_path = write("llama-server");
+    EXPECT_FALSE(devices_matter({}, options_, machine_)) << "there is no lane on the NPU";
+    EXPECT_EQ(gpu_lane({llama(llama_path, {"ROCm0", "Vulkan0"})}).engine_device, "");
+    write("flm");
+    ASSERT_TRUE(devices_matter({}, options_, machine_));
+    EXPECT_EQ(gpu_lane({llama(llama_path, {"ROCm0", "Vulkan0"})}).engine_device, "Vulkan0");
+    EXPECT_EQ(gpu_lane({llama(llama_path, {"ROCm0"})}).engine_device, "");
+    config::Config configured;
+    configured.lanes.emplace_back().kind = "llama-server";
+    EXPECT_FALSE(devices_matter(configured, options_, machine_)) << "the owner decides";
+}
+
+TEST_F(LanesFound, AProgramWithVulkanIsPreferredToOneWithRocmAlone) {
+    const std::string rocm = write("a/llama-server");
+    const std::string vulkan = write("b/llama-server");
+    write("b/flm");
+    options_.path = {folder_ + "/a", folder_ + "/b"};
+    const lane::Settings lane = gpu_lane({llama(rocm, {"ROCm0"}), llama(vulkan, {"Vulkan1"})});
+    EXPECT_EQ(lane.program, vulkan);
+    EXPECT_EQ(lane.engine_device, "Vulkan1");
+    options_.path = {folder_ + "/a"};
+    write("a/flm");
+    EXPECT_EQ(gpu_lane({llama(rocm, {"ROCm0"}), llama(vulkan, {"Vulkan1"})}).program, rocm)
+        << "what is not on PATH is not taken";
+}
+
+/// The indented lines of a fix that are configuration; "" = it has none.
+std::string config_lines(const std::string& fix) {
+    const std::size_t begin = fix.find("\n  [");
+    return begin == std::string::npos ? "" : fix.substr(begin + 1);
+}
+
+TEST_F(LanesFound, WhatTheDoctorAdvisesIsWhatTheConfigurationTakes) {
+    std::size_t read = 0;
+    const std::vector<std::vector<probe::Engine>> installed{
+        {llama("/opt/llama-server", {"ROCm0"})},
+        {llama("/opt/llama-server", {"ROCm0", "Vulkan0"})},
+        {llama("/opt/llama-server", {"ROCm0"}), llama("/usr/bin/llama-server", {"Vulkan1"})}};
+    for (const auto& engines : installed) {
+        doctor::Surroundings around;
+        around.engines = engines;
+        around.npu_wanted = true;
+        around.lanes_configured = true;
+        around.llama_lanes = {{"gpu", "/opt/llama-server", "ROCm0"}};
+        for (const doctor::Finding& finding : doctor::examine(machine_, around)) {
+            const std::string lines = config_lines(finding.fix);
+            // A line that sets something stands among those that are tested here.
+            EXPECT_EQ(lines.empty(), finding.fix.find(" = \"") == std::string::npos)
+                << finding.id << ": " << finding.fix;
+            if (lines.empty()) {
+                continue;
+            }
+            const config::Checked checked = config::read_config(lines, "fix");
+            ASSERT_TRUE(checked.remarks.empty()) << lines << checked.remarks.front().text;
+            ASSERT_EQ(checked.config.lanes.size(), 1U);
+            EXPECT_EQ(checked.config.lanes[0].engine_device.substr(0, 6), "Vulkan");
+            ++read;
+        }
+    }
+    EXPECT_EQ(read, installed.size());
+}
+
+TEST_F(LanesFound, VerbsLookWhereTheConfigurationSays) {
+    Environment environment;
+    environment.model_dirs = {"/usr/share/models"};
+    EXPECT_EQ(known_model_dirs(environment), environment.model_dirs);
+    environment.config_file = write("config.toml", "[catalog]\ndirectories = [\"/srv/models\"]\n");
+    EXPECT_EQ(known_model_dirs(environment),
+              (std::vector<std::string>{"/usr/share/models", "/srv/models"}));
+}
+
+TEST_F(LanesFound, FoldersWithoutModelsAreNamed) {
+    write("models/some.gguf", "");
+    EXPECT_TRUE(folders_without_models({folder_ + "/models"}).empty());
+    const auto problems = folders_without_models({"/nosuch", folder_});
+    ASSERT_EQ(problems.size(), 2U);
+    EXPECT_THAT(problems[0], HasSubstr("there is no folder /nosuch"));
+    EXPECT_THAT(problems[1], HasSubstr("no model is in " + folder_));
+}
+
+TEST(LoadingLine, SaysWhatTheModelWaitsFor) {
+    const auto state = json::parse(
+        R"({"lanes":[{"name":"gpu","models":[{"model":"coder","state":"warming"}]},
+                     {"name":"cpu","models":[]}]})");
+    EXPECT_EQ(loading_text(*state, "coder", std::chrono::seconds(12)),
+              "coder: warming on gpu, 12 s");
+    EXPECT_EQ(loading_text(*state, "gpu/coder", std::chrono::seconds(2)),
+              "gpu/coder: warming on gpu, 2 s");
+    EXPECT_EQ(loading_text(*state, "other", std::chrono::seconds(3)),
+              "other: waiting for room, 3 s");
+}
+
+}  // namespace
+}  // namespace trilane::app
