@@ -1,6 +1,7 @@
 #include "app/serve_setup.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "app/output.h"
@@ -104,6 +105,17 @@ void prefer_vulkan(std::span<const probe::Engine> engines, const ServeOptions& o
     }
 }
 
+/// What its engine will need to find the card that is planned for it.
+void mark_gpu(lane::Settings& settings, const probe::Machine& machine) {
+    constexpr std::string_view kGpu = "gpu";
+    std::size_t index = machine.gpus.size();
+    if (settings.device.starts_with(kGpu)) {
+        std::from_chars(settings.device.data() + kGpu.size(),
+                        settings.device.data() + settings.device.size(), index);
+    }
+    settings.gpu = probe::mark_of(machine, index);
+}
+
 /// What a machine offers by itself: a lane for every kind of child whose program is installed.
 std::vector<lane::Settings> found_lanes(const ServeOptions& options, const probe::Machine& machine,
                                         std::span<const probe::Engine> engines) {
@@ -205,6 +217,9 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
                                           std::span<const probe::Engine> engines) {
     if (config.lanes.empty()) {
         std::vector<lane::Settings> lanes = found_lanes(options, machine, engines);
+        for (lane::Settings& settings : lanes) {
+            mark_gpu(settings, machine);
+        }
         lanes.push_back(native_lane(options));
         return lanes;
     }
@@ -213,6 +228,7 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         if (settings.device.empty()) {
             settings.device = usual_device(settings, machine);
         }
+        mark_gpu(settings, machine);
         if (settings.kind != "native") {
             continue;
         }
