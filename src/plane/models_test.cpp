@@ -9,7 +9,7 @@
 namespace trilane::plane {
 namespace {
 
-catalog::Entry entry(std::string id, catalog::Store store = catalog::Store::gguf) {
+catalog::Entry listed(std::string id, catalog::Store store = catalog::Store::gguf) {
     catalog::Entry out;
     out.id = std::move(id);
     out.store = store;
@@ -26,7 +26,8 @@ TEST(ModelTable, FindsIdsAliasesLanesAndTheDefault) {
     const Lanes l;
     Policies policies;
     policies["story"].aliases = {"fast", "gpt-4"};
-    const ModelTable table(std::vector{entry("coder"), entry("story")}, l.lanes, policies, "story");
+    const ModelTable table(std::vector{listed("coder"), listed("story")}, l.lanes, policies,
+                           "story");
     EXPECT_EQ(table.find("coder")->model->id, "coder");
     EXPECT_EQ(table.find("gpt-4")->model->id, "story");
     EXPECT_EQ(table.find("default")->model->id, "story");
@@ -47,7 +48,7 @@ TEST(ModelTable, LanesComeInTheirOwnOrderOrThePolicys) {
     policies["b"].lanes = {"cpu"};
     policies["c"].lanes = {"cpu", "gpu"};
     const ModelTable table(
-        std::vector{entry("a"), entry("b"), entry("c"), entry("qwen:4b", catalog::Store::flm)},
+        std::vector{listed("a"), listed("b"), listed("c"), listed("qwen:4b", catalog::Store::flm)},
         l.lanes, policies, "");
     const auto lanes_of = [&](std::string_view id) {
         std::vector<std::size_t> out;
@@ -67,16 +68,16 @@ TEST(ModelTable, ThePolicyOfTheOthers) {
     Policies policies;
     policies["*"].keep_warm_s = 5;
     policies["a"].keep_warm_s = 7;
-    const ModelTable table(std::vector{entry("a"), entry("b")}, l.lanes, policies, "");
+    const ModelTable table(std::vector{listed("a"), listed("b")}, l.lanes, policies, "");
     EXPECT_EQ(table.by_id("a")->policy.keep_warm_s, 7U);
     EXPECT_EQ(table.by_id("b")->policy.keep_warm_s, 5U);
 }
 
 TEST(ModelTable, NamesThatClientsTakeForGranted) {
     const Lanes l;
-    std::vector entries{entry("chatty"),    entry("ears"),
-                        entry("voice"),     entry("another-voice"),
-                        entry("who-knows"), entry("speaks-nowhere", catalog::Store::flm)};
+    std::vector entries{listed("chatty"),    listed("ears"),
+                        listed("voice"),     listed("another-voice"),
+                        listed("who-knows"), listed("speaks-nowhere", catalog::Store::flm)};
     entries[0].purpose = catalog::Purpose::chat;
     entries[1].purpose = catalog::Purpose::transcribe;
     entries[2].purpose = catalog::Purpose::speak;
@@ -101,7 +102,7 @@ TEST(ModelTable, NamesThatClientsTakeForGranted) {
 }
 
 TEST(ModelTable, FurtherNamesAndTagsMeanTheModel) {
-    const std::vector<catalog::Entry> entries{entry("a"), entry("b:latest")};
+    const std::vector<catalog::Entry> entries{listed("a"), listed("b:latest")};
     const ModelTable table(entries, {}, {}, "", {{"mine", "a"}, {"a", "b:latest"}, {"gone", "c"}});
     EXPECT_EQ(table.find("mine")->model->id, "a");
     EXPECT_EQ(table.find("mine:latest")->model->id, "a");
