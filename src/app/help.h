@@ -201,14 +201,18 @@ Examples:
 
 inline constexpr std::string_view kLoad =
     R"(Returns when the model can answer, or with the reason why it cannot. Meanwhile a terminal shows
-what the model waits for, and for how long.
+what the model waits for, and for how long. Where no lane is named, one that will not have it passes
+it on to the next that may. What is loaded with another context than --ctx is loaded again, after its
+running answers; if that one does not fit, what is loaded stays. A --pin (and --ctx) lasts until
+`unload`, until the configuration says something new of the same model's, or until the daemon ends.
 
 Examples:
   trilane load coder
   trilane load coder --lane gpu --ctx 32768 --pin)";
 
 inline constexpr std::string_view kUnload =
-    R"(Running answers end first; then its memory is free.
+    R"(Running answers end first; then its memory is free. What waits for the model is told so, a load
+that is under way ends, and a pin goes. The next request loads it again.
 
 Example:
   trilane unload coder)";

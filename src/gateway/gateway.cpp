@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
+#include <chrono>
 #include <ctime>
 #include <iterator>
 #include <mutex>
@@ -47,6 +49,25 @@ constexpr std::size_t kNoRow = ~std::size_t{0};
 bool is_request_id(std::string_view text) {
     return !text.empty() && text.size() <= kRequestIdBytesMax &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+/// When the answer must have begun, if the client says so, in any API. **Errors:** invalid.
+Result<std::chrono::steady_clock::time_point> deadline_of(const Call& call) {
+    constexpr std::uint32_t kDeadlineMsMax = 24U * 3600U * 1000U;
+    const std::string* text = call.request.header("x-trilane-deadline-ms");
+    if (text == nullptr) {
+        return std::chrono::steady_clock::time_point();
+    }
+    std::uint32_t ms = 0;
+    const char* const end = text->data() + text->size();
+    const auto [read_to, ec] = std::from_chars(text->data(), end, ms);
+    if (ec != std::errc() || read_to != end || ms == 0 || ms > kDeadlineMsMax) {
+        return fail(Fault::invalid,
+                    "x-trilane-deadline-ms: got '{}'; send the milliseconds within which the "
+                    "answer must begin, 1 to {}",
+                    utf8_clipped(*text, kRequestIdBytesMax), kDeadlineMsMax);
+    }
+    return call.began + std::chrono::milliseconds(ms);
 }
 
 /// Unique texts: a counter, scrambled so that ids of one run do not look alike, behind a random
@@ -450,8 +471,14 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
         refuse(call, card.error());
         return;
     }
+    const auto deadline = deadline_of(call);
+    if (!deadline) {
+        refuse(call, deadline.error());
+        return;
+    }
     for (job::Request& job : asked->jobs) {
         job.lanes = call.visit.lanes();
+        job.deadline = *deadline;
         if (!call.visit.name().empty()) {
             job.client = call.visit.name();
         }

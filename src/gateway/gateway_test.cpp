@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gateway/fake_service.h"
@@ -322,6 +324,53 @@ TEST(Gateway, NamesEveryRequest) {
     EXPECT_NE(parsed(first)["id"], parsed(second)["id"]);
     EXPECT_TRUE(ask(*gateway, "GET /v1/models", "X-Request-Id: " + std::string(200, 'x') + "\r\n")
                     .has("x-request-id: req-"));
+}
+
+TEST(Gateway, TakesADeadlineFromAnyApi) {
+    std::mutex mutex;
+    std::vector<std::chrono::steady_clock::time_point> deadlines;
+    auto service =
+        std::make_shared<FakeService>(std::vector<std::string>{"tiny"}, [&](FakeService::Job& job) {
+            {
+                const std::scoped_lock lock(mutex);
+                deadlines.push_back(job.request.deadline);
+            }
+            answer_with(job, {"Hello"});
+        });
+    GatewayOptions options;
+    options.port = 0;
+    const auto gateway = Gateway::start(std::move(options), service);
+    ASSERT_TRUE(gateway);
+    const auto before = std::chrono::steady_clock::now();
+    constexpr std::string_view kHeader = "x-trilane-deadline-ms: 60000\r\n";
+    EXPECT_EQ(post(**gateway, "/v1/chat/completions", kChat, kHeader).status, 200U);
+    EXPECT_EQ(post(**gateway, "/v1/messages",
+                   R"({"model":"tiny","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]})",
+                   kHeader)
+                  .status,
+              200U);
+    EXPECT_EQ(post(**gateway, "/api/generate", R"({"model":"tiny","prompt":"Hi","stream":false})",
+                   kHeader)
+                  .status,
+              200U);
+    EXPECT_EQ(post(**gateway, "/v1/chat/completions", kChat).status, 200U);
+    const auto after = std::chrono::steady_clock::now();
+    {
+        const std::scoped_lock lock(mutex);
+        ASSERT_EQ(deadlines.size(), 4U);
+        for (std::size_t i = 0; i < 3; ++i) {
+            EXPECT_GE(deadlines[i], before + std::chrono::seconds(60));
+            EXPECT_LE(deadlines[i], after + std::chrono::seconds(60));
+        }
+        EXPECT_EQ(deadlines[3], std::chrono::steady_clock::time_point()) << "whenever";
+    }
+    for (const std::string_view bad : {"0", "soon", "-1", "1.5", "86400001", ""}) {
+        const TestReply reply = post(**gateway, "/v1/chat/completions", kChat,
+                                     fmt::format("x-trilane-deadline-ms: {}\r\n", bad));
+        EXPECT_EQ(reply.status, 400U) << bad;
+        EXPECT_NE(std::string(error_of(reply)["message"]).find("x-trilane-deadline-ms"),
+                  std::string::npos);
+    }
 }
 
 TEST(Gateway, CountsWhatItDid) {

@@ -27,9 +27,8 @@ struct Row {
 
 /// In the order of the enum.
 constexpr std::array<Row, kStates> kRows{{
-    {"offline", set_of(State::pulling, State::starting)},
-    {"pulling", set_of(State::starting, State::offline, State::failed)},
-    {"starting", set_of(State::warming, State::unloading, State::failed)},
+    {"offline", set_of(State::starting)},
+    {"starting", set_of(State::warming, State::ready, State::unloading, State::failed)},
     {"warming", set_of(State::ready, State::unloading, State::failed)},
     {"ready",
      set_of(State::serving, State::idle, State::draining, State::unloading, State::failed)},
@@ -38,7 +37,7 @@ constexpr std::array<Row, kStates> kRows{{
      set_of(State::ready, State::serving, State::draining, State::unloading, State::failed)},
     {"draining", set_of(State::unloading, State::failed)},
     {"unloading", set_of(State::offline, State::failed)},
-    {"failed", set_of(State::offline, State::pulling, State::starting)},
+    {"failed", set_of(State::offline, State::starting, State::unloading)},
 }};
 
 const Row& row_of(State state) {

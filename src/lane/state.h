@@ -1,36 +1,28 @@
-// The life of a model on a lane, as an explicit machine:
+// The life of a model on a lane, as an explicit machine. Plane takes no step that is not in it:
 //
-//   offline ─▶ pulling ─▶ starting ─▶ warming ─▶ ready ⇄ serving ⇄ idle
-//      ▲          │           │          │         │        │       │
-//      │          └───────────┴──────────┴──▶ failed ◀──────┤       │
-//      └── unloading ◀── draining ◀─────────────────────────┴───────┘
+//   offline ─▶ starting ─▶ warming ─▶ ready ⇄ serving ⇄ idle
+//      ▲           │          │         │        │       │
+//      │           └──────────┴──▶ failed ◀──────┤       │
+//      └── unloading ◀── draining ◀──────────────┴───────┘
 //
 // ready: loaded, healthy, and a first small task made sense (of a machine elsewhere only where its
 // lane says `sanity = true`: its answers may cost money). serving: requests run. idle: none has for
-// a while. draining: no new ones; those that run end. failed: says why; the next try waits.
+// a while. draining: no new ones; those that run end. failed: says why; the next try waits. Files
+// are no part of it: what is being pulled is the library's, and a model can be asked for once it is
+// whole.
 //
-// Not drawn: what lies on the machine already is not pulled (offline ─▶ starting); a pull that is
-// cancelled ends offline, a load that is cancelled unloads what it has started; where nothing runs
-// nothing is drained (ready, idle ─▶ unloading); ready ⇄ idle; a next try leaves failed for pulling
-// or starting. State.EveryPairIsAsTheTableSays has them all.
+// Not drawn: starting ─▶ ready, of lanes that try nothing out: remote, where every answer may cost
+// money, and native, whose engine is this process and has checked the file as it read it; a load
+// that is cancelled unloads what it has started; where nothing runs nothing is drained (ready, idle
+// ─▶ unloading); ready ⇄ idle; a next try leaves failed for starting; failed ─▶ unloading, of one
+// whose child is still being cleared away. State.EveryPairIsAsTheTableSays has them all.
 #pragma once
 
 #include <string_view>
 
 namespace trilane::lane {
 
-enum class State {
-    offline,
-    pulling,
-    starting,
-    warming,
-    ready,
-    serving,
-    idle,
-    draining,
-    unloading,
-    failed
-};
+enum class State { offline, starting, warming, ready, serving, idle, draining, unloading, failed };
 
 std::string_view state_name(State state);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "access/key_ring.h"
 #include "lane/descriptor.h"
 
 namespace trilane::plane {
@@ -13,15 +12,9 @@ using Clock = std::chrono::steady_clock;
 /// A request that a seat works on. What it was promised cannot be evicted while this lives.
 struct Plane::Core::Lease {
     std::shared_ptr<Seat> seat;
-    job::EventSink sink;
-    std::shared_ptr<const job::Request> request;  // kept where it may have to run again
-    CancelToken cancel;
-    Time since{};
-    Time until{};
+    Waiting asked;  // as it came out of the line: it may have to go back
     double waited_ms = 0;
     std::string lane;
-    std::uint32_t weight = 1;
-    bool retried = false;
     bool begun = false;  // the client has heard of it; only the resident's thread looks
     bool ended = false;
 
@@ -31,7 +24,7 @@ struct Plane::Core::Lease {
     /// A resident that forgets a request must not leave its client waiting.
     ~Lease() {
         if (!ended) {
-            sink(job::Failed{{Fault::unavailable, "the request was dropped; send it again"}});
+            asked.sink(job::Failed{{Fault::unavailable, "the request was dropped; send it again"}});
         }
     }
 };
@@ -59,77 +52,9 @@ std::shared_ptr<const ModelTable> Plane::Core::table() const {
     return table_;
 }
 
-void Plane::Core::catalogue_changed() {
-    const auto entries = options_.catalogue ? options_.catalogue() : std::vector<catalog::Entry>{};
-    const auto names = options_.further_names ? options_.further_names() : FurtherNames{};
-    std::vector<std::shared_ptr<lane::Lane>> lanes;
-    Policies policies;
-    {
-        const std::scoped_lock lock(mutex_);
-        for (const LaneState& state : lanes_) {
-            lanes.push_back(state.lane);
-        }
-        policies = options_.policies;
-    }
-    auto table =
-        std::make_shared<const ModelTable>(entries, lanes, policies, options_.default_model, names);
-    {
-        const std::scoped_lock lock(mutex_);
-        table_ = std::move(table);
-        needs_.clear();
-    }
-    wake();
-}
-
-void Plane::Core::set_policies(Policies policies, LineLimits line) {
-    {
-        const std::scoped_lock lock(mutex_);
-        options_.policies = std::move(policies);
-        for (LaneState& state : lanes_) {
-            state.line.set_limits(line);
-        }
-    }
-    catalogue_changed();
-    const std::scoped_lock lock(mutex_);
-    for (auto& [key, seat] : seats_) {
-        if (const Model* model = table_->by_id(seat->model)) {
-            seat->policy = model->policy;
-            seat->pinned = model->policy.pin;
-        }
-    }
-}
-
 std::shared_ptr<Seat> Plane::Core::seat_of(std::size_t lane, std::string_view model) const {
     const auto at = seats_.find({lane, std::string(model)});
     return at == seats_.end() ? nullptr : at->second;
-}
-
-/// Where the request goes: a lane that has the model, free before busy; else one that loads it;
-/// else the best that could.
-std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning,
-                                                    const std::vector<std::string>& allowed) const {
-    std::optional<std::size_t> best;
-    int best_rank = 0;
-    for (const Candidate& candidate : meaning.model->candidates) {
-        if ((meaning.lane && *meaning.lane != candidate.lane) ||
-            !access::allows(allowed, lanes_[candidate.lane].lane->name())) {
-            continue;
-        }
-        const auto seat = seat_of(candidate.lane, meaning.model->id);
-        int rank = 1;
-        if (seat != nullptr && seat->state == lane::State::ready) {
-            rank = seat->running < seat->resident->slots() ? 4 : 3;
-        } else if (seat != nullptr && seat->active() && !seat->leaving()) {
-            rank = 2;
-        } else if (seat != nullptr && seat->state == lane::State::failed) {
-            rank = 0;
-        }
-        if (!best || rank > best_rank) {
-            best = candidate.lane;
-            best_rank = rank;
-        }
-    }
-    return best;
 }
 
 void Plane::Core::submit(job::Request request, job::EventSink sink, const CancelToken& cancel) {
@@ -165,58 +90,6 @@ void Plane::Core::submit(job::Request request, job::EventSink sink, const Cancel
     }
 }
 
-namespace {
-
-/// Whether a request may wait for a failed seat's next try. One that crashed in service comes back
-/// soon; one that does not load is not waited for.
-Status worth_waiting_for(const Seat& seat, Time now) {
-    constexpr std::chrono::seconds kSoon{5};
-    if (seat.retry_at <= now || (seat.lost && seat.retry_at - now <= kSoon)) {
-        return {};
-    }
-    const auto left = std::chrono::ceil<std::chrono::seconds>(seat.retry_at - now);
-    return fail(seat.error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
-                "'{}' {}: {} (next try in {} s)", seat.model,
-                seat.lost ? "fails again and again" : "cannot be loaded", seat.error->message,
-                left.count());
-}
-
-}  // namespace
-
-Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& actions) {
-    if (stopping_) {
-        return fail(Fault::unavailable, "the daemon is stopping; try again in a moment");
-    }
-    const auto lane = choose_lane(meaning, waiting.request->lanes);
-    if (!lane) {
-        return waiting.request->lanes.empty()
-                   ? fail(Fault::unavailable,
-                          "no lane here can serve '{}'; `trilane probe` shows what is installed",
-                          meaning.model->id)
-                   : fail(Fault::invalid,
-                          "model: none of the lanes that this API key may use can serve '{}'",
-                          meaning.model->id);
-    }
-    LaneState& state = lanes_[*lane];
-    const auto seat = seat_of(*lane, meaning.model->id);
-    if (seat != nullptr && seat->state == lane::State::failed) {
-        TRILANE_TRY_STATUS(worth_waiting_for(*seat, waiting.since));
-    }
-    const bool ready = seat != nullptr && seat->state == lane::State::ready;
-    const std::uint32_t slots = ready ? seat->resident->slots() : 0;
-    const bool fits = ready && (seat->running == 0 || seat->running + waiting.weight <= slots);
-    if (fits && !state.line.waits_for(meaning.model->id)) {
-        dispatch(std::move(waiting), seat, true, actions);
-        return {};
-    }
-    TRILANE_TRY_STATUS(state.line.room_for(waiting.request->client, waiting.weight));
-    state.line.push(std::move(waiting));
-    if (!ready) {
-        actions.emplace_back([this] { wake(); });
-    }
-    return {};
-}
-
 /// Leases the seat to the request. `here`: the calling thread may be kept for a template's and
 /// tokenizer's time.
 void Plane::Core::dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, bool here,
@@ -225,23 +98,17 @@ void Plane::Core::dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, b
                             lanes_[seat->lane].lane->descriptor().programs.empty();
     auto lease = std::make_shared<Lease>();
     lease->seat = seat;
-    lease->sink = std::move(waiting.sink);
-    lease->cancel = waiting.cancel;
-    lease->since = waiting.since;
-    lease->until = waiting.until;
+    lease->asked = std::move(waiting);
     lease->waited_ms =
-        std::chrono::duration<double, std::milli>(Clock::now() - waiting.since).count();
+        std::chrono::duration<double, std::milli>(Clock::now() - lease->asked.since).count();
     lease->lane = lanes_[seat->lane].lane->name();
-    lease->weight = waiting.weight;
-    lease->retried = waiting.retried;
-    lease->request = waiting.request;
-    seat->running += waiting.weight;
+    seat->running += lease->asked.weight;
     seat->has_served = true;
     auto hand_over = [self = shared_from_this(), lease, resident = seat->resident] {
         resident->submit(
-            *lease->request,
+            *lease->asked.request,
             [self, lease](job::Event event) { self->on_event(lease, std::move(event)); },
-            lease->cancel);
+            lease->asked.cancel);
     };
     if (here || !in_process) {
         actions.push_back(std::move(hand_over));
@@ -295,14 +162,14 @@ void Plane::Core::on_event(const std::shared_ptr<Lease>& lease, job::Event event
         lease->ended = true;
         release(lease, done != nullptr);
     }
-    lease->sink(std::move(event));
+    lease->asked.sink(std::move(event));
 }
 
 /// A request that its resident could not even begin, most likely because it is going away, runs
 /// once more: when the loss is known and made good, or after a moment on the same one.
 bool Plane::Core::take_back(const std::shared_ptr<Lease>& lease) {
     constexpr std::chrono::milliseconds kLossShows{100};
-    if (lease->retried || lease->cancel.cancelled()) {
+    if (lease->asked.retried || lease->asked.cancel.cancelled()) {
         return false;
     }
     {
@@ -310,14 +177,8 @@ bool Plane::Core::take_back(const std::shared_ptr<Lease>& lease) {
         if (stopping_ || lease->seat->leaving()) {
             return false;
         }
-        Waiting again;
-        again.request = lease->request;
-        again.sink = lease->sink;
-        again.cancel = lease->cancel;
-        again.since = lease->since;
-        again.until = lease->until;
+        Waiting again = lease->asked;
         again.not_before = Clock::now() + kLossShows;
-        again.weight = lease->weight;
         again.retried = true;
         lease->ended = true;
         lanes_[lease->seat->lane].line.push_front(std::move(again));
@@ -333,7 +194,7 @@ void Plane::Core::release(const std::shared_ptr<Lease>& lease, bool answered) {
     {
         const std::scoped_lock lock(mutex_);
         Seat& seat = *lease->seat;
-        seat.running -= lease->weight;
+        seat.running -= lease->asked.weight;
         seat.answered += answered ? 1 : 0;
         const bool settles = answered && seat.answered == plan::kSettledAnswers;
         seat.last_used = Clock::now();

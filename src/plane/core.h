@@ -1,6 +1,7 @@
-// Plane::Core: the state of the plane and what happens to it. Inside of Plane; in four sources:
-// core.cpp takes requests and gives them to residents, loading.cpp moves models in and out,
-// deciding.cpp is the thread that says which, observing.cpp learns what they take.
+// Plane::Core: the state of the plane and what happens to it. Inside of Plane; in six sources:
+// core.cpp gives requests to residents, fallback.cpp says on which lane and where to when that will
+// not have them, orders.cpp takes what administrators and files say, loading.cpp moves models in
+// and out, deciding.cpp is the thread that says which, observing.cpp learns what they take.
 #pragma once
 
 #include <atomic>
@@ -42,13 +43,10 @@ struct LaneState {
 /// What to do when the mutex is free again, in order.
 using Actions = std::vector<std::function<void()>>;
 
-/// Somebody wants a model loaded: a request in line, a pin, an administrator.
-struct Want {
-    std::size_t lane = 0;
-    std::string model;
-    Time since{};
-    bool in_line = false;
-};
+/// What is told to who waits when the daemon ends.
+inline Error stopping_error() {
+    return {Fault::unavailable, "the daemon is stopping; try again in a moment"};
+}
 
 class Plane::Core : public std::enable_shared_from_this<Plane::Core> {
 public:
@@ -77,9 +75,6 @@ private:
     struct Lease;
 
     // core.cpp
-    std::optional<std::size_t> choose_lane(const Meaning& meaning,
-                                           const std::vector<std::string>& allowed = {}) const;
-    Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
     void dispatch(Waiting waiting, const std::shared_ptr<Seat>& seat, bool here, Actions& actions);
     void dispatch_waiting(std::size_t lane, Actions& actions);
     void on_event(const std::shared_ptr<Lease>& lease, job::Event event);
@@ -93,18 +88,45 @@ private:
     };
     LaneView lane_view(std::size_t lane, std::vector<Asked>& asked) const;
 
+    // fallback.cpp
+    std::optional<std::size_t> choose_lane(const Meaning& meaning,
+                                           const std::vector<std::string>& allowed = {},
+                                           const std::vector<Refusal>& refusals = {}) const;
+    Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
+    Status place(Waiting& waiting, std::size_t lane, bool here, Actions& actions);
+    std::optional<std::size_t> pass_on(Waiting waiting, Refusal refusal, Actions& actions);
+    void pass_on(Ask ask, Refusal refusal, Actions& actions);
+    void pass_line_on(std::size_t lane, const std::string& model, const Error& error,
+                      Actions& actions);
+    void refuse(const Want& want, const Error& error, Actions& actions);
+    [[nodiscard]] Error verdict(const std::string& model,
+                                const std::vector<Refusal>& refusals) const;
+
+    // orders.cpp
+    void remake_table();
+    void pin_seats();
+    [[nodiscard]] bool may_pin(const Model& model, std::size_t lane) const;
+    Status understand(const LoadAsk& asked, Ask& ask) const;
+    void take_order(const LoadAsk& asked, Ask& ask);
+    void withdraw_order(const Ask& ask, Actions& actions);
+    std::vector<Ask> take_asks(const std::function<bool(const Want&)>& which);
+    bool give_up_waiting(const std::string& model, std::optional<std::size_t> lane,
+                         Actions& actions);
+
     // loading.cpp
     void begin_load(const std::shared_ptr<Seat>& seat, Actions& actions);
     void run_load(const std::shared_ptr<Seat>& seat);
     void finish_load(const std::shared_ptr<Seat>& seat,
                      Result<std::shared_ptr<lane::Resident>> result, double ms);
-    void set_state(Seat& seat, lane::State state) const;
+    bool set_state(Seat& seat, lane::State state) const;
     void fail_seat(const std::shared_ptr<Seat>& seat, Error error, Actions& actions);
     void on_lost(const std::shared_ptr<Seat>& seat, const Error& error);
     void begin_unload(const std::shared_ptr<Seat>& seat, Actions& actions);
     void run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms);
     void room_was_made(const std::shared_ptr<Seat>& seat, Actions& actions);
-    void retire_totals(Seat& seat);
+    void retire_totals(Seat& seat, const lane::ResidentSnapshot& last);
+    void stop_pools();
+    void clear_seats();
     void stop_residents(const std::vector<std::shared_ptr<Seat>>& seats, std::uint32_t patience_ms);
     void post(const std::unique_ptr<os::WorkerPool>& pool, std::function<void()> work) const;
 
@@ -119,13 +141,6 @@ private:
                                        plan::KvType kv) const;
 
     // deciding.cpp
-    void decide_forever();
-    Time tick();
-    void refuse_dead(Time now, Actions& actions);
-    void unload_idle(Time now, Time& due, Actions& actions);
-    std::vector<Want> wants(Time now, Time& due, Actions& actions);
-    void prepare(const std::vector<Want>& wants);
-    void decide(const Want& want, Time now, Time& due, Actions& actions);
     struct Choice {
         bool settled = false;  ///< go, or refuse with `refusal`
         std::vector<std::shared_ptr<Seat>> evict;
@@ -134,6 +149,20 @@ private:
         std::optional<Error> refusal;
         std::vector<std::shared_ptr<Seat>> drain;  ///< not settled: these must end first
     };
+    void decide_forever();
+    Time tick();
+    void refuse_dead(Time now, Actions& actions);
+    void unload_idle(Time now, Time& due, Actions& actions);
+    std::vector<Want> wants(Time now, Time& due, Actions& actions);
+    [[nodiscard]] bool is_missing(std::size_t lane, const std::string& model, Time now,
+                                  Time& due) const;
+    void look_at_asks(std::vector<Want>& out, Time now, Time& due, Actions& actions);
+    std::optional<std::size_t> lane_for_policy(const Model& model, Time now, Time& due);
+    void prepare(const std::vector<Want>& wants);
+    void decide(const Want& want, Time now, Time& due, Actions& actions);
+    void seat_model(const Want& want, const Model& model, Choice choice, Actions& actions);
+    void reload(const Want& want, const Model& model, const std::shared_ptr<Seat>& old, Time now,
+                Time& due, Actions& actions);
     Choice choose(const Want& want, const Model& model, Time now, Time& due) const;
     bool choose_place(const Want& want, const plan::Need& need, bool may_evict, bool wait_for_busy,
                       Time now, Time& due, Choice& choice) const;
@@ -149,7 +178,6 @@ private:
                                                                      const plan::Need& full) const;
     [[nodiscard]] static plan::Need least_need(const Model& model, const plan::Need& full);
     [[nodiscard]] Error refusal_of(const Want& want, const plan::Need& least) const;
-    void refuse(const Want& want, const Error& error, Actions& actions);
     void wake();
 
     void log(std::string_view line) const;
@@ -161,18 +189,28 @@ private:
     std::vector<LaneState> lanes_;
     std::map<SeatKey, std::shared_ptr<Seat>> seats_;
     std::shared_ptr<const ModelTable> table_;
-    std::vector<std::pair<Want, std::function<void(Status)>>> asks_;  // administrators'
-    plan::Memory memory_;                                             // as of the last decision
+    struct Listing {
+        std::vector<catalog::Entry> entries;
+        FurtherNames names;
+    };
+    std::shared_ptr<const Listing> listing_;  // of the catalogue, as last read
+    Orders orders_;
+    std::uint64_t version_ = 0;        // of what the table is made from
+    std::uint64_t table_version_ = 0;  // of what it was made from
+    std::vector<Ask> asks_;            // administrators', until there is a seat for them
+    plan::Memory memory_;              // as of the last decision
     std::map<SeatKey, Result<plan::Need>> needs_;
     std::vector<plan::Observation> observations_;
     bool unkept_ = false;              // something of them is not written down
-    std::set<std::string> preloaded_;  // models that were loaded once
-    std::set<std::string> refused_;    // of pins and preloads: told about once
+    std::set<std::string> preloaded_;  // models that were loaded once, or sent away
+    std::map<std::string, std::set<std::size_t>> passed_;  // of pins, preloads: lanes tried in vain
+    std::set<SeatKey> refused_;                            // of these: told about once
     bool stopping_ = false;
     bool awake_ = false;
     std::condition_variable wake_;
 
     std::mutex keeping_;  // held across on_observation(); before mutex_
+    std::mutex reading_;  // held across catalogue(), so that older news never follow; before mutex_
     std::thread decider_;
     // Null once the plane has stopped. Guarded by the mutex, but destroyed without it.
     std::unique_ptr<os::WorkerPool> dispatchers_;

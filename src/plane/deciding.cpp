@@ -22,6 +22,25 @@ constexpr std::uint32_t kContextStep = 256;
 /// Nobody's own choice of context lets its KV cache take more of what is free.
 constexpr double kKvShareMax = 0.5;
 
+/// Why it leaves the line: its client has gone, or a time is over.
+Error dead_error(const Waiting& waiting, Time now) {
+    if (waiting.cancel.cancelled()) {
+        return {Fault::cancelled, "the client has gone"};
+    }
+    const std::string& model = waiting.request->model;
+    const Time deadline = waiting.request->deadline;
+    if (deadline != Time() && deadline <= now) {
+        const auto ms =
+            std::chrono::round<std::chrono::milliseconds>(deadline - waiting.since).count();
+        return {Fault::timeout, fmt::format("'{}' could not begin this within {} ms, as it asks "
+                                            "for; allow more time, or try again later",
+                                            model, ms)};
+    }
+    const auto s = std::chrono::round<std::chrono::seconds>(now - waiting.since).count();
+    return {Fault::unavailable,
+            fmt::format("'{}' had no room for this for {} s; try again later", model, s)};
+}
+
 std::string seat_name(const lane::Lane& lane, std::string_view model) {
     return fmt::format("{}/{}", lane.name(), model);
 }
@@ -87,13 +106,7 @@ Time Plane::Core::tick() {
 void Plane::Core::refuse_dead(Time now, Actions& actions) {
     for (LaneState& lane : lanes_) {
         for (Waiting& waiting : lane.line.take_dead(now)) {
-            const bool gone = waiting.cancel.cancelled();
-            const auto s = std::chrono::round<std::chrono::seconds>(now - waiting.since).count();
-            Error error =
-                gone ? Error{Fault::cancelled, "the client has gone"}
-                     : Error{Fault::unavailable,
-                             fmt::format("'{}' had no room for this for {} s; try again later",
-                                         waiting.request->model, s)};
+            Error error = dead_error(waiting, now);
             actions.emplace_back([sink = std::move(waiting.sink), error = std::move(error)] {
                 sink(job::Failed{error});
             });
@@ -127,60 +140,108 @@ void Plane::Core::unload_idle(Time now, Time& due, Actions& actions) {
     }
 }
 
+/// Whether there is nothing of it on that lane, or a failed load whose next try has come.
+bool Plane::Core::is_missing(std::size_t lane, const std::string& model, Time now,
+                             Time& due) const {
+    const auto seat = seat_of(lane, model);
+    if (seat == nullptr) {
+        return true;
+    }
+    if (seat->state == lane::State::failed && seat->resident == nullptr) {
+        due = seat->retry_at > now ? std::min(due, seat->retry_at) : due;
+        return seat->retry_at <= now;
+    }
+    return false;
+}
+
 std::vector<Want> Plane::Core::wants(Time now, Time& due, Actions& actions) {
     std::vector<Want> out;
-    const auto missing = [&](std::size_t lane, const std::string& model) {
-        const auto seat = seat_of(lane, model);
-        if (seat == nullptr) {
-            return true;
-        }
-        if (seat->state == lane::State::failed && seat->resident == nullptr) {
-            due = seat->retry_at > now ? std::min(due, seat->retry_at) : due;
-            return seat->retry_at <= now;
-        }
-        return false;
-    };
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
         if (const auto change = lanes_[i].line.next_change(now)) {
             due = std::min(due, *change);
         }
         for (const WaitingLine::Wanted& wanted : lanes_[i].line.wanted()) {
-            if (missing(i, wanted.model)) {
-                out.push_back({i, wanted.model, wanted.since, true});
+            if (is_missing(i, wanted.model, now, due)) {
+                out.push_back({i, wanted.model, wanted.since, Want::Why::line, false});
             }
         }
     }
-    for (auto at = asks_.begin(); at != asks_.end();) {
-        const Want& want = at->first;
-        const auto seat = seat_of(want.lane, want.model);
-        if (seat != nullptr && seat->active() && !seat->leaving()) {
-            if (seat->state == lane::State::ready) {
-                actions.emplace_back([done = std::move(at->second)] { done({}); });
-            } else {
-                seat->callbacks.push_back(std::move(at->second));
-            }
-            at = asks_.erase(at);
-            continue;
-        }
-        if (missing(want.lane, want.model)) {
-            out.push_back(want);
-        }
-        ++at;
-    }
+    look_at_asks(out, now, due, actions);
     for (const Model& model : table_->models()) {
-        if (!(model.policy.pin || model.policy.preload) || model.candidates.empty()) {
-            continue;
-        }
-        const std::size_t lane = model.candidates.front().lane;
-        const auto seat = seat_of(lane, model.id);
-        // What is only preloaded is loaded once.
-        const bool again = seat != nullptr && !model.policy.pin;
-        if (missing(lane, model.id) && !again &&
-            !(model.policy.preload && !model.policy.pin && preloaded_.contains(model.id))) {
-            out.push_back({lane, model.id, now, false});
+        if (const auto lane = lane_for_policy(model, now, due)) {
+            out.push_back({*lane, model.id, now, Want::Why::policy, false});
         }
     }
     return out;
+}
+
+/// Answers what is done already, hands to a load what it will do, wants the rest.
+void Plane::Core::look_at_asks(std::vector<Want>& out, Time now, Time& due, Actions& actions) {
+    for (Ask& ask : std::exchange(asks_, {})) {
+        const Want& want = ask.want;
+        const auto seat = seat_of(want.lane, want.model);
+        const bool here = seat != nullptr && seat->active() && !seat->leaving();
+        if (here && seat->is_as(ask)) {
+            if (seat->state == lane::State::ready) {
+                actions.emplace_back([done = std::move(ask.done)] { done({}); });
+            } else {
+                seat->asks.push_back(std::move(ask));
+            }
+            continue;
+        }
+        const Model* model = table_->by_id(want.model);
+        const bool overruled =
+            here && model != nullptr && model->policy.wishes.context_tokens != ask.context_tokens;
+        if (overruled) {
+            actions.emplace_back([done = std::move(ask.done), name = want.model] {
+                done(fail(Fault::unavailable,
+                          "'{}' was asked for with another context meanwhile; ask again", name));
+            });
+            continue;
+        }
+        ask.want.replaces = here;
+        if (here || is_missing(want.lane, want.model, now, due)) {
+            out.push_back(want);
+        }
+        asks_.push_back(std::move(ask));
+    }
+}
+
+/// Where a model that is pinned or preloaded should be loaded now; nullopt = nowhere: it is there,
+/// or comes, or no lane will have it.
+std::optional<std::size_t> Plane::Core::lane_for_policy(const Model& model, Time now, Time& due) {
+    const bool pin = model.policy.pin;
+    if (!pin && (!model.policy.preload || preloaded_.contains(model.id))) {
+        return std::nullopt;
+    }
+    const auto allowed = [&](const Candidate& one) { return !pin || may_pin(model, one.lane); };
+    for (const Candidate& candidate : model.candidates) {
+        const auto seat = allowed(candidate) ? seat_of(candidate.lane, model.id) : nullptr;
+        if (seat != nullptr && seat->active()) {
+            return std::nullopt;  // a leaving one, too: what comes next is seen when it has gone
+        }
+    }
+    for (const Candidate& candidate : model.candidates) {
+        const auto seat = allowed(candidate) ? seat_of(candidate.lane, model.id) : nullptr;
+        if (seat != nullptr && seat->comes_back_soon(now)) {
+            return is_missing(candidate.lane, model.id, now, due) ? std::optional(candidate.lane)
+                                                                  : std::nullopt;
+        }
+    }
+    const auto passed = passed_.find(model.id);
+    for (const Candidate& candidate : model.candidates) {
+        const bool tried = passed != passed_.end() && passed->second.contains(candidate.lane);
+        // What is only preloaded is loaded once.
+        const bool once = !pin && seat_of(candidate.lane, model.id) != nullptr;
+        if (allowed(candidate) && !tried && !once &&
+            is_missing(candidate.lane, model.id, now, due)) {
+            return candidate.lane;
+        }
+    }
+    if (passed != passed_.end()) {
+        passed_.erase(passed);  // the next look begins with the best again
+    }
+    return std::nullopt;
 }
 
 /// Reads what decisions need and the mutex must not wait for.
@@ -192,8 +253,10 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
         lane::LoadWishes wishes;
     };
     std::vector<Question> questions;
+    std::shared_ptr<const ModelTable> table;
     {
         const std::scoped_lock lock(mutex_);
+        table = table_;
         for (const Want& want : wants) {
             const Model* model = table_->by_id(want.model);
             if (model == nullptr || needs_.contains({want.lane, want.model})) {
@@ -216,6 +279,9 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
     }
     const std::scoped_lock lock(mutex_);
     memory_ = std::move(memory);
+    if (table != table_) {
+        return;  // what was asked for was of the old one
+    }
     for (std::size_t i = 0; i < answers.size(); ++i) {
         auto& [key, need] = answers[i];
         if (need) {
@@ -228,11 +294,14 @@ void Plane::Core::prepare(const std::vector<Want>& wants) {
 void Plane::Core::decide(const Want& want, Time now, Time& due, Actions& actions) {
     const Model* model = table_->by_id(want.model);
     const auto old = seat_of(want.lane, want.model);
-    if (model == nullptr || (old != nullptr && old->state != lane::State::failed)) {
+    if (old != nullptr && (old->state != lane::State::failed || old->resident != nullptr)) {
+        if (want.replaces && model != nullptr) {
+            reload(want, *model, old, now, due, actions);
+        }
         return;
     }
-    const auto candidate = std::ranges::find(model->candidates, want.lane, &Candidate::lane);
-    if (candidate == model->candidates.end()) {
+    if (model == nullptr || std::ranges::find(model->candidates, want.lane, &Candidate::lane) ==
+                                model->candidates.end()) {
         refuse(want,
                {Fault::not_found, fmt::format("'{}' has gone from the catalogue", want.model)},
                actions);
@@ -241,39 +310,40 @@ void Plane::Core::decide(const Want& want, Time now, Time& due, Actions& actions
     Choice choice = choose(want, *model, now, due);
     if (choice.refusal) {
         refuse(want, *choice.refusal, actions);
-        return;
-    }
-    if (!choice.settled) {
+    } else if (choice.settled) {
+        seat_model(want, *model, std::move(choice), actions);
+    } else {
         for (const auto& seat : choice.drain) {
             set_state(*seat, lane::State::draining);
         }
-        return;
     }
+}
+
+/// Begins to load it, after those who make room for it.
+void Plane::Core::seat_model(const Want& want, const Model& model, Choice choice,
+                             Actions& actions) {
+    const SeatKey key{want.lane, want.model};
     auto seat = std::make_shared<Seat>();
     seat->lane = want.lane;
     seat->model = want.model;
-    seat->entry = candidate->entry;
-    seat->policy = model->policy;
-    seat->pinned = model->policy.pin;
-    seat->kv = model->policy.wishes.kv;
+    seat->entry = std::ranges::find(model.candidates, want.lane, &Candidate::lane)->entry;
+    seat->policy = model.policy;
+    seat->wishes = model.policy.wishes;
     seat->need = std::move(choice.need);
     seat->claim = std::move(choice.claim);
-    seat->state = lane::State::offline;
     set_state(*seat, lane::State::starting);
-    if (old != nullptr) {
+    if (const auto old = seat_of(want.lane, want.model)) {
         seat->failures = old->failures;
         seat->load_ms = old->load_ms;
     }
-    for (auto at = asks_.begin(); at != asks_.end();) {
-        const bool same = at->first.lane == want.lane && at->first.model == want.model;
-        if (same) {
-            seat->callbacks.push_back(std::move(at->second));
-        }
-        at = same ? asks_.erase(at) : std::next(at);
+    seats_.insert_or_assign(key, seat);
+    pin_seats();
+    for (Ask& ask : take_asks([&](const Want& asked) {
+             return asked.lane == want.lane && asked.model == want.model;
+         })) {
+        (seat->is_as(ask) ? seat->asks : asks_).push_back(std::move(ask));
     }
-    seats_.insert_or_assign(SeatKey{want.lane, want.model}, seat);
-    preloaded_.insert(want.model);
-    needs_.erase({want.lane, want.model});
+    needs_.erase(key);
     for (const auto& victim : choice.evict) {
         seat->awaits.push_back(victim);
         lanes_[victim->lane].evictions_total += 1;
@@ -282,6 +352,35 @@ void Plane::Core::decide(const Want& want, Time now, Time& due, Actions& actions
         begin_unload(victim, actions);
     }
     begin_load(seat, actions);
+}
+
+/// What is loaded, but otherwise than an administrator asks for, goes once it is known that it can
+/// come again as asked. Who waits for it waits on.
+void Plane::Core::reload(const Want& want, const Model& model, const std::shared_ptr<Seat>& old,
+                         Time now, Time& due, Actions& actions) {
+    if (old->leaving() || !old->active()) {
+        return;
+    }
+    const auto known = needs_.find({want.lane, want.model});
+    if (known == needs_.end()) {
+        due = now;
+        return;
+    }
+    if (!known->second) {
+        refuse(want, Error(known->second.error()), actions);
+        return;
+    }
+    const plan::Need least = least_need(model, *known->second);
+    Choice ignored;
+    Time later = due;
+    if (!choose_place(want, least, true, true, now, later, ignored)) {
+        refuse(want, refusal_of(want, least), actions);
+        return;
+    }
+    std::ranges::move(std::exchange(old->asks, {}), std::back_inserter(asks_));
+    log(fmt::format("{}: {} is loaded again, with another context", lanes_[want.lane].lane->name(),
+                    want.model));
+    begin_unload(old, actions);
 }
 
 /// Whether a seat may be asked to go for this want: now, or, told by `due`, soon.
@@ -307,7 +406,8 @@ std::vector<plan::Holding> Plane::Core::holdings(const Want& want, bool potentia
                                                  Time& due) const {
     std::vector<plan::Holding> out;
     for (const auto& [key, seat] : seats_) {
-        if (seat->claim.empty()) {
+        // Its own is that of a load which another one replaces.
+        if (seat->claim.empty() || (key.first == want.lane && key.second == want.model)) {
             continue;
         }
         plan::Holding& holding = out.emplace_back();
@@ -488,25 +588,6 @@ Error Plane::Core::refusal_of(const Want& want, const plan::Need& least) const {
     }
     return {Fault::unavailable, fmt::format("'{}' does not fit lane {} beside what is pinned: {}",
                                             want.model, lane.lane->name(), beside.text)};
-}
-
-/// Tells everybody who waits for it.
-void Plane::Core::refuse(const Want& want, const Error& error, Actions& actions) {
-    for (Waiting& waiting : lanes_[want.lane].line.take_model(want.model)) {
-        actions.emplace_back([sink = std::move(waiting.sink), error] { sink(job::Failed{error}); });
-    }
-    for (auto at = asks_.begin(); at != asks_.end();) {
-        const bool same = at->first.lane == want.lane && at->first.model == want.model;
-        if (same) {
-            actions.emplace_back(
-                [done = std::move(at->second), error] { done(tl::unexpected(error)); });
-        }
-        at = same ? asks_.erase(at) : std::next(at);
-    }
-    needs_.erase({want.lane, want.model});
-    if (!want.in_line && refused_.insert(want.model).second) {
-        log(fmt::format("{}: {}", lanes_[want.lane].lane->name(), error.message));
-    }
 }
 
 }  // namespace trilane::plane

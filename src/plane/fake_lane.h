@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,26 @@
 namespace trilane::plane {
 
 inline constexpr std::chrono::seconds kTestPatience{20};
+
+/// Shut until it is opened.
+class Gate {
+public:
+    void open() {
+        const std::scoped_lock lock(mutex_);
+        open_ = true;
+        opened_.notify_all();
+    }
+    bool wait_for(std::chrono::milliseconds patience) {
+        std::unique_lock lock(mutex_);
+        return opened_.wait_for(lock, patience, [&] { return open_; });
+    }
+    void wait() { wait_for(kTestPatience); }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable opened_;
+    bool open_ = false;
+};
 
 /// Remembers the requests it was given; answers them when told to, or at once.
 class FakeResident final : public lane::Resident {
@@ -68,6 +89,9 @@ public:
     }
 
     [[nodiscard]] lane::ResidentSnapshot snapshot() const override {
+        if (on_snapshot) {
+            on_snapshot();
+        }
         const std::scoped_lock lock(mutex_);
         lane::ResidentSnapshot out;
         out.slots = slots_;
@@ -79,6 +103,9 @@ public:
 
     void stop(std::uint32_t /*patience_ms*/) override {
         stopped_ = true;
+        if (stop_gate != nullptr) {
+            stop_gate->wait();
+        }
         fail_all({Fault::unavailable, "stopped"});
     }
 
@@ -120,6 +147,10 @@ public:
     }
     [[nodiscard]] bool stopped() const { return stopped_; }
 
+    // What the lane sets before the plane has it.
+    std::shared_ptr<Gate> stop_gate;    ///< that stop() waits for
+    std::function<void()> on_snapshot;  ///< called by everybody who takes one
+
 private:
     void answer(Running one) {
         {
@@ -160,6 +191,10 @@ public:
     bool loads_wait = false;                      ///< for let_load()
     std::map<std::string, Error> bad;             ///< models whose load fails
     std::map<std::string, plan::Observed> holds;  ///< what a model is seen to hold
+    std::uint64_t bytes_per_token = 0;            ///< of context
+    std::vector<lane::LoadPhase> phases{lane::LoadPhase::starting};
+    std::shared_ptr<Gate> stop_gate;  ///< that residents wait for when they are stopped
+    std::function<void()> on_snapshot;
 
     [[nodiscard]] const std::string& name() const override { return name_; }
     [[nodiscard]] const lane::Descriptor& descriptor() const override { return kKind; }
@@ -172,15 +207,20 @@ public:
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const lane::LoadWishes& wishes) const override {
         plan::Need need;
-        need.parts = {{"weights", entry.bytes}, {"KV cache", 0}, {"engine", other_bytes}};
         need.context_tokens = wishes.context_tokens != 0 ? wishes.context_tokens : 4096;
+        need.parts = {{"weights", entry.bytes},
+                      {"KV cache", need.context_tokens * bytes_per_token},
+                      {"engine", other_bytes}};
+        need.bytes_per_context_token = static_cast<double>(bytes_per_token);
         need.context_tokens_max = 4096;
         return need;
     }
 
     Result<std::shared_ptr<lane::Resident>> load(lane::LoadRequest request) override {
         const std::string& model = request.entry.id;
-        request.on_phase(lane::LoadPhase::starting);
+        for (const lane::LoadPhase phase : phases) {
+            request.on_phase(phase);
+        }
         if (const auto held = holds.find(model); held != holds.end()) {
             request.on_holding([observed = held->second] { return observed; });
         }
@@ -199,6 +239,8 @@ public:
             return tl::unexpected(failing->second);
         }
         auto resident = std::make_shared<FakeResident>(model, slots, answers_at_once);
+        resident->stop_gate = stop_gate;
+        resident->on_snapshot = on_snapshot;
         if (const auto held = holds.find(model); held != holds.end()) {
             resident->hold(held->second);
         }
@@ -235,6 +277,10 @@ public:
     int loads(const std::string& model) {
         const std::scoped_lock lock(mutex_);
         return loads_[model];
+    }
+    void spoil(const std::string& model, Error error) {
+        const std::scoped_lock lock(mutex_);
+        bad.insert_or_assign(model, std::move(error));
     }
     void repair(const std::string& model) {
         const std::scoped_lock lock(mutex_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -20,6 +21,12 @@ namespace trilane::plane {
 
 using Time = std::chrono::steady_clock::time_point;
 
+/// A lane that would not have a request or a load, and why.
+struct Refusal {
+    std::size_t lane = 0;
+    Error error;
+};
+
 /// A request in line. Its weight is the number of answers it asks for.
 struct Waiting {
     std::shared_ptr<const job::Request> request;
@@ -29,7 +36,9 @@ struct Waiting {
     Time until{};       ///< refused then
     Time not_before{};  ///< stays in line until then
     std::uint32_t weight = 1;
-    bool retried = false;  ///< it was running once, on a resident that was lost
+    bool retried = false;                  ///< it was running once, on a resident that was lost
+    std::optional<std::size_t> only_lane;  ///< the name that the client gave says it
+    std::vector<Refusal> refusals;         ///< of lanes that it was sent to before
 };
 
 struct LineLimits {

@@ -58,11 +58,21 @@ void Plane::Core::post(const std::unique_ptr<os::WorkerPool>& pool,
     (*shared)();
 }
 
-void Plane::Core::set_state(Seat& seat, lane::State state) const {
-    if (seat.state != state) {
-        seat.state = state;
-        seat.since_unix_ms = unix_ms();
+/// A step that the machine does not have is a bug of ours (or a lane that reports its phases out of
+/// order). It is not taken, and told of: one odd seat is better than no daemon. False then.
+bool Plane::Core::set_state(Seat& seat, lane::State state) const {
+    if (seat.state == state) {
+        return true;
     }
+    if (!lane::may_follow(seat.state, state)) {
+        log(fmt::format("bug: {}/{} cannot go from {} to {}; please report this",
+                        lanes_[seat.lane].lane->name(), seat.model, lane::state_name(seat.state),
+                        lane::state_name(state)));
+        return false;
+    }
+    seat.state = state;
+    seat.since_unix_ms = unix_ms();
+    return true;
 }
 
 /// Once the room it was promised is free. Called with the mutex.
@@ -83,7 +93,7 @@ void Plane::Core::run_load(const std::shared_ptr<Seat>& seat) {
         const std::scoped_lock lock(mutex_);
         request.entry = seat->entry;
         request.entry.id = seat->model;
-        request.wishes = seat->policy.wishes;
+        request.wishes = seat->wishes;
         request.need = seat->need;
         request.cancel = seat->load_cancel;
         lane = lanes_[seat->lane].lane;
@@ -147,8 +157,10 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
                 fail_seat(seat, *seat->error, actions);
             } else {
                 set_state(*seat, lane::State::ready);
-                for (auto& callback : std::exchange(seat->callbacks, {})) {
-                    actions.emplace_back([callback = std::move(callback)] { callback({}); });
+                preloaded_.insert(seat->model);
+                passed_.erase(seat->model);
+                for (Ask& ask : std::exchange(seat->asks, {})) {
+                    actions.emplace_back([done = std::move(ask.done)] { done({}); });
                 }
                 dispatch_waiting(seat->lane, actions);
             }
@@ -162,7 +174,7 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
 }
 
 /// The seat can serve nobody. Its resident, if it has one, is cleared away; who waits for a load
-/// that failed is told why. Called with the mutex.
+/// that failed goes to another lane, or is told why. Called with the mutex.
 void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Actions& actions) {
     const bool was_ready = seat->state == lane::State::ready;
     seat->failures += 1;
@@ -171,22 +183,19 @@ void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Acti
     seat->retry_at = Clock::now() + pause_after(was_ready ? seat->failures - 1 : seat->failures);
     seat->error = std::move(error);
     set_state(*seat, lane::State::failed);
-    for (auto& callback : std::exchange(seat->callbacks, {})) {
-        actions.emplace_back([callback = std::move(callback), error = *seat->error] {
-            callback(tl::unexpected(error));
-        });
+    for (Ask& ask : std::exchange(seat->asks, {})) {
+        pass_on(std::move(ask), {seat->lane, *seat->error}, actions);
     }
     if (!was_ready) {
-        for (Waiting& waiting : lanes_[seat->lane].line.take_model(seat->model)) {
-            Error told = *seat->error;
-            told.message = fmt::format("'{}' cannot be loaded: {}", seat->model, told.message);
-            if (told.fault != Fault::invalid) {
-                told.fault = Fault::unavailable;
-            }
-            actions.emplace_back([sink = std::move(waiting.sink), told = std::move(told)] {
-                sink(job::Failed{told});
-            });
+        if (seat->policy.pin || seat->policy.preload) {
+            passed_[seat->model].insert(seat->lane);
         }
+        Error told = *seat->error;
+        told.message = fmt::format("'{}' cannot be loaded: {}", seat->model, told.message);
+        if (told.fault != Fault::invalid) {
+            told.fault = Fault::unavailable;
+        }
+        pass_line_on(seat->lane, seat->model, told, actions);
     }
     if (seat->resident != nullptr) {
         actions.emplace_back([self = shared_from_this(), seat] {
@@ -250,6 +259,7 @@ void Plane::Core::begin_unload(const std::shared_ptr<Seat>& seat, Actions& actio
 
 void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t patience_ms) {
     std::shared_ptr<lane::Resident> resident;
+    lane::ResidentSnapshot last;
     std::uint32_t answers = 0;
     {
         const std::scoped_lock lock(mutex_);
@@ -259,12 +269,13 @@ void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t pa
     if (resident != nullptr) {
         observe(seat, resident->snapshot().observed, answers);
         resident->stop(patience_ms);
+        last = resident->snapshot();
     }
     Actions actions;
     std::string line;
     {
         const std::scoped_lock lock(mutex_);
-        retire_totals(*seat);
+        retire_totals(*seat, last);
         seat->resident.reset();
         seat->claim.clear();
         line = fmt::format("{}: {} is unloaded", lanes_[seat->lane].lane->name(), seat->model);
@@ -288,9 +299,9 @@ void Plane::Core::room_was_made(const std::shared_ptr<Seat>& seat, Actions& acti
         if (at != seats_.end() && at->second == seat) {
             seats_.erase(at);
         }
-        for (auto& callback : std::exchange(seat->callbacks, {})) {
-            actions.emplace_back([callback = std::move(callback)] {
-                callback(fail(Fault::cancelled, "it was unloaded before it was ready"));
+        for (Ask& ask : std::exchange(seat->asks, {})) {
+            actions.emplace_back([done = std::move(ask.done)] {
+                done(fail(Fault::cancelled, "it was unloaded before it was ready"));
             });
         }
     }
@@ -301,11 +312,12 @@ void Plane::Core::room_was_made(const std::shared_ptr<Seat>& seat, Actions& acti
     }
 }
 
-void Plane::Core::retire_totals(Seat& seat) {
+/// Adds what the seat's resident has done to what its lane has. `last` is taken before, without the
+/// mutex: taking it may read files. Called with it.
+void Plane::Core::retire_totals(Seat& seat, const lane::ResidentSnapshot& last) {
     if (seat.resident == nullptr || std::exchange(seat.retired, true)) {
         return;
     }
-    const lane::ResidentSnapshot last = seat.resident->snapshot();
     lane::ResidentSnapshot& sum = lanes_[seat.lane].retired;
     sum.requests_total += last.requests_total;
     sum.prompt_tokens_total += last.prompt_tokens_total;
@@ -313,105 +325,6 @@ void Plane::Core::retire_totals(Seat& seat) {
     sum.predicted_tokens_total += last.predicted_tokens_total;
     sum.cancelled_total += last.cancelled_total;
     sum.failed_total += last.failed_total;
-}
-
-void Plane::Core::load(LoadAsk ask, std::function<void(Status)> done) {
-    Status bad;
-    {
-        const std::scoped_lock lock(mutex_);
-        const auto meaning = table_->find(ask.model);
-        Want want;
-        want.since = Clock::now();
-        if (!meaning) {
-            bad = tl::unexpected(meaning.error());
-        } else {
-            want.model = meaning->model->id;
-            std::optional<std::size_t> lane = meaning->lane;
-            std::string names;
-            bool known = ask.lane.empty();
-            for (std::size_t i = 0; i < lanes_.size() && !ask.lane.empty(); ++i) {
-                names += (names.empty() ? "" : ", ") + lanes_[i].lane->name();
-                if (lanes_[i].lane->name() == ask.lane) {
-                    lane = i;
-                    known = true;
-                }
-            }
-            const auto chosen = choose_lane({meaning->model, lane});
-            if (!known) {
-                bad =
-                    fail(Fault::not_found, "there is no lane '{}'; there is: {}", ask.lane, names);
-            } else if (!chosen) {
-                bad = fail(Fault::unavailable, "no lane here can serve '{}'", want.model);
-            } else {
-                want.lane = *chosen;
-                const auto seat = seat_of(want.lane, want.model);
-                if (ask.pin && seat != nullptr) {
-                    seat->pinned = *ask.pin;
-                }
-                if (ask.pin || ask.context_tokens) {
-                    ModelPolicy& policy = options_.policies[want.model];
-                    policy = meaning->model->policy;
-                    policy.pin = ask.pin.value_or(policy.pin);
-                    policy.wishes.context_tokens =
-                        ask.context_tokens.value_or(policy.wishes.context_tokens);
-                }
-                asks_.emplace_back(std::move(want), done);
-            }
-        }
-    }
-    if (!bad) {
-        done(std::move(bad));
-        return;
-    }
-    if (ask.pin || ask.context_tokens) {
-        catalogue_changed();
-    }
-    wake();
-}
-
-Status Plane::Core::unload(std::string_view model) {
-    Actions actions;
-    bool found = false;
-    bool was_pinned = false;
-    {
-        const std::scoped_lock lock(mutex_);
-        const auto meaning = table_->find(model);
-        if (!meaning) {
-            return tl::unexpected(meaning.error());
-        }
-        const ModelPolicy& policy = meaning->model->policy;
-        if (policy.pin) {
-            // Or it would be loaded again at once. Until the configuration is read anew.
-            was_pinned = true;
-            ModelPolicy& changed = options_.policies[meaning->model->id];
-            changed = policy;
-            changed.pin = false;
-        }
-        for (auto at = seats_.begin(); at != seats_.end();) {
-            const auto seat = (at++)->second;
-            if (seat->model != meaning->model->id ||
-                (meaning->lane && *meaning->lane != seat->lane)) {
-                continue;
-            }
-            found = true;
-            seat->pinned = false;
-            if (seat->state == lane::State::failed) {
-                seats_.erase({seat->lane, seat->model});
-            } else {
-                begin_unload(seat, actions);
-            }
-        }
-    }
-    if (was_pinned) {
-        catalogue_changed();
-    }
-    for (const auto& action : actions) {
-        action();
-    }
-    if (!found) {
-        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", model);
-    }
-    return {};
 }
 
 /// All at the same time: the slowest decides.
@@ -438,30 +351,9 @@ void Plane::Core::stop_residents(const std::vector<std::shared_ptr<Seat>>& seats
     }
 }
 
-Status Plane::Core::keep(std::string_view model, std::optional<std::chrono::milliseconds> time) {
-    // Far beyond any of these, a time could no longer be added to another.
-    constexpr std::chrono::hours kLong{24 * 365 * 100};
-    bool found = false;
-    {
-        const std::scoped_lock lock(mutex_);
-        TRILANE_TRY(const Meaning meaning, table_->find(model));
-        for (const auto& [key, seat] : seats_) {
-            if (seat->model == meaning.model->id &&
-                (!meaning.lane || *meaning.lane == seat->lane)) {
-                seat->keep = time && *time < kLong ? *time : Seat::kForever;
-                found = true;
-            }
-        }
-    }
-    if (!found) {
-        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", model);
-    }
-    wake();
-    return {};
-}
-
 void Plane::Core::stop(std::uint32_t patience_ms) {
     std::vector<Waiting> waiting;
+    std::vector<Ask> asks;
     std::vector<std::shared_ptr<Seat>> seats;
     {
         const std::scoped_lock lock(mutex_);
@@ -471,46 +363,71 @@ void Plane::Core::stop(std::uint32_t patience_ms) {
         for (LaneState& lane : lanes_) {
             std::ranges::move(lane.line.take_all(), std::back_inserter(waiting));
         }
+        asks = std::exchange(asks_, {});
         for (const auto& [key, seat] : seats_) {
             seat->load_cancel.cancel();
             seats.push_back(seat);
+            std::ranges::move(std::exchange(seat->asks, {}), std::back_inserter(asks));
         }
         awake_ = true;
         wake_.notify_all();
     }
     for (const Waiting& one : waiting) {
-        one.sink(
-            job::Failed{{Fault::unavailable, "the daemon is stopping; try again in a moment"}});
+        one.sink(job::Failed{stopping_error()});
+    }
+    for (const Ask& ask : asks) {
+        ask.done(tl::unexpected(stopping_error()));
     }
     if (decider_.joinable()) {
         decider_.join();
     }
     stop_residents(seats, patience_ms);
+    stop_pools();
+    clear_seats();
+}
+
+/// Loads that were under way see their token.
+void Plane::Core::stop_pools() {
     std::vector<std::unique_ptr<os::WorkerPool>> pools;
-    // Loads that were under way see their token; what they may still have brought goes with them.
     for (auto* pool : {&loaders_, &dispatchers_, &unloaders_}) {
         const std::scoped_lock lock(mutex_);
         pools.push_back(std::move(*pool));
     }
     pools.clear();
     keep_observations();  // if a pool has dropped that
-    std::map<SeatKey, std::shared_ptr<Seat>> gone;
+}
+
+/// Ends what loads may still have brought. Nobody else changes seats any more.
+void Plane::Core::clear_seats() {
+    struct Last {
+        std::shared_ptr<Seat> seat;
+        std::shared_ptr<lane::Resident> resident;
+        lane::ResidentSnapshot snapshot;
+    };
+    std::vector<Last> all;
     {
         const std::scoped_lock lock(mutex_);
-        gone.swap(seats_);
-        for (const auto& [key, seat] : gone) {
-            retire_totals(*seat);
+        for (const auto& [key, seat] : seats_) {
+            all.push_back({seat, seat->resident, {}});
         }
     }
-    for (const auto& [key, seat] : gone) {
-        std::shared_ptr<lane::Resident> resident;
-        {
-            const std::scoped_lock lock(mutex_);
-            resident = std::move(seat->resident);
+    for (Last& one : all) {
+        if (one.resident != nullptr) {
+            one.resident->stop(0);
+            one.snapshot = one.resident->snapshot();
         }
-        if (resident != nullptr) {
-            resident->stop(0);
-            let_go(std::move(resident));
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const Last& one : all) {
+            retire_totals(*one.seat, one.snapshot);
+            one.seat->resident.reset();
+        }
+        seats_.clear();
+    }
+    for (Last& one : all) {
+        if (one.resident != nullptr) {
+            let_go(std::move(one.resident));
         }
     }
 }

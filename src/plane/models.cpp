@@ -49,6 +49,18 @@ std::string_view advice_for(bool job::Abilities::*can) {
 constexpr std::size_t kNamesShownMax = 20;
 constexpr std::size_t kShownBytesMax = 100;
 
+void obey(Model& model, const Order& order) {
+    if (order.pin) {
+        model.policy.pin = *order.pin;
+        model.policy.pin_lane = order.pin_lane;
+    }
+    if (order.context_tokens) {
+        model.policy.wishes.context_tokens = *order.context_tokens;
+    }
+}
+
+}  // namespace
+
 const ModelPolicy& policy_of(const Policies& policies, std::string_view id) {
     static const ModelPolicy kPlain;
     auto found = policies.find(id);
@@ -58,11 +70,10 @@ const ModelPolicy& policy_of(const Policies& policies, std::string_view id) {
     return found == policies.end() ? kPlain : found->second;
 }
 
-}  // namespace
-
 ModelTable::ModelTable(std::span<const catalog::Entry> entries,
                        std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
-                       std::string default_model, const FurtherNames& further_names)
+                       std::string default_model, const FurtherNames& further_names,
+                       const Orders& orders)
     : default_model_(std::move(default_model)) {
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         lanes_.emplace(lanes[i]->name(), i);
@@ -76,7 +87,16 @@ ModelTable::ModelTable(std::span<const catalog::Entry> entries,
         }
     }
     for (Model& model : models_) {
+        if (const auto order = orders.find(model.id); order != orders.end()) {
+            obey(model, order->second);
+        }
         order_candidates(model, lanes);
+        const std::string& pin_lane = model.policy.pin_lane;
+        if (std::ranges::none_of(model.candidates, [&](const Candidate& candidate) {
+                return lanes[candidate.lane]->name() == pin_lane;
+            })) {
+            model.policy.pin_lane.clear();
+        }
         if (!model.candidates.empty()) {
             // Where it would be loaded first; another lane refuses what it cannot do itself.
             const Candidate& first = model.candidates.front();

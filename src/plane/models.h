@@ -23,7 +23,8 @@ namespace trilane::plane {
 struct ModelPolicy {
     std::vector<std::string> lanes;  ///< where it may be loaded, best first; empty = wherever
     lane::LoadWishes wishes;
-    bool pin = false;  ///< never evicted; loaded at start and again after a crash
+    bool pin = false;      ///< never evicted; loaded at start and again after a crash
+    std::string pin_lane;  ///< the one that must have it then; "" = any of its lanes will do
     bool preload = false;
     std::uint32_t keep_warm_s = 900;  ///< idle for so long: unloaded; 0 = kept until room is needed
     std::int32_t priority = 0;        ///< larger stays longer
@@ -32,6 +33,17 @@ struct ModelPolicy {
 /// Further names of models, beside the aliases of their policies: name → model's id.
 using FurtherNames = std::map<std::string, std::string, std::less<>>;
 using Policies = std::map<std::string, ModelPolicy, std::less<>>;  ///< by model; "*" = all others
+const ModelPolicy& policy_of(const Policies& policies, std::string_view id);
+
+/// What administrators have said of a model while the daemon runs; absent = nothing. It counts
+/// before the policy of the file until that changes in the same point.
+struct Order {
+    std::optional<bool> pin;
+    std::string pin_lane;
+    std::optional<std::uint32_t> context_tokens;
+    bool operator==(const Order&) const = default;
+};
+using Orders = std::map<std::string, Order, std::less<>>;  ///< by the model's id
 
 /// A lane that could serve a model, and what the model is to it.
 struct Candidate {
@@ -57,7 +69,8 @@ public:
     /// `entries` are the catalogue's; the lanes' own offers come after them.
     ModelTable(std::span<const catalog::Entry> entries,
                std::span<const std::shared_ptr<lane::Lane>> lanes, const Policies& policies,
-               std::string default_model, const FurtherNames& further_names = {});
+               std::string default_model, const FurtherNames& further_names = {},
+               const Orders& orders = {});
 
     /// An id, an alias, "lane/name" or "default", each also with ":latest" behind it; else one of
     /// the names that clients take for granted ("tts-1", "whisper-1", "dall-e-3" …): the first

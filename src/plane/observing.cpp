@@ -144,7 +144,7 @@ plan::LoadKind Plane::Core::load_kind(const Seat& seat) const {
             .weight_bytes = plan::weight_bytes_of(seat.need),
             .lane = std::string(lane.descriptor().kind),
             .device = lane.device(),
-            .kv = seat.kv,
+            .kv = seat.wishes.kv,
             .context_tokens = seat.need.context_tokens,
             .parallel = seat.need.parallel};
 }
@@ -155,7 +155,7 @@ plan::Need Plane::Core::corrected(plan::Need need, std::size_t lane, const std::
     Seat seat;
     seat.lane = lane;
     seat.model = model;
-    seat.kv = kv;
+    seat.wishes.kv = kv;
     seat.need = std::move(need);
     plan::correct(seat.need, load_kind(seat), observations_);
     return std::move(seat.need);

@@ -6,124 +6,10 @@
 #include <random>
 #include <thread>
 
-#include "plane/fake_lane.h"
+#include "plane/plane_rig.h"
 
 namespace trilane::plane {
 namespace {
-
-/// Collects one answer.
-class Ear {
-public:
-    job::EventSink sink() {
-        return [state = state_](job::Event event) {
-            const std::scoped_lock lock(state->mutex);
-            if (const auto* text = std::get_if<job::Text>(&event)) {
-                state->text += text->text;
-            }
-            if (std::holds_alternative<job::Done>(event)) {
-                state->ends += 1;
-            }
-            if (auto* failed = std::get_if<job::Failed>(&event)) {
-                state->ends += 1;
-                state->error = std::move(failed->error);
-            }
-            state->heard.notify_all();
-        };
-    }
-    bool wait() const {
-        std::unique_lock lock(state_->mutex);
-        return state_->heard.wait_for(lock, kTestPatience, [&] { return state_->ends > 0; });
-    }
-    [[nodiscard]] int ends() const {
-        const std::scoped_lock lock(state_->mutex);
-        return state_->ends;
-    }
-    [[nodiscard]] std::string text() const {
-        const std::scoped_lock lock(state_->mutex);
-        return state_->text;
-    }
-    [[nodiscard]] std::optional<Error> error() const {
-        const std::scoped_lock lock(state_->mutex);
-        return state_->error;
-    }
-
-private:
-    struct State {
-        std::mutex mutex;
-        std::condition_variable heard;
-        int ends = 0;
-        std::string text;
-        std::optional<Error> error;
-    };
-    std::shared_ptr<State> state_ = std::make_shared<State>();
-};
-
-catalog::Entry entry(std::string id, std::uint64_t bytes = 10) {
-    catalog::Entry out;
-    out.id = std::move(id);
-    out.bytes = bytes;
-    return out;
-}
-
-struct Box {
-    std::shared_ptr<FakeLane> gpu = std::make_shared<FakeLane>("gpu", "gpu0");
-    std::shared_ptr<FakeLane> cpu = std::make_shared<FakeLane>("cpu", "cpu");
-    PlaneOptions options;
-    std::unique_ptr<Plane> plane;
-
-    /// One pool of `bytes` for both devices.
-    explicit Box(std::uint64_t bytes = 100) {
-        options.memory = [bytes](std::span<const plan::Occupant>) {
-            plan::Memory memory;
-            memory.pools = {{"system", bytes, 0, 0}};
-            memory.devices = {{"gpu0", {{0, bytes}}}, {"cpu", {{0, bytes}}}};
-            return memory;
-        };
-    }
-    void start(std::vector<catalog::Entry> entries) {
-        options.catalogue = [entries = std::move(entries)] { return entries; };
-        plane =
-            std::make_unique<Plane>(options, std::vector<std::shared_ptr<lane::Lane>>{gpu, cpu});
-    }
-    Ear ask(std::string model, std::string client = "", const CancelToken& cancel = {}) const {
-        Ear ear;
-        job::Request request;
-        request.model = std::move(model);
-        request.client = std::move(client);
-        plane->submit(std::move(request), ear.sink(), cancel);
-        return ear;
-    }
-    [[nodiscard]] const Residency* find(const View& view, std::string_view model) const {
-        for (const LaneView& lane : view.lanes) {
-            for (const Residency& one : lane.residents) {
-                if (one.model == model) {
-                    return &one;
-                }
-            }
-        }
-        return nullptr;
-    }
-    [[nodiscard]] bool holds(std::string_view model) const {
-        const View view = plane->view();
-        const Residency* one = find(view, model);
-        return one != nullptr && lane::takes_requests(one->state);
-    }
-};
-
-Status load_and_wait(Plane& plane, std::string model, std::optional<bool> pin = std::nullopt) {
-    std::mutex mutex;
-    std::condition_variable done;
-    std::optional<Status> result;
-    plane.load({.model = std::move(model), .lane = "", .context_tokens = {}, .pin = pin},
-               [&](Status status) {
-                   const std::scoped_lock lock(mutex);
-                   result = std::move(status);
-                   done.notify_all();
-               });
-    std::unique_lock lock(mutex);
-    done.wait_for(lock, kTestPatience, [&] { return result.has_value(); });
-    return result ? *result : fail(Fault::timeout, "no news");
-}
 
 TEST(Plane, LoadsWhatIsAskedFor) {
     Box box;
@@ -209,7 +95,7 @@ TEST(Plane, EvictsOnlyAsMuchAsIsNeeded) {
 
 TEST(Plane, AFailingLoadLeavesThePinnedOnes) {
     Box box(100);
-    box.gpu->bad["c"] = {Fault::corrupt, "it is no model"};
+    box.gpu->bad["c"] = box.cpu->bad["c"] = {Fault::corrupt, "it is no model"};
     box.start({entry("a", 40), entry("b", 40), entry("c", 10), entry("huge", 1000)});
     ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
     ASSERT_TRUE(load_and_wait(*box.plane, "b", true));

@@ -21,6 +21,27 @@
 
 namespace trilane::plane {
 
+/// Somebody wants a model loaded: a request in line, an administrator, a pin or preload.
+struct Want {
+    enum class Why { line, ask, policy };
+    std::size_t lane = 0;
+    std::string model;
+    Time since{};
+    Why why = Why::line;
+    bool replaces = false;  ///< it is loaded, but otherwise than asked for
+};
+
+/// An administrator's want, until it is answered.
+struct Ask {
+    Want want;
+    std::optional<std::size_t> only_lane;
+    std::optional<std::uint32_t> context_tokens;
+    std::vector<Refusal> refusals;  ///< of lanes that it was sent to before
+    Order ordered;                  ///< what it left behind, where `before` is there
+    std::optional<Order> before;    ///< what stood there before: comes back when it is refused
+    std::function<void(Status)> done;
+};
+
 /// Guarded by the plane's mutex. One seat per load: a model that is loaded again has a new one, so
 /// that leases on the old one cannot be mistaken.
 struct Seat {
@@ -29,7 +50,7 @@ struct Seat {
     catalog::Entry entry;
     ModelPolicy policy;
     bool pinned = false;
-    plan::KvType kv = plan::KvType::f16;  // that it is loaded with, whatever the policy says later
+    lane::LoadWishes wishes;  // that it is loaded with, whatever the policy says later
     /// What a client said of its staying, in place of the policy: forever = until room is needed.
     std::optional<std::chrono::milliseconds> keep;
     static constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
@@ -45,7 +66,7 @@ struct Seat {
     bool noted = false;                         // an observation of this load is remembered
     std::vector<std::shared_ptr<Seat>> awaits;  // their room is needed first
     CancelToken load_cancel;
-    std::vector<std::function<void(Status)>> callbacks;
+    std::vector<Ask> asks;  // answered when it is ready
     bool unloading_begun = false;
     bool retired = false;  // its resident's totals are in the lane's
 
@@ -64,8 +85,18 @@ struct Seat {
     [[nodiscard]] bool active() const {
         return state != lane::State::failed && state != lane::State::offline;
     }
+    /// Whether it is, or comes, as the ask wants it.
+    [[nodiscard]] bool is_as(const Ask& ask) const {
+        return !ask.context_tokens || *ask.context_tokens == wishes.context_tokens ||
+               *ask.context_tokens == need.context_tokens;
+    }
     [[nodiscard]] bool leaving() const {
         return state == lane::State::draining || state == lane::State::unloading;
+    }
+    /// Whether it failed in service and is tried again in a moment.
+    [[nodiscard]] bool comes_back_soon(Time now) const {
+        constexpr std::chrono::seconds kSoon{5};
+        return lost && retry_at - now <= kSoon;
     }
     /// How long it stays after its last request; absent = until its room is needed.
     [[nodiscard]] std::optional<std::chrono::milliseconds> stays() const {

@@ -1,0 +1,323 @@
+// What is said to the plane while it runs: by administrators (load, unload, keep) and by files (the
+// catalogue, the configuration). Nothing here waits for a load, nor, but for catalogue_changed(),
+// for a file.
+#include <algorithm>
+#include <utility>
+
+#include "plane/core.h"
+
+namespace trilane::plane {
+
+/// Reads the catalogue; the others take it as it was last read. Waits for files.
+void Plane::Core::catalogue_changed() {
+    {
+        const std::scoped_lock reading(reading_);
+        auto listing = std::make_shared<Listing>();
+        listing->entries =
+            options_.catalogue ? options_.catalogue() : std::vector<catalog::Entry>{};
+        listing->names = options_.further_names ? options_.further_names() : FurtherNames{};
+        const std::scoped_lock lock(mutex_);
+        listing_ = std::move(listing);
+        ++version_;
+    }
+    remake_table();
+}
+
+/// Makes the table of what counts now. When it returns, the one in force is as new as that.
+void Plane::Core::remake_table() {
+    std::shared_ptr<const Listing> listing;
+    std::vector<std::shared_ptr<lane::Lane>> lanes;
+    Policies policies;
+    Orders orders;
+    std::uint64_t version = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        listing = listing_;
+        for (const LaneState& state : lanes_) {
+            lanes.push_back(state.lane);
+        }
+        policies = options_.policies;
+        orders = orders_;
+        version = version_;
+    }
+    auto table = std::make_shared<const ModelTable>(listing->entries, lanes, policies,
+                                                    options_.default_model, listing->names, orders);
+    {
+        const std::scoped_lock lock(mutex_);
+        if (version > table_version_) {  // or somebody has made a newer one meanwhile
+            table_ = std::move(table);
+            table_version_ = version;
+            needs_.clear();
+            for (auto& [key, seat] : seats_) {
+                if (const Model* model = table_->by_id(seat->model)) {
+                    seat->policy = model->policy;
+                }
+            }
+            pin_seats();
+        }
+    }
+    wake();
+}
+
+bool Plane::Core::may_pin(const Model& model, std::size_t lane) const {
+    const std::string& named = model.policy.pin_lane;
+    return model.policy.pin && (named.empty() || named == lanes_[lane].lane->name());
+}
+
+/// Of each model that shall stay, the seat that does: one is enough. Called with the mutex.
+void Plane::Core::pin_seats() {
+    const auto rank = [](const Seat& seat) {
+        return seat.leaving() ? 0 : !seat.active() ? 1 : seat.pinned ? 3 : 2;
+    };
+    std::map<std::string_view, Seat*> chosen;
+    for (const auto& [key, seat] : seats_) {
+        const Model* model = table_->by_id(seat->model);
+        if (model != nullptr && may_pin(*model, seat->lane)) {
+            Seat*& best = chosen[seat->model];
+            best = best == nullptr || rank(*seat) > rank(*best) ? seat.get() : best;
+        }
+    }
+    for (const auto& [key, seat] : seats_) {
+        const auto at = chosen.find(seat->model);
+        seat->pinned = at != chosen.end() && at->second == seat.get();
+    }
+}
+
+void Plane::Core::set_policies(Policies policies, LineLimits line) {
+    {
+        const std::scoped_lock lock(mutex_);
+        for (auto& [id, order] : orders_) {
+            const ModelPolicy& before = policy_of(options_.policies, id);
+            const ModelPolicy& after = policy_of(policies, id);
+            if (before.pin != after.pin) {
+                order.pin.reset();
+                order.pin_lane.clear();
+            }
+            if (before.wishes.context_tokens != after.wishes.context_tokens) {
+                order.context_tokens.reset();
+            }
+        }
+        options_.policies = std::move(policies);
+        ++version_;
+        for (LaneState& state : lanes_) {
+            state.line.set_limits(line);
+        }
+    }
+    remake_table();
+}
+
+/// Whether it can be done at all, and what is meant. Called with the mutex.
+Status Plane::Core::understand(const LoadAsk& asked, Ask& ask) const {
+    if (stopping_) {
+        return tl::unexpected(stopping_error());
+    }
+    TRILANE_TRY(const Meaning meaning, table_->find(asked.model));
+    ask.want.model = meaning.model->id;
+    ask.want.since = std::chrono::steady_clock::now();
+    ask.want.why = Want::Why::ask;
+    ask.context_tokens = asked.context_tokens;
+    ask.only_lane = meaning.lane;
+    if (!asked.lane.empty()) {
+        const auto named = std::ranges::find_if(
+            lanes_, [&](const LaneState& state) { return state.lane->name() == asked.lane; });
+        if (named == lanes_.end()) {
+            std::string names;
+            for (const LaneState& state : lanes_) {
+                names += (names.empty() ? "" : ", ") + state.lane->name();
+            }
+            return fail(Fault::not_found, "there is no lane '{}'; there is: {}", asked.lane, names);
+        }
+        ask.only_lane = static_cast<std::size_t>(named - lanes_.begin());
+    }
+    const auto lane = choose_lane({meaning.model, ask.only_lane});
+    if (!lane) {
+        return fail(Fault::unavailable, "no lane here can serve '{}'", ask.want.model);
+    }
+    ask.want.lane = *lane;
+    return {};
+}
+
+/// What shall count from now on. Called with the mutex.
+void Plane::Core::take_order(const LoadAsk& asked, Ask& ask) {
+    Order& order = orders_[ask.want.model];
+    ask.before = order;
+    if (asked.pin) {
+        order.pin = asked.pin;
+        order.pin_lane = *asked.pin && ask.only_lane ? lanes_[*ask.only_lane].lane->name() : "";
+    }
+    if (asked.context_tokens) {
+        order.context_tokens = asked.context_tokens;
+    }
+    ask.ordered = order;
+    ++version_;
+}
+
+/// Of what is refused nothing stays, or the model could not be loaded by anybody. Called with the
+/// mutex.
+void Plane::Core::withdraw_order(const Ask& ask, Actions& actions) {
+    if (!ask.before) {
+        return;
+    }
+    const auto at = orders_.find(ask.want.model);
+    if (at == orders_.end() || at->second != ask.ordered) {
+        return;  // somebody has said something else since
+    }
+    at->second = *ask.before;
+    ++version_;
+    actions.emplace_back([this] { remake_table(); });
+}
+
+void Plane::Core::load(LoadAsk asked, std::function<void(Status)> done) {
+    const bool ordered = asked.pin || asked.context_tokens;
+    Ask ask;
+    Status understood;
+    {
+        const std::scoped_lock lock(mutex_);
+        understood = understand(asked, ask);
+        if (understood && ordered) {
+            take_order(asked, ask);
+        }
+    }
+    if (understood && ordered) {
+        remake_table();
+    }
+    if (understood) {
+        const std::scoped_lock lock(mutex_);
+        if (stopping_) {
+            understood = tl::unexpected(stopping_error());
+        } else {
+            ask.done = done;
+            asks_.push_back(std::move(ask));
+        }
+    }
+    if (!understood) {
+        done(std::move(understood));
+        return;
+    }
+    wake();
+}
+
+/// Called with the mutex.
+std::vector<Ask> Plane::Core::take_asks(const std::function<bool(const Want&)>& which) {
+    std::vector<Ask> taken;
+    std::vector<Ask> left;
+    for (Ask& ask : asks_) {
+        (which(ask.want) ? taken : left).push_back(std::move(ask));
+    }
+    asks_ = std::move(left);
+    return taken;
+}
+
+/// Whoever waits for the model there is told that nobody shall have it. True when there was
+/// somebody. Called with the mutex.
+bool Plane::Core::give_up_waiting(const std::string& model, std::optional<std::size_t> lane,
+                                  Actions& actions) {
+    bool any = false;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        if (lane && *lane != i) {
+            continue;
+        }
+        for (Waiting& waiting : lanes_[i].line.take_model(model)) {
+            any = true;
+            Error error{
+                Fault::unavailable,
+                fmt::format(
+                    "'{}' was unloaded while this waited for it; send it again to have it loaded",
+                    model)};
+            actions.emplace_back([sink = std::move(waiting.sink), error = std::move(error)] {
+                sink(job::Failed{error});
+            });
+        }
+    }
+    for (Ask& ask : take_asks([&](const Want& want) {
+             return want.model == model && (!lane || *lane == want.lane);
+         })) {
+        any = true;
+        actions.emplace_back([done = std::move(ask.done)] {
+            done(fail(Fault::cancelled, "it was unloaded before it was ready"));
+        });
+    }
+    return any;
+}
+
+Status Plane::Core::unload(std::string_view name) {
+    std::string model;
+    std::optional<std::size_t> lane;
+    bool ordered = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        TRILANE_TRY(const Meaning meaning, table_->find(name));
+        model = meaning.model->id;
+        lane = meaning.lane;
+        const bool stays_elsewhere =
+            lane && std::ranges::any_of(seats_, [&](const auto& one) {
+                return one.second->model == model && one.second->pinned && one.first.first != *lane;
+            });
+        if (meaning.model->policy.pin && !stays_elsewhere) {
+            // Or it would be loaded again at once.
+            Order& order = orders_[model];
+            order.pin = false;
+            order.pin_lane.clear();
+            ++version_;
+            ordered = true;
+        }
+    }
+    if (ordered) {
+        remake_table();
+    }
+    Actions actions;
+    bool found = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        preloaded_.insert(model);
+        for (auto at = seats_.begin(); at != seats_.end();) {
+            const auto seat = (at++)->second;
+            if (seat->model != model || (lane && *lane != seat->lane)) {
+                continue;
+            }
+            found = true;
+            seat->pinned = false;
+            if (seat->state != lane::State::failed) {
+                begin_unload(seat, actions);
+            } else if (seat->resident == nullptr) {
+                seats_.erase({seat->lane, seat->model});
+            } else {
+                // It is being cleared away, and holds its room until that is done.
+                set_state(*seat, lane::State::unloading);
+                seat->unloading_begun = true;
+            }
+        }
+        found = give_up_waiting(model, lane, actions) || found;
+    }
+    for (const auto& action : actions) {
+        action();
+    }
+    if (!found) {
+        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", name);
+    }
+    return {};
+}
+
+Status Plane::Core::keep(std::string_view model, std::optional<std::chrono::milliseconds> time) {
+    // Far beyond any of these, a time could no longer be added to another.
+    constexpr std::chrono::hours kLong{24 * 365 * 100};
+    bool found = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        TRILANE_TRY(const Meaning meaning, table_->find(model));
+        for (const auto& [key, seat] : seats_) {
+            if (seat->model == meaning.model->id &&
+                (!meaning.lane || *meaning.lane == seat->lane)) {
+                seat->keep = time && *time < kLong ? *time : Seat::kForever;
+                found = true;
+            }
+        }
+    }
+    if (!found) {
+        return fail(Fault::not_found, "'{}' is not loaded; `trilane ps` shows what is", model);
+    }
+    wake();
+    return {};
+}
+
+}  // namespace trilane::plane
