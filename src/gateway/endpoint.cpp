@@ -34,6 +34,23 @@ bool serves_below(const Endpoint& row) {
     return row.path.size() > 1 && row.path.ends_with('/');
 }
 
+/// Folders that both paths begin with: of "/v1/messages" and "/v1/messages/x" that are two.
+std::size_t shared_folders(std::string_view row, std::string_view path) {
+    std::size_t folders = 0;
+    for (std::size_t end = row.find('/', 1); end != 0; end = row.find('/', end + 1)) {
+        const std::string_view folder = row.substr(0, end);
+        if (folder.size() < 2 || !path.starts_with(folder) ||
+            (path.size() > folder.size() && path[folder.size()] != '/')) {
+            break;
+        }
+        ++folders;
+        if (end == std::string_view::npos) {
+            break;
+        }
+    }
+    return folders;
+}
+
 /// What a path begins with that stands in place of "/v1/"; "" = nothing of the kind.
 std::string_view version_prefix_of(std::string_view path) {
     const auto* found = std::ranges::find_if(
@@ -96,6 +113,18 @@ const dialect::ErrorShape& EndpointTable::errors_at(std::string_view path) const
     for (const Endpoint& row : rows_) {
         const bool better = best == nullptr || (serves_below(*best) && !serves_below(row));
         if (row.errors != nullptr && better && tail_of(row, known)) {
+            best = &row;
+        }
+    }
+    if (best != nullptr) {
+        return *best->errors;
+    }
+    // Nothing is there: as the API would say it that has most of the folders on the way.
+    std::size_t folders = 0;
+    for (const Endpoint& row : rows_) {
+        const std::size_t shared = shared_folders(row.path, known);
+        if (row.errors != nullptr && shared > folders) {
+            folders = shared;
             best = &row;
         }
     }

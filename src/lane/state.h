@@ -11,11 +11,10 @@
 // are no part of it: what is being pulled is the library's, and a model can be asked for once it is
 // whole.
 //
-// Not drawn: starting ─▶ ready, of lanes that try nothing out: remote, where every answer may cost
-// money, and native, whose engine is this process and has checked the file as it read it; a load
-// that is cancelled unloads what it has started; where nothing runs nothing is drained (ready, idle
-// ─▶ unloading); ready ⇄ idle; a next try leaves failed for starting; failed ─▶ unloading, of one
-// whose child is still being cleared away. State.EveryPairIsAsTheTableSays has them all.
+// Not drawn: starting ─▶ ready, of remote lanes that try nothing out; a load that is cancelled
+// unloads what it has started; where nothing runs nothing is drained (ready, idle ─▶ unloading);
+// ready ⇄ idle; a next try leaves failed for starting; failed ─▶ unloading, of one whose child is
+// still being cleared away. State.EveryPairIsAsTheTableSays has them all.
 #pragma once
 
 #include <string_view>
