@@ -399,6 +399,7 @@ Status Daemon::Parts::open_gateway() {
     out.recorder = [this](const gateway::Record& record) { recorders->write(record); };
     out.version = version_number();
     out.library = library;
+    out.log = daemon_log_lines();
     TRILANE_TRY(gateway, gateway::Gateway::start(std::move(out), plane));
     return {};
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "app/options.h"
+#include "os/log_ring.h"
 
 namespace trilane::app {
 
@@ -20,6 +21,10 @@ public:
 private:
     std::shared_ptr<void> logger_;  // outlives the thread that writes through it
 };
+
+/// What the log has written last, "info text" each, for who reads it over the network; null when no
+/// DaemonLog was there yet. **Threads:** any, but not while one is made.
+std::shared_ptr<os::LogRing> daemon_log_lines();
 
 /// Writes a line when a DaemonLog lives. Never give it a key, a prompt or an answer.
 /// **Threads:** any.

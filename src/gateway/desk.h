@@ -1,6 +1,7 @@
 // Desk: what the gateway gives its endpoints to work with: the plane, and the ways to answer.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,10 +12,28 @@
 #include "dialect/dialect.h"
 #include "dialect/openai/responses.h"
 #include "gateway/endpoint.h"
+#include "gateway/record.h"
 #include "net/http.h"
 #include "plane/service.h"
 
 namespace trilane::gateway {
+
+class LogJournal;
+class Metrics;
+class SocketSeats;
+
+/// Work that was let in outside of a request of its own, until it has ended.
+struct Admitted {
+    access::Visit visit;
+    Record record;
+    Recorder recorder;  ///< may be empty
+    std::shared_ptr<Metrics> metrics;
+    std::shared_ptr<plane::Service> service;
+    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+
+    /// Counts and records it. `last` is a Done or a Failed.
+    void end(const job::Event& last);
+};
 
 /// **Threads:** any.
 class Desk {
@@ -47,6 +66,13 @@ public:
     virtual void read_body(Call call, std::function<void(Call)> read) = 0;
     /// Has the jobs done, and the writer's answer sent; or answers why not.
     virtual void submit(Call call, Result<dialect::Asked> asked) = 0;
+
+    /// Lets in a job that comes over a socket, as submit() does those of calls: knocks with the
+    /// key, fills in who asks and where it may run, and checks what it asks for.
+    virtual Result<Admitted> admit(std::string_view key, job::Request& job) = 0;
+    /// The daemon's and the lanes' logs.
+    virtual LogJournal& journal() = 0;
+    [[nodiscard]] virtual const std::shared_ptr<SocketSeats>& realtime_seats() const = 0;
 
     /// What a call that answers in pieces of its own making has ended with, for the counters.
     virtual void count(const Call& call, unsigned status) = 0;

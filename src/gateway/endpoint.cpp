@@ -31,8 +31,8 @@ std::optional<std::string_view> tail_of(const Endpoint& row, std::string_view pa
 }  // namespace
 
 EndpointTable::EndpointTable() {
-    for (const auto rows :
-         {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(), trilane_endpoints()}) {
+    for (const auto rows : {openai_endpoints(), anthropic_endpoints(), ollama_endpoints(),
+                            trilane_endpoints(), socket_endpoints()}) {
         rows_.insert(rows_.end(), rows.begin(), rows.end());
     }
 }

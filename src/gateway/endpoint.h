@@ -62,6 +62,7 @@ struct Endpoint {
     /// Answers at once or later; on a thread of the server, which must not be kept waiting.
     void (*answer)(Desk& desk, Call call) = nullptr;
     EndpointDoc doc;
+    bool web_socket = false;  ///< becomes one; its key may come as such clients can send it
 };
 
 /// The rows of each API.
@@ -69,6 +70,7 @@ std::span<const Endpoint> openai_endpoints();
 std::span<const Endpoint> anthropic_endpoints();
 std::span<const Endpoint> ollama_endpoints();
 std::span<const Endpoint> trilane_endpoints();  ///< health, metrics, administration
+std::span<const Endpoint> socket_endpoints();   ///< WebSockets of all of them
 
 /// All rows, and the way from a request to its row.
 class EndpointTable {

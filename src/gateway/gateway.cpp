@@ -17,9 +17,12 @@
 #include "gateway/desk.h"
 #include "gateway/endpoint.h"
 #include "gateway/http_error.h"
+#include "gateway/logs_stream.h"
 #include "gateway/metrics.h"
 #include "gateway/query.h"
+#include "gateway/realtime.h"
 #include "gateway/response_store.h"
+#include "gateway/socket_opening.h"
 #include "net/server.h"
 #include "os/worker_pool.h"
 
@@ -61,6 +64,15 @@ private:
     std::atomic<std::uint64_t> count_ = 1;
 };
 
+Status check_able(const job::ModelCard& card, const job::Request& job) {
+    if (job::able(card.abilities, job)) {
+        return {};
+    }
+    return fail(Fault::invalid,
+                "model: '{}' is not made for {}; GET /v1/models says what each model can do",
+                card.id, job::subject(job));
+}
+
 /// How metrics call the rows; methods of one path stand together.
 std::vector<std::string> labels_of(const EndpointTable& table) {
     std::vector<std::string> labels;
@@ -100,6 +112,11 @@ public:
     void respond(Call& call, net::Response response) override;
     void read_body(Call call, std::function<void(Call)> read) override;
     void submit(Call call, Result<dialect::Asked> asked) override;
+    Result<Admitted> admit(std::string_view key, job::Request& job) override;
+    LogJournal& journal() override { return journal_; }
+    [[nodiscard]] const std::shared_ptr<SocketSeats>& realtime_seats() const override {
+        return realtime_seats_;
+    }
     void count(const Call& call, unsigned status) override;
 
 private:
@@ -120,6 +137,9 @@ private:
     const EndpointTable table_;
     UniqueText unique_;
     const std::shared_ptr<BoundedResponses> responses_ = std::make_shared<BoundedResponses>();
+    LogJournal journal_{options_.log};
+    const std::shared_ptr<SocketSeats> realtime_seats_ =
+        std::make_shared<SocketSeats>(kRealtimeSessionsMax);
     const std::vector<std::string> labels_ = labels_of(table_);
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
     /// What the server's own threads may use: the first requests can be faster than start().
@@ -225,8 +245,10 @@ bool Gateway::Front::let_in(Call& call) {
     }
     // What only reads is no work: rates are for what makes a lane busy.
     const bool counts = call.request.method == "POST" && call.endpoint->guard == Guard::key;
+    const std::string key = call.endpoint->web_socket ? socket_key_sent(call.request)
+                                                      : std::string(key_sent(call.request));
     access::Answer answer =
-        options_.access.door->knock(key_sent(call.request), counts, call.began, std::time(nullptr));
+        options_.access.door->knock(key, counts, call.began, std::time(nullptr));
     if (answer.status != 200) {
         if (answer.status == 401) {
             call.headers.push_back({"WWW-Authenticate", "Bearer"});
@@ -350,6 +372,38 @@ Status Gateway::Front::check_line(const dialect::Asked& asked) const {
     return {};
 }
 
+Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) {
+    Admitted admitted;
+    if (options_.access.door != nullptr) {
+        access::Answer answer =
+            options_.access.door->knock(key, true, admitted.began, std::time(nullptr));
+        if (answer.status != 200) {
+            return fail(answer.status == 429 ? Fault::exhausted : Fault::invalid, "{}",
+                        answer.message);
+        }
+        admitted.visit = std::move(answer.visit);
+    }
+    TRILANE_TRY(const job::ModelCard card, service_->find(job.model));
+    TRILANE_TRY_STATUS(check_able(card, job));
+    if (!admitted.visit.may_use_model(card.id)) {
+        return fail(Fault::invalid, "the API key '{}' may not use the model '{}'",
+                    admitted.visit.name(), card.id);
+    }
+    job.lanes = admitted.visit.lanes();
+    job.client = admitted.visit.name();
+    admitted.record.request_id = job.id;
+    admitted.record.key = admitted.visit.name();
+    admitted.record.endpoint = "GET /v1/realtime";
+    admitted.record.model = card.id;
+    admitted.record.subject = job::subject(job);
+    admitted.record.streamed = true;
+    admitted.record.began = std::chrono::system_clock::now();
+    admitted.recorder = options_.recorder;
+    admitted.metrics = metrics_;
+    admitted.service = service_;
+    return admitted;
+}
+
 void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
     if (!asked) {
         refuse(call, asked.error());
@@ -365,12 +419,8 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
         if (!call.visit.name().empty()) {
             job.client = call.visit.name();
         }
-        if (!job::able(card->abilities, job)) {
-            refuse(call,
-                   Error{Fault::invalid,
-                         fmt::format("model: '{}' is not made for {}; GET /v1/models says what "
-                                     "each model can do",
-                                     card->id, job::subject(job))});
+        if (const Status able = check_able(*card, job); !able) {
+            refuse(call, able.error());
             return;
         }
     }

@@ -36,6 +36,7 @@ struct GatewayOptions {
     Recorder recorder;    ///< may be empty
     std::string version;  ///< as /health shows it
     std::chrono::milliseconds heartbeat_interval = kHeartbeatInterval;
+    std::shared_ptr<os::LogRing> log;           ///< what the daemon itself prints; null = nothing
     std::shared_ptr<catalog::Library> library;  ///< null = models cannot be pulled or deleted
 };
 

@@ -53,6 +53,9 @@ Value responses_of(const Endpoint& row) {
             {"schema", {{"type", "string"}, {"description", "The same, piece by piece"}}}};
     }
     Value responses = {{"200", {{"description", "The answer"}, {"content", std::move(content)}}}};
+    if (row.web_socket) {
+        responses = {{"101", {{"description", "The connection is a WebSocket now"}}}};
+    }
     if (row.errors == &dialect::openai::kErrorShape) {
         responses["default"] = {{"description", "What was wrong"},
                                 {"content", content_of("ErrorResponse")}};

@@ -1,0 +1,68 @@
+#include "gateway/socket_opening.h"
+
+#include <string_view>
+
+#include "gateway/access.h"
+#include "gateway/query.h"
+
+namespace trilane::gateway {
+namespace {
+
+constexpr std::string_view kKeyProtocol = "openai-insecure-api-key.";
+constexpr std::string_view kProtocolHeader = "Sec-WebSocket-Protocol";
+
+std::string_view offered_protocol(const net::Request& request,
+                                  const std::function<bool(std::string_view)>& wanted) {
+    for (const net::Header& header : request.headers) {
+        if (net::equal_ignoring_case(header.name, kProtocolHeader)) {
+            if (const auto found = net::find_token(header.value, wanted); !found.empty()) {
+                return found;
+            }
+        }
+    }
+    return {};
+}
+
+/// One of those that were offered: a browser gives up otherwise. A key only where nothing else was.
+std::string_view chosen_protocol(const net::Request& request) {
+    std::string_view chosen =
+        offered_protocol(request, [](std::string_view one) { return one == "realtime"; });
+    if (chosen.empty()) {
+        chosen = offered_protocol(
+            request, [](std::string_view one) { return !one.starts_with(kKeyProtocol); });
+    }
+    return chosen.empty() ? offered_protocol(request, [](std::string_view) { return true; })
+                          : chosen;
+}
+
+}  // namespace
+
+std::string socket_key_sent(const net::Request& request) {
+    if (const std::string_view key = key_sent(request); !key.empty()) {
+        return std::string(key);
+    }
+    const std::string_view protocol = offered_protocol(
+        request, [](std::string_view one) { return one.starts_with(kKeyProtocol); });
+    return protocol.empty() ? query_text(request.target, "api_key")
+                            : std::string(protocol.substr(kKeyProtocol.size()));
+}
+
+bool open_socket(Desk& desk, Call& call, std::size_t message_bytes_max,
+                 std::shared_ptr<net::WebSocketListener> listener) {
+    if (const auto why = net::why_no_web_socket(call.request)) {
+        if (why->status == 426) {
+            call.headers.push_back({"Upgrade", "websocket"});
+            call.headers.push_back({"Sec-WebSocket-Version", "13"});
+        }
+        desk.refuse(call, why->status, why->message);
+        return false;
+    }
+    desk.count(call, 101);
+    net::WebSocketOptions options;
+    options.protocol = chosen_protocol(call.request);
+    options.message_bytes_max = message_bytes_max;
+    call.exchange->become_web_socket(call.request, std::move(options), std::move(listener));
+    return true;
+}
+
+}  // namespace trilane::gateway
