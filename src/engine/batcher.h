@@ -55,7 +55,7 @@ private:
         std::vector<token::Id> timeline;  ///< prompt, then what was drawn
         std::size_t drawn = 0;
         bool hastened = false;  ///< a token was not drawn since it left no room for the end
-        std::size_t rows = 0;  ///< tokens of this step's batch
+        std::size_t rows = 0;   ///< tokens of this step's batch
         std::uint32_t cached_tokens = 0;
         Clock::time_point queued_at;
         Clock::time_point started_at;

@@ -9,8 +9,6 @@
 namespace trilane::grammar {
 namespace {
 
-constexpr unsigned kGroupDepthMax = 100;
-
 bool is_name(char32_t c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_';
@@ -277,8 +275,8 @@ private:
 
 Result<Part> add_gbnf(Builder& builder, std::string_view source) {
     if (source.size() > kSourceBytesMax) {
-        return fail(Fault::invalid, "the grammar has {} bytes; at most {} are taken",
-                    source.size(), kSourceBytesMax);
+        return fail(Fault::invalid, "the grammar has {} bytes; at most {} are taken", source.size(),
+                    kSourceBytesMax);
     }
     if (!is_valid_utf8(source)) {
         return fail(Fault::invalid, "the grammar is not valid UTF-8");

@@ -437,8 +437,8 @@ Part SchemaReader::tuple(const std::vector<Part>& first, Part rest, std::uint32_
 
 Result<Part> add_json_schema(Builder& builder, std::string_view schema) {
     if (schema.size() > kSourceBytesMax) {
-        return fail(Fault::invalid, "the schema has {} bytes; at most {} are taken",
-                    schema.size(), kSourceBytesMax);
+        return fail(Fault::invalid, "the schema has {} bytes; at most {} are taken", schema.size(),
+                    kSourceBytesMax);
     }
     auto root = json::parse(schema);
     if (!root) {

@@ -9,7 +9,6 @@
 namespace trilane::grammar {
 namespace {
 
-constexpr unsigned kGroupDepthMax = 100;
 constexpr std::string_view kWhat = "regular expression";
 
 CharSet digits() {

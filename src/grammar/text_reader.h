@@ -11,6 +11,9 @@
 
 namespace trilane::grammar {
 
+/// Groups within groups, in GBNF and in regular expressions: reading them recurses.
+inline constexpr unsigned kGroupDepthMax = 100;
+
 class TextReader {
 public:
     explicit TextReader(std::string_view text) : text_(text) {}

@@ -304,8 +304,11 @@ void Connection::become_web_socket(SocketWish wish) {
                          std::move(wish.listener),
                          std::move(wish.options),
                          std::move(wish.key)};
-    course_ = tls_ != nullptr ? WebSocketCourse::over(*tls_, std::move(parts))
-                              : WebSocketCourse::over(socket_, std::move(parts));
+    if (tls_ != nullptr) {
+        course_ = WebSocketCourse::over(*tls_, std::move(parts));
+    } else {
+        course_ = WebSocketCourse::over(socket_, std::move(parts));
+    }
     course_->start();
 }
 
