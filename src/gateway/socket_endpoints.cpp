@@ -1,5 +1,5 @@
-// The rows of the endpoint table that are WebSockets. Each stands below all of the prefixes that
-// clients of OpenAI's and Lemonade's APIs use.
+// The rows of the endpoint table that are WebSockets. Lemonade's clients open them at the root,
+// too.
 #include <array>
 
 #include "dialect/openai/openai.h"
@@ -30,14 +30,8 @@ constexpr Endpoint logs_at(std::string_view path) {
 constexpr std::array kSocketRows = std::to_array<Endpoint>({
     realtime_at("/v1/realtime"),
     realtime_at("/realtime"),
-    realtime_at("/v0/realtime"),
-    realtime_at("/api/v1/realtime"),
-    realtime_at("/api/v0/realtime"),
     logs_at("/logs/stream"),
     logs_at("/v1/logs/stream"),
-    logs_at("/v0/logs/stream"),
-    logs_at("/api/v1/logs/stream"),
-    logs_at("/api/v0/logs/stream"),
 });
 
 }  // namespace
