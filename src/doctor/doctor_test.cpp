@@ -88,6 +88,7 @@ TEST(DoctorBox, StrixHalo128IsFine) {
     Surroundings around;
     around.npu_wanted = true;
     around.engines = {flm("1.0.9", kReady), llama({"Vulkan0", "ROCm0"})};
+    around.llama_lanes = {{"gpu", "/usr/local/bin/llama-server", "Vulkan0"}};
     around.environment = {"PATH=/usr/bin"};
     const auto findings = examine(box("strix-halo-128"), around);
     EXPECT_EQ(troubles(findings), Ids{});

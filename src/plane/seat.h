@@ -55,7 +55,7 @@ struct Seat {
     std::optional<std::chrono::milliseconds> keep;
     static constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
 
-    lane::State state = lane::State::starting;  // ready stands for serving and idle, too
+    lane::State state = lane::State::offline;  // ready stands for serving and idle, too
     std::int64_t since_unix_ms = 0;
     std::shared_ptr<lane::Resident> resident;
     plan::Need need;
