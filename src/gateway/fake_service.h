@@ -87,6 +87,10 @@ public:
     }
 
     void load(LoadAsk ask, std::function<void(Status)> done) override {
+        {
+            const std::scoped_lock lock(mutex_);
+            loads_.push_back(ask);
+        }
         done(find(ask.model).map([](const job::ModelCard&) {}));
     }
     Status unload(std::string_view model) override {
@@ -121,6 +125,11 @@ public:
         const std::scoped_lock lock(mutex_);
         return kept_;
     }
+    /// What it was asked to load, in order.
+    [[nodiscard]] std::vector<LoadAsk> loads() {
+        const std::scoped_lock lock(mutex_);
+        return loads_;
+    }
     [[nodiscard]] int noticed() const { return noticed_; }
     [[nodiscard]] os::LogRing& log() const { return *log_; }
 
@@ -147,6 +156,7 @@ private:
     std::condition_variable arrived_;
     std::deque<Job> jobs_;
     std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>> kept_;
+    std::vector<LoadAsk> loads_;
     bool stopping_ = false;
     std::thread thread_;  // last: it uses all of the above
 };

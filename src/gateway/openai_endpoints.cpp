@@ -28,7 +28,7 @@ void list_models(Desk& desk, Call call) {
         list_models_as_anthropic(desk, call);
         return;
     }
-    desk.respond_json(call, openai::models_body(desk.service().models()));
+    desk.respond_json(call, openai::models_body(desk.models_for(call.visit)));
 }
 
 void show_model(Desk& desk, Call call) {
@@ -36,12 +36,9 @@ void show_model(Desk& desk, Call call) {
         show_model_as_anthropic(desk, call);
         return;
     }
-    const auto found = desk.service().find(call.tail);
-    if (!found) {
-        desk.refuse(call, found.error());
-        return;
+    if (const auto found = desk.model_for(call, call.tail)) {
+        desk.respond_json(call, openai::model_body(*found));
     }
-    desk.respond_json(call, openai::model_body(*found));
 }
 
 using AskOfStore = Result<dialect::Asked> (*)(std::string_view body,

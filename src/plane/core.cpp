@@ -132,6 +132,15 @@ std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning,
     return best;
 }
 
+tl::unexpected<Error> no_lane_for(std::string_view model, bool limited) {
+    return limited
+               ? fail(Fault::invalid,
+                      "model: none of the lanes that this API key may use can serve '{}'", model)
+               : fail(Fault::unavailable,
+                      "no lane here can serve '{}'; `trilane probe` shows what is installed",
+                      model);
+}
+
 void Plane::Core::submit(job::Request request, job::EventSink sink, const CancelToken& cancel) {
     Actions actions;
     const Time now = Clock::now();
@@ -189,13 +198,7 @@ Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& acti
     }
     const auto lane = choose_lane(meaning, waiting.request->lanes);
     if (!lane) {
-        return waiting.request->lanes.empty()
-                   ? fail(Fault::unavailable,
-                          "no lane here can serve '{}'; `trilane probe` shows what is installed",
-                          meaning.model->id)
-                   : fail(Fault::invalid,
-                          "model: none of the lanes that this API key may use can serve '{}'",
-                          meaning.model->id);
+        return no_lane_for(meaning.model->id, !waiting.request->lanes.empty());
     }
     LaneState& state = lanes_[*lane];
     const auto seat = seat_of(*lane, meaning.model->id);

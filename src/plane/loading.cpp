@@ -336,12 +336,12 @@ void Plane::Core::load(LoadAsk ask, std::function<void(Status)> done) {
                     known = true;
                 }
             }
-            const auto chosen = choose_lane({meaning->model, lane});
+            const auto chosen = choose_lane({meaning->model, lane}, ask.lanes);
             if (!known) {
                 bad =
                     fail(Fault::not_found, "there is no lane '{}'; there is: {}", ask.lane, names);
             } else if (!chosen) {
-                bad = fail(Fault::unavailable, "no lane here can serve '{}'", want.model);
+                bad = no_lane_for(want.model, !ask.lanes.empty());
             } else {
                 want.lane = *chosen;
                 const auto seat = seat_of(want.lane, want.model);
