@@ -3,6 +3,10 @@
 namespace trilane::json {
 namespace {
 
+/// More values than this in one text are refused: each takes many times the memory and the time of
+/// its bytes.
+constexpr std::size_t kValuesMax = 1'000'000;
+
 /// "parse error at line 1, column 5: syntax error …" without the library's error number.
 std::string without_prefix(std::string_view what) {
     const auto end = what.find("] ");

@@ -14,12 +14,8 @@ namespace trilane::json {
 /// Nesting deeper than this is refused: nobody needs it, and recursion has a price.
 inline constexpr unsigned kDepthMax = 128;
 
-/// More values than this are refused: each takes many times the memory and time of its bytes.
-inline constexpr std::size_t kValuesMax = 1'000'000;
-
 /// Parses one JSON text (RFC 8259, UTF-8, keys keep their order).
-/// Errors: invalid: a limit above is passed, or it is none, with the byte position and what was
-/// expected there.
+/// Errors: invalid, with the byte position and what was expected there.
 Result<Value> parse(std::string_view text);
 
 /// Compact JSON text. Strings that are not valid UTF-8 are repaired with U+FFFD, never thrown on.

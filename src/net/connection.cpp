@@ -576,7 +576,7 @@ void Hall::adopt(Socket socket, bool full) {
 /// Closes the connection that has kept its place longest without a request; unfinished heads first,
 /// for idle ones may be a pool's.
 bool Hall::make_room() {
-    const auto latest = Clock::now() - shared_.options.limits.crowded_timeout;
+    const auto latest = Clock::now() - shared_.options.crowded_timeout;
     std::shared_ptr<Connection> oldest;
     std::pair<bool, Clock::time_point> order;
     for (const auto& connection : connections_) {

@@ -58,9 +58,6 @@ struct Limits {
     std::chrono::milliseconds idle_timeout{75'000};    ///< before the first request and between two
     std::chrono::milliseconds write_timeout{30'000};   ///< without the client taking a byte
     std::chrono::milliseconds linger_timeout{2'000};   ///< for the client to read a last answer
-    /// Once connections_max is reached, who has not finished a request's head for so long gives way
-    /// to who comes.
-    std::chrono::milliseconds crowded_timeout{1'000};
 
     std::size_t sockets_max = 256;  ///< WebSockets; they count among the connections, too
     std::size_t socket_queue_bytes_max = 1U << 20U;  ///< of one, sent and not yet read

@@ -552,7 +552,7 @@ TEST(Server, WhoKeepsAPlaceWithoutARequestGivesWay) {
     ServerOptions options;
     options.threads = 1;
     options.limits.connections_max = 3;
-    options.limits.crowded_timeout = std::chrono::milliseconds(0);
+    options.crowded_timeout = std::chrono::milliseconds(0);
     const auto server = started(inbox.handler(), options);
     TestClient half(server->port());
     ASSERT_TRUE(half.send("GET / HT"));
