@@ -28,6 +28,7 @@
 #include "net/loops.h"
 #include "os/child.h"
 #include "os/memory.h"
+#include "os/orphans.h"
 #include "plane/plane.h"
 #include "probe/machine.h"
 
@@ -430,6 +431,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options, confi
     } catch (const std::exception& error) {
         return fail(Fault::unavailable, "cannot start threads: {}; see `ulimit -u` and `ulimit -n`",
                     error.what());
+    }
+    if (const std::size_t ended = os::end_orphans(); ended > 0) {
+        log_line(LogLevel::warn,
+                 fmt::format("ended {} processes that a daemon which was killed had left", ended));
     }
     auto daemon = std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
     TRILANE_TRY_STATUS(daemon->parts_->open_plane());
