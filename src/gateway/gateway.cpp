@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "base/utf8.h"
-#include "dialect/anthropic/anthropic.h"
 #include "dialect/multipart.h"
 #include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
@@ -376,7 +375,7 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
         }
         admitted.visit = std::move(answer.visit);
     }
-    TRILANE_TRY(const job::ModelCard card, service_->find(job.model));
+    TRILANE_TRY(const job::ModelCard card, find_for(admitted.visit, job.model));
     TRILANE_TRY_STATUS(check_able(card, job));
     if (!admitted.visit.may_use_model(card.id)) {
         return fail(Fault::invalid, "the API key '{}' may not use the model '{}'",
