@@ -65,6 +65,7 @@ Door::Door(std::string master, KeyRing ring) {
         key.digest = digest_of(master);
         key.admin = true;
         master_ = entry_of(std::move(key));
+        asks_ = true;
     }
     replace(std::move(ring));
 }
@@ -83,11 +84,12 @@ void Door::replace(KeyRing ring) {
         fresh.emplace(key.digest, std::move(entry));
     }
     entries_ = std::move(fresh);
+    asks_ = asks_ || ring.has_file() || !entries_.empty();
 }
 
 bool Door::is_open() const {
     const std::scoped_lock lock(mutex_);
-    return master_.key == nullptr && entries_.empty();
+    return !asks_;
 }
 
 namespace {
@@ -105,8 +107,13 @@ Answer refused(unsigned status, std::string message, std::uint32_t retry_after_s
 Answer Door::knock(std::string_view sent, bool counts, Time now, std::int64_t now_unix_s) {
     const std::string digest = sent.size() <= kKeyBytesMax ? digest_of(sent) : std::string();
     const std::scoped_lock lock(mutex_);
-    if (master_.key == nullptr && entries_.empty()) {
+    if (!asks_) {
         return {};
+    }
+    if (master_.key == nullptr && entries_.empty()) {
+        return refused(401,
+                       "this server asks for an API key and there is none; its owner makes one "
+                       "with `trilane key add NAME`");
     }
     // What is compared and looked up are digests: their time tells nothing of the key.
     Entry* entry = nullptr;

@@ -62,7 +62,9 @@ public:
     /// for keys of the same name and digest.
     void replace(KeyRing ring);
 
-    /// No key is asked for.
+    /// No key is asked for: there was none from the beginning, nor a file for them. Once there was,
+    /// keys are asked for until the door is made anew: who revokes the last one must not let
+    /// everybody in.
     [[nodiscard]] bool is_open() const;
 
     /// `sent` is the key, "" = none was. Where `counts`, it is a request for work: rates apply.
@@ -79,6 +81,7 @@ private:
     static Entry entry_of(Key key);
 
     mutable std::mutex mutex_;                           // short sections only
+    bool asks_ = false;                                  // for a key; never again false
     Entry master_;                                       // without a key when there is none
     std::map<std::string, Entry, std::less<>> entries_;  // by digest
 };

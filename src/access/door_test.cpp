@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
+
 #include "access/key_test.h"
 
 namespace trilane::access {
@@ -50,6 +53,33 @@ TEST(Door, KeysExpireAndAreReplaced) {
     door.replace(ring_of({key("bob", "b")}));
     EXPECT_EQ(door.knock("a", true, kStart, 0).status, 401U);
     EXPECT_EQ(door.knock("b", true, kStart, 0).status, 200U);
+}
+
+TEST(Door, StaysShutWithoutTheLastKey) {
+    Door door("", ring_of({key("ann", "a")}));
+    door.replace(KeyRing());  // revoked, or the file is gone
+    EXPECT_FALSE(door.is_open());
+    for (const char* sent : {"", "a"}) {
+        const Answer answer = door.knock(sent, true, kStart, 0);
+        EXPECT_EQ(answer.status, 401U);
+        EXPECT_NE(answer.message.find("trilane key add"), std::string::npos);
+    }
+    door.replace(ring_of({key("bob", "b")}));
+    EXPECT_EQ(door.knock("b", true, kStart, 0).status, 200U);
+    Door first;
+    first.replace(ring_of({key("ann", "a")}));
+    first.replace(KeyRing());
+    EXPECT_FALSE(first.is_open()) << "keys came while it served";
+}
+
+TEST(Door, AFileWithoutKeysAsksForOne) {
+    const std::string path = testing::TempDir() + "empty_keys.json";
+    std::ofstream(path) << R"({"version":1,"keys":[]})";
+    auto ring = KeyRing::load(path);
+    ASSERT_TRUE(ring);
+    Door door("", *std::move(ring));
+    EXPECT_FALSE(door.is_open());
+    EXPECT_EQ(door.knock("", false, kStart, 0).status, 401U);
 }
 
 TEST(Door, HoldsTheRate) {

@@ -5,27 +5,28 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "base/utf8.h"
 #include "json/json.h"
+#include "os/small_file.h"
 
 namespace trilane::access {
 namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{4} << 20U;
 constexpr int kFileVersion = 1;
-constexpr std::size_t kHintBytes = 4;
+/// How long a change waits for another process's to be done.
+constexpr std::chrono::seconds kLockPatience{10};
 
 bool is_name(std::string_view name) {
     return !name.empty() && name.size() <= kKeyNameBytesMax && is_valid_utf8(name) &&
@@ -190,16 +191,19 @@ Result<std::string> random_key() {
 
 Result<KeyRing> KeyRing::load(const std::string& path) {
     KeyRing ring;
-    std::error_code failed;
-    if (!std::filesystem::exists(path, failed)) {
+    const auto bytes = os::read_small_file(path, kFileBytesMax);
+    if (!bytes && bytes.error().fault == Fault::not_found) {
         return ring;
     }
-    std::ifstream file(path, std::ios::binary);
-    std::string bytes(std::istreambuf_iterator<char>(file), {});
-    if (!file.is_open() || bytes.size() > kFileBytesMax) {
-        return fail(Fault::unavailable, "{}: cannot be read", path);
+    // What cannot be read may hold keys: to go on without them would let everybody in.
+    if (!bytes) {
+        return fail(Fault::unavailable,
+                    "the keys cannot be read: {}; make the file readable, or name another as "
+                    "server.keys_file",
+                    bytes.error().message);
     }
-    const auto value = json::parse(bytes);
+    ring.has_file_ = true;
+    const auto value = json::parse(*bytes);
     const bool shaped = value && value->is_object() && value->contains("keys") &&
                         (*value)["keys"].is_array() && (*value)["version"] == kFileVersion;
     if (!shaped) {
@@ -226,13 +230,10 @@ Status KeyRing::save(const std::string& path) const {
         value["keys"].push_back(written(key));
     }
     const std::string bytes = json::dump_pretty(value) + "\n";
-    std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-    const std::string beside = path + ".new";
-    constexpr mode_t kOwnerOnly = 0600;
-    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnly);
+    // A name that nobody else writes to; readable by its owner only.
+    std::string beside = path + ".XXXXXX";
+    const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
     bool good = fd >= 0;
-    good = good && ::fchmod(fd, kOwnerOnly) == 0;  // it may have been there
     good = good && ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
     good = good && ::fsync(fd) == 0;
     if (fd >= 0) {
@@ -240,10 +241,21 @@ Status KeyRing::save(const std::string& path) const {
     }
     if (!good || std::rename(beside.c_str(), path.c_str()) != 0) {
         const int error = errno;
-        std::remove(beside.c_str());
+        if (fd >= 0) {
+            std::remove(beside.c_str());
+        }
         return fail(Fault::unavailable, "{}: cannot be written: {}", path, std::strerror(error));
     }
     return {};
+}
+
+Status KeyRing::change(const std::string& path, const std::function<Status(KeyRing&)>& how) {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+    TRILANE_TRY(const os::FileLock lock, os::FileLock::take(path + ".lock", kLockPatience));
+    TRILANE_TRY(KeyRing ring, load(path));
+    TRILANE_TRY_STATUS(how(ring));
+    return ring.save(path);
 }
 
 Status KeyRing::add(Key key) {

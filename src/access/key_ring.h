@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,9 +55,10 @@ public:
     /// Reads a file that save() wrote; a file that is not there is an empty ring.
     /// **Errors:** corrupt, naming the file and what is wrong; unavailable.
     static Result<KeyRing> load(const std::string& path);
-    /// Writes the file at once (never half of it), readable by its owner only.
-    /// **Errors:** unavailable.
-    [[nodiscard]] Status save(const std::string& path) const;
+    /// Loads the file, has it changed and writes it at once (never half of it), readable by its
+    /// owner only. Changes of several processes happen one after another; none is lost.
+    /// **Errors:** as load()'s and `how`'s; timeout: another change does not end.
+    static Status change(const std::string& path, const std::function<Status(KeyRing&)>& how);
 
     /// Takes up `key` under its name. **Errors:** invalid: the name is taken or no name, or a limit
     /// above is passed.
@@ -67,9 +69,14 @@ public:
     /// The key that a client sent, or null. All keys are compared, so the time tells nothing.
     [[nodiscard]] const Key* find(std::string_view sent) const;
     [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+    /// Whether it was read from a file, which may have held no key any more.
+    [[nodiscard]] bool has_file() const { return has_file_; }
 
 private:
+    [[nodiscard]] Status save(const std::string& path) const;
+
     std::vector<Key> keys_;
+    bool has_file_ = false;
 };
 
 }  // namespace trilane::access

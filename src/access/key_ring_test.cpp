@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "access/key_test.h"
 
@@ -72,7 +75,6 @@ TEST(KeyRing, FindsOnlyWhatWasGiven) {
 
 TEST(KeyRing, FilesKeepDigestsAndLimitsOnly) {
     const Folder folder;
-    KeyRing ring;
     Key one = key("ann", "tl-secret");
     one.admin = true;
     one.models = {"qwen*"};
@@ -81,8 +83,7 @@ TEST(KeyRing, FilesKeepDigestsAndLimitsOnly) {
     one.concurrent = 2;
     one.created_unix_s = 5;
     one.expires_unix_s = 99;
-    ASSERT_TRUE(ring.add(one));
-    ASSERT_TRUE(ring.save(folder.file()));
+    ASSERT_TRUE(KeyRing::change(folder.file(), [&](KeyRing& ring) { return ring.add(one); }));
     std::ifstream file(folder.file());
     const std::string text(std::istreambuf_iterator<char>(file), {});
     EXPECT_EQ(text.find("tl-secret"), std::string::npos);
@@ -117,6 +118,65 @@ TEST(KeyRing, BrokenFilesAreToldAndNeverWidenLimits) {
         ASSERT_FALSE(ring) << text;
         EXPECT_EQ(ring.error().fault, Fault::corrupt) << text;
     }
+}
+
+TEST(KeyRing, OnlyAFileThatIsNotThereMeansNoKeys) {
+    const Folder folder;
+    ASSERT_TRUE(KeyRing::load(folder.file()));
+    EXPECT_FALSE(KeyRing::load(folder.file())->has_file());
+    std::filesystem::create_directories(folder.file());
+    EXPECT_EQ(KeyRing::load(folder.file()).error().fault, Fault::unavailable) << "a folder";
+    std::filesystem::remove(folder.file());
+    ASSERT_EQ(::mkfifo(folder.file().c_str(), 0600), 0);
+    EXPECT_EQ(KeyRing::load(folder.file()).error().fault, Fault::unavailable) << "and at once";
+    std::filesystem::remove(folder.file());
+    // Nobody can look in there, so nobody can say that there is none.
+    std::ofstream(folder.path + "/no_folder") << "";
+    EXPECT_EQ(KeyRing::load(folder.path + "/no_folder/keys.json").error().fault,
+              Fault::unavailable);
+    std::ofstream(folder.file()) << R"({"version":1,"keys":[]})";
+    const auto empty = KeyRing::load(folder.file());
+    ASSERT_TRUE(empty);
+    EXPECT_TRUE(empty->has_file());
+}
+
+TEST(KeyRing, ChangesAtOnceAllCount) {
+    const Folder folder;
+    ASSERT_TRUE(
+        KeyRing::change(folder.file(), [](KeyRing& ring) { return ring.add(key("victim", "v")); }));
+    constexpr int kAtOnce = 12;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kAtOnce; ++i) {
+        threads.emplace_back([&, i] {
+            const std::string name = "k" + std::to_string(i);
+            EXPECT_TRUE(KeyRing::change(folder.file(),
+                                        [&](KeyRing& ring) { return ring.add(key(name, name)); }));
+        });
+    }
+    threads.emplace_back([&] {
+        EXPECT_TRUE(
+            KeyRing::change(folder.file(), [](KeyRing& ring) { return ring.remove("victim"); }));
+    });
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    const auto ring = KeyRing::load(folder.file());
+    ASSERT_TRUE(ring);
+    EXPECT_EQ(ring->keys().size(), std::size_t{kAtOnce});
+    EXPECT_EQ(ring->find("v"), nullptr);
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path + "/deep")) {
+        files += entry.is_regular_file() ? 1U : 0U;
+    }
+    EXPECT_EQ(files, 2U) << "the keys and the lock; nothing half written";
+}
+
+TEST(KeyRing, AChangeThatFailsChangesNothing) {
+    const Folder folder;
+    ASSERT_TRUE(
+        KeyRing::change(folder.file(), [](KeyRing& ring) { return ring.add(key("ann", "a")); }));
+    EXPECT_FALSE(KeyRing::change(folder.file(), [](KeyRing& ring) { return ring.remove("bob"); }));
+    EXPECT_EQ(KeyRing::load(folder.file())->keys().size(), 1U);
 }
 
 }  // namespace

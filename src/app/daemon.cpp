@@ -28,6 +28,7 @@
 #include "net/loops.h"
 #include "os/child.h"
 #include "os/memory.h"
+#include "os/orphans.h"
 #include "plane/plane.h"
 #include "probe/engines.h"
 #include "probe/machine.h"
@@ -172,19 +173,27 @@ Status Daemon::Parts::read_keys() {
     keys_file = config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
     keys_time = time_of(keys_file);
     TRILANE_TRY(access::KeyRing ring, access::KeyRing::load(keys_file));
+    const bool none = ring.keys().empty() && api_key.empty();
+    const bool kept_empty = none && ring.has_file();
     door = std::make_shared<access::Door>(api_key, std::move(ring));
-    if (!is_loopback(config.server.host) && door->is_open()) {
+    if (!is_loopback(config.server.host) && none) {
         return fail(
             Fault::invalid,
             "host {} lets other machines in, so a key is needed: make one with `trilane key "
             "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
             config.server.host);
     }
+    if (kept_empty) {
+        log_line(LogLevel::warn,
+                 fmt::format("{} holds no key, so nobody is let in: make one with `trilane key add "
+                             "NAME`, or delete the file and start again to serve without keys",
+                             printable(keys_file)));
+    }
     return {};
 }
 
-/// Keys that were made or revoked meanwhile. A file that cannot be read changes nothing; nor does
-/// the last key's going while other machines are let in: nobody may come in without one.
+/// Keys that were made or revoked meanwhile. A file that cannot be read changes nothing; without
+/// the last key nobody is let in.
 void Daemon::Parts::look_at_keys() {
     const auto time = time_of(keys_file);
     if (time == keys_time) {
@@ -197,15 +206,14 @@ void Daemon::Parts::look_at_keys() {
                  printable(ring.error().message) + "; the keys read before stay in force");
         return;
     }
-    if (ring->keys().empty() && api_key.empty() && !is_loopback(config.server.host)) {
-        log_line(
-            LogLevel::error,
-            "the last key is gone, but other machines are let in: the keys read before stay in "
-            "force until there is another, or a restart");
-        return;
-    }
-    log_info(fmt::format("keys read again: {}", ring->keys().size()));
+    const std::size_t keys = ring->keys().size();
     door->replace(*std::move(ring));
+    log_info(fmt::format("keys read again: {}", keys));
+    if (keys == 0 && api_key.empty() && !door->is_open()) {
+        log_line(LogLevel::warn,
+                 "the last key is gone, so nobody is let in: make one with `trilane key add NAME`, "
+                 "or delete the file of keys and start again to serve without keys");
+    }
 }
 
 /// As lane_settings() says; beside an NPU, llama-servers are asked for their devices first.
@@ -392,6 +400,7 @@ void Daemon::Parts::open_library() {
         static_cast<void>(plane->unload(id));  // or it is not loaded
     };
     out.changed = [this] { catalogue_changed(); };
+    out.log = [](std::string_view line) { log_line(LogLevel::warn, printable(line)); };
     library = catalog::open_library(std::move(out));
 }
 
@@ -451,6 +460,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const ServeOptions& options, confi
     } catch (const std::exception& error) {
         return fail(Fault::unavailable, "cannot start threads: {}; see `ulimit -u` and `ulimit -n`",
                     error.what());
+    }
+    if (const std::size_t ended = os::end_orphans(); ended > 0) {
+        log_line(LogLevel::warn,
+                 fmt::format("ended {} processes that a daemon which was killed had left", ended));
     }
     auto daemon = std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
     TRILANE_TRY_STATUS(daemon->parts_->open_plane());
@@ -562,6 +575,7 @@ void Daemon::stop() {
     parts_->models.reset();  // joins its watch, which uses the plane
     parts_->plane.reset();
     parts_->lanes.clear();
+    parts_->recorders.reset();  // sends and writes what is left
 }
 
 }  // namespace trilane::app

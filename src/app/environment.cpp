@@ -6,8 +6,9 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
+
+#include "os/small_file.h"
 
 namespace trilane::app {
 namespace {
@@ -90,10 +91,9 @@ std::vector<std::string> split_path(std::string_view path) {
 
 /// The first line of a small file; empty when there is none.
 std::string first_line(const std::string& path) {
-    std::ifstream in(path);
-    std::string line;
-    std::getline(in, line);
-    return line;
+    constexpr std::size_t kBytesMax = 4096;
+    const std::string text = os::read_small_file(path, kBytesMax).value_or("");
+    return text.substr(0, text.find('\n'));
 }
 
 void read_config_places(Environment& environment) {

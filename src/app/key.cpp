@@ -50,7 +50,7 @@ json::Value as_json(const access::Key& key) {
     return out;
 }
 
-Result<int> add(const KeyOptions& options, const std::string& path, access::KeyRing ring) {
+Result<int> add(const KeyOptions& options, const std::string& path) {
     TRILANE_TRY(const std::string text, access::random_key());
     access::Key key;
     key.name = options.name;
@@ -65,8 +65,8 @@ Result<int> add(const KeyOptions& options, const std::string& path, access::KeyR
     if (options.days != 0) {
         key.expires_unix_s = key.created_unix_s + options.days * kDaySeconds;
     }
-    TRILANE_TRY_STATUS(ring.add(key));
-    TRILANE_TRY_STATUS(ring.save(path));
+    TRILANE_TRY_STATUS(
+        access::KeyRing::change(path, [&](access::KeyRing& ring) { return ring.add(key); }));
     if (options.json) {
         json::Value out = as_json(key);
         out["key"] = text;
@@ -80,7 +80,8 @@ Result<int> add(const KeyOptions& options, const std::string& path, access::KeyR
     return 0;
 }
 
-Result<int> list(const KeyOptions& options, const access::KeyRing& ring) {
+Result<int> list(const KeyOptions& options, const std::string& path) {
+    TRILANE_TRY(const access::KeyRing ring, access::KeyRing::load(path));
     if (options.json) {
         json::Value out = json::Value::array();
         for (const access::Key& key : ring.keys()) {
@@ -108,26 +109,41 @@ Result<int> list(const KeyOptions& options, const access::KeyRing& ring) {
     return 0;
 }
 
+Result<int> revoke(const KeyOptions& options, const std::string& path) {
+    bool last = false;
+    const auto remove = [&](access::KeyRing& ring) {
+        Status removed = ring.remove(options.name);
+        last = ring.keys().empty();
+        return removed;
+    };
+    TRILANE_TRY_STATUS(access::KeyRing::change(path, remove));
+    TRILANE_TRY_STATUS(print(fmt::format(
+        "{} is revoked; a running daemon notices within seconds.\n", printable(options.name))));
+    if (last) {
+        TRILANE_TRY_STATUS(print(fmt::format(
+            "It was the last one: without TRILANE_API_KEY or server.api_key_file nobody is let in "
+            "until there is another. To serve without keys, delete {} and start the daemon "
+            "anew.\n",
+            printable(path))));
+    }
+    return 0;
+}
+
 }  // namespace
 
 Result<int> perform(const KeyOptions& options) {
     TRILANE_TRY(const config::Config config, config_in(options.config_file));
     const std::string path =
         config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
-    TRILANE_TRY(access::KeyRing ring, access::KeyRing::load(path));
     switch (options.what) {
         case KeyOptions::What::add:
-            return add(options, path, std::move(ring));
+            return add(options, path);
         case KeyOptions::What::list:
-            return list(options, ring);
+            return list(options, path);
         case KeyOptions::What::revoke:
             break;
     }
-    TRILANE_TRY_STATUS(ring.remove(options.name));
-    TRILANE_TRY_STATUS(ring.save(path));
-    TRILANE_TRY_STATUS(print(fmt::format(
-        "{} is revoked; a running daemon notices within seconds.\n", printable(options.name))));
-    return 0;
+    return revoke(options, path);
 }
 
 }  // namespace trilane::app

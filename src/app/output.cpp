@@ -6,10 +6,10 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <memory>
 #include <system_error>
 
 #include "base/utf8.h"
+#include "os/small_file.h"
 
 namespace trilane::app {
 namespace {
@@ -157,13 +157,7 @@ Result<std::string> read_stdin(std::size_t bytes_max) {
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                               &std::fclose);
-    if (!file) {
-        const Fault fault = errno == ENOENT ? Fault::not_found : Fault::unavailable;
-        return fail(fault, "cannot open {}: {}", path, reason_of(errno));
-    }
-    return read_all(file.get(), path, bytes_max);
+    return os::read_small_file(path, bytes_max);
 }
 
 bool stdin_is_terminal() {

@@ -34,8 +34,8 @@ std::string human_bytes(std::uint64_t bytes);
 /// "81.8 M": decimal units, three digits.
 std::string human_count(std::uint64_t count);
 
-/// All of standard input, or of a file. **Errors:** not_found, unavailable; exhausted beyond
-/// `bytes_max`.
+/// All of standard input, or of a regular file. **Errors:** not_found, unavailable; exhausted
+/// beyond `bytes_max`.
 Result<std::string> read_stdin(std::size_t bytes_max);
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 /// Of a configuration file.

@@ -13,21 +13,6 @@
 
 namespace trilane::catalog {
 
-std::string read_small_file(const std::string& path, std::size_t bytes_max) {
-    const os::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    std::string text(fd.open() ? bytes_max : 0, '\0');
-    std::size_t size = 0;
-    while (size < text.size()) {
-        const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
-        if (got <= 0) {
-            break;
-        }
-        size += static_cast<std::size_t>(got);
-    }
-    text.resize(size);
-    return text;
-}
-
 Status make_folder(const std::string& path) {
     std::error_code failed;
     std::filesystem::create_directories(path, failed);

@@ -308,7 +308,22 @@ std::string safe_file_name(std::string_view name) {
     return out;
 }
 
+namespace {
+
+/// Of the file of further names, and of what is written beside it.
+bool is_reserved(std::string_view id) {
+    return lower_case(id.substr(0, kNamesFile.size())) == kNamesFile;
+}
+
+}  // namespace
+
 Status check_id(std::string_view id) {
+    if (is_reserved(id)) {
+        return fail(Fault::invalid,
+                    "'{}' cannot name a model: files called {}… are Trilane's own; choose another "
+                    "name with --id",
+                    shown(id), kNamesFile);
+    }
     if (id.empty() || id.size() > kIdBytesMax || id.front() == '.' || id.front() == '-' ||
         !std::all_of(id.begin(), id.end(), portable)) {
         return fail(Fault::invalid,
@@ -338,6 +353,9 @@ std::string id_of(std::string_view repository, std::string_view variant) {
         id = std::string(name) + '-' + std::string(variant);
     }
     id = safe_file_name(id);
+    if (is_reserved(id)) {
+        id.insert(0, "_");
+    }
     return id.size() > kIdBytesMax ? safe_file_name(id.substr(id.size() - kIdBytesMax + 1)) : id;
 }
 

@@ -14,6 +14,8 @@ namespace trilane::catalog {
 
 inline constexpr std::size_t kRemotePathBytesMax = 512;
 inline constexpr std::size_t kIdBytesMax = 128;
+/// Where further names of models are kept, beside the models' folders.
+inline constexpr std::string_view kNamesFile = "names.json";
 inline constexpr std::uint32_t kShardsMax = 512;
 
 /// "model-00002-of-00003.gguf" → {"model", 2, 3}.

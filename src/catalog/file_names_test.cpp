@@ -109,7 +109,8 @@ TEST(FileNames, NamesForThisDisk) {
     EXPECT_LE(safe_file_name(std::string(1000, 'x') + ".gguf").size(), 201U);
     EXPECT_TRUE(safe_file_name(std::string(1000, 'x') + ".gguf").ends_with(".gguf"));
     EXPECT_TRUE(check_id("Qwen3-4B_Q4.K+M").has_value());
-    for (const char* bad : {"", ".a", "-a", "a/b", "a b", "..", "ä"}) {
+    for (const char* bad :
+         {"", ".a", "-a", "a/b", "a b", "..", "ä", "names.json", "Names.JSON", "names.json.new"}) {
         EXPECT_FALSE(check_id(bad).has_value()) << bad;
     }
 }
@@ -121,6 +122,7 @@ TEST(FileNames, IdsComeFromRepositoryAndVariant) {
               "ggml-large-v3-turbo-q5_0");
     EXPECT_EQ(id_of("a/b-gguf", "UD-Q4_K_XL"), "b-UD-Q4_K_XL");
     EXPECT_EQ(id_of("a/GGUF", "folder/x"), "folder_x");
+    EXPECT_TRUE(check_id(id_of("a/names.json", "")).has_value());
     EXPECT_TRUE(check_id(id_of("a/" + std::string(96, 'b'), std::string(96, 'c'))).has_value());
 }
 

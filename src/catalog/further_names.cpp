@@ -1,5 +1,6 @@
 #include "catalog/further_names.h"
 
+#include "catalog/file_names.h"
 #include "catalog/json_text.h"
 #include "json/json.h"
 

@@ -10,7 +10,6 @@
 
 namespace trilane::catalog {
 
-inline constexpr std::string_view kNamesFile = "names.json";
 inline constexpr std::size_t kNamesBytesMax = 16U << 20U;
 
 std::string names_text(const std::vector<FurtherName>& names);

@@ -129,6 +129,7 @@ struct LibraryOptions {
     std::function<void(const std::string& id)> unload;    ///< before its files go
     std::function<void()> changed;                        ///< files or names are others now
     std::uint64_t spare_bytes = std::uint64_t{1} << 30U;  ///< of disk to leave free
+    std::function<void(std::string_view)> log;  ///< hears what is wrong with the file of names
 };
 
 /// Reads the names that are kept in the folder. **Threads:** starts kPullsAtOnce + 2; they end with

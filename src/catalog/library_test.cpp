@@ -66,6 +66,7 @@ protected:
             ++changes_;
         };
         options.unload = [this](const std::string& id) { unloaded_.push_back(id); };
+        options.log = [this](std::string_view line) { logged_.emplace_back(line); };
         models_.scan();
         library_ = open_library(std::move(options));
     }
@@ -107,6 +108,7 @@ protected:
     LocalModels models_{{folder_.path()}};
     std::atomic<int> changes_ = 0;
     std::vector<std::string> unloaded_;
+    std::vector<std::string> logged_;
     std::unique_ptr<Library> library_;
 };
 
@@ -234,6 +236,27 @@ TEST_F(LibraryTest, KeepsFurtherNames) {
     EXPECT_TRUE(remove_name("mine"));
     EXPECT_EQ(remove_name("mine").error().fault, Fault::not_found);
     EXPECT_FALSE(library_->further_name("mine"));
+}
+
+TEST_F(LibraryTest, NamesThatCannotBeReadAreToldAndKept) {
+    folder_.write("names.json", "garbage");
+    open();
+    ASSERT_EQ(logged_.size(), 1U);
+    EXPECT_THAT(logged_[0], HasSubstr("names.json"));
+    ASSERT_TRUE(add_name({"mine", "a", {}, {}, {}, 0}));
+    EXPECT_EQ(file_text(folder_.file("names.json.damaged")), "garbage");
+    open();
+    EXPECT_TRUE(library_->further_name("mine"));
+    EXPECT_EQ(logged_.size(), 1U) << "and it is whole again";
+}
+
+TEST_F(LibraryTest, AFolderInTheNamesPlaceIsPutAside) {
+    folder_.write("names.json/x.gguf", gguf_bytes(100));
+    open();
+    EXPECT_EQ(logged_.size(), 1U);
+    ASSERT_TRUE(add_name({"mine", "a", {}, {}, {}, 0}));
+    open();
+    EXPECT_TRUE(library_->further_name("mine"));
 }
 
 TEST_F(LibraryTest, DeletesAModelAndItsNames) {

@@ -1,8 +1,12 @@
 // The library of the files in the models folder.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "catalog/durable_file.h"
 #include "catalog/file_names.h"
@@ -11,6 +15,7 @@
 #include "catalog/manifest.h"
 #include "gguf/gguf.h"
 #include "json/json.h"
+#include "os/small_file.h"
 #include "os/worker_pool.h"
 
 namespace trilane::catalog {
@@ -18,6 +23,8 @@ namespace {
 
 /// Descriptions, deletions and the like that may wait for the one thread that does them.
 constexpr std::size_t kErrandsMax = 256;
+/// Behind the name of a file that cannot be read, when another takes its place.
+constexpr std::string_view kDamagedEnd = ".damaged";
 /// Longer lists of the metadata are left out unless they are asked for.
 constexpr std::size_t kShortListMax = 64;
 
@@ -129,10 +136,9 @@ private:
 class LocalLibrary final : public Library {
 public:
     explicit LocalLibrary(LibraryOptions options) : options_(std::move(options)) {
-        const std::string text =
-            options_.directory.empty() ? "" : read_small_file(names_path(), kNamesBytesMax);
-        // What cannot be read is left as it is until a name is added.
-        names_ = parse_names(text).value_or(std::vector<FurtherName>());
+        if (!options_.directory.empty()) {
+            read_names();
+        }
     }
     ~LocalLibrary() override { stop(); }
     LocalLibrary(const LocalLibrary&) = delete;
@@ -158,6 +164,8 @@ private:
         return options_.directory + '/' + std::string(kNamesFile);
     }
     [[nodiscard]] Result<Entry> entry_called(const std::string& id) const;
+    void read_names();
+    Status put_damaged_names_aside();
     Status change_names(const std::function<Status(std::vector<FurtherName>&)>& change);
     Status remove_now(const std::string& id);
     [[nodiscard]] Result<std::string> find_digest(const std::string& sha256) const;
@@ -176,7 +184,8 @@ private:
     const LibraryOptions options_;
     mutable std::mutex mutex_;  // guards the names; not held while they are written
     std::vector<FurtherName> names_;
-    std::mutex writing_;  // one change of the names at a time
+    std::mutex writing_;    // one change of the names at a time
+    bool damaged_ = false;  // the file of names is there and cannot be read; writing_'s
     const std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
     // Their threads use all of the above. Guarded by the flights' mutex; null once stopped.
     std::unique_ptr<os::WorkerPool> pulls_ =
@@ -274,6 +283,40 @@ std::optional<FurtherName> LocalLibrary::further_name(std::string_view name) con
     return found == names_.end() ? std::nullopt : std::optional(*found);
 }
 
+void LocalLibrary::read_names() {
+    const auto text = os::read_small_file(names_path(), kNamesBytesMax);
+    if (!text && text.error().fault == Fault::not_found) {
+        return;
+    }
+    auto names = text ? parse_names(*text) : tl::unexpected(text.error());
+    if (names) {
+        names_ = *std::move(names);
+        return;
+    }
+    damaged_ = true;
+    if (options_.log) {
+        options_.log(fmt::format(
+            "{}: {}: the further names of models are not known; the file stays as it is until a "
+            "name is given, and is then kept as {}{}",
+            names_path(), names.error().message, kNamesFile, kDamagedEnd));
+    }
+}
+
+/// Somebody may want to mend it.
+Status LocalLibrary::put_damaged_names_aside() {
+    if (!std::exchange(damaged_, false)) {
+        return {};
+    }
+    std::error_code failed;
+    std::filesystem::rename(names_path(), names_path() + std::string(kDamagedEnd), failed);
+    if (failed && failed != std::errc::no_such_file_or_directory) {
+        damaged_ = true;
+        return fail(Fault::unavailable, "{} is damaged and cannot be put aside: {}; remove it",
+                    names_path(), failed.message());
+    }
+    return {};
+}
+
 /// Changes a copy, writes it down, and only then takes it over.
 Status LocalLibrary::change_names(const std::function<Status(std::vector<FurtherName>&)>& change) {
     if (options_.directory.empty()) {
@@ -284,6 +327,7 @@ Status LocalLibrary::change_names(const std::function<Status(std::vector<Further
     std::vector<FurtherName> names = further_names();
     TRILANE_TRY_STATUS(change(names));
     TRILANE_TRY_STATUS(make_folder(options_.directory));
+    TRILANE_TRY_STATUS(put_damaged_names_aside());
     TRILANE_TRY_STATUS(replace_file(names_path(), names_text(names)));
     const std::scoped_lock lock(mutex_);
     names_ = std::move(names);

@@ -4,6 +4,7 @@
 #include "catalog/file_names.h"
 #include "catalog/json_text.h"
 #include "json/json.h"
+#include "os/small_file.h"
 
 namespace trilane::catalog {
 namespace {
@@ -80,7 +81,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
 
 std::optional<Manifest> read_manifest(const std::string& folder) {
     const std::string path = folder + '/' + std::string(kManifestName);
-    auto manifest = parse_manifest(read_small_file(path, kManifestBytesMax));
+    auto manifest = parse_manifest(os::read_small_file(path, kManifestBytesMax).value_or(""));
     return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
 }
 

@@ -12,6 +12,10 @@
 namespace trilane::config {
 namespace {
 
+/// Of one line: a key of so many parts becomes as many tables in each other, and the library goes
+/// through them by recursion.
+constexpr std::size_t kDotsPerLineMax = 1000;
+
 /// Names this near are taken for slips of the hand.
 constexpr std::size_t kSlipsMax = 2;
 /// So much of a name's beginning is enough to mean it: "context_tokens" is meant for "context".
@@ -348,9 +352,34 @@ bool Checked::good() const {
     return std::ranges::none_of(remarks, &Remark::error);
 }
 
+namespace {
+
+/// The number of the first line with too many dots; 0 = there is none.
+std::uint32_t line_of_dots(std::string_view text) {
+    std::uint32_t line = 1;
+    std::size_t dots = 0;
+    for (const char c : text) {
+        if (c == '\n') {
+            line += 1;
+            dots = 0;
+        } else if (c == '.' && ++dots > kDotsPerLineMax) {
+            return line;
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
 Checked read_config(std::string_view text, std::string_view source) {
     Checked out;
     out.config.source = source;
+    if (const std::uint32_t line = line_of_dots(text); line != 0) {
+        out.remarks.push_back({line, 1, true,
+                               fmt::format("the line has more than {} dots; break it into several",
+                                           kDotsPerLineMax)});
+        return out;
+    }
     const toml::parse_result parsed = toml::parse(text, source);
     if (!parsed) {
         const toml::parse_error& error = parsed.error();

@@ -34,6 +34,43 @@ TEST(Config, AnEmptyFileIsTheDefaults) {
     EXPECT_TRUE(checked.config.lanes.empty());
 }
 
+TEST(Config, AFileThatIsHalfSavedIsAnError) {
+    for (const char* text :
+         {"[[[",  "[",      "[[",     "[.a]",     "[=]",  "[#",   "[,]",     "[[#]]",
+          "[a.]", "[a..b]", "[\x01]", "a=[}",     "a=[,", "a={=", "a={a.",   "a=",
+          "a.",   "a=[[]",  "a='",    "a=\"\"\"", "\"",   "'",    "=",       ".",
+          "]",    "[[a]",   "a={}a",  "a=1979-",  "a=0x", "a=+",  "a=[1\n[", "[server]\nport = "}) {
+        const Checked checked = read(text);
+        // "[" alone may pass for an empty file; what matters is that the process lives.
+        EXPECT_TRUE(!checked.good() || std::string_view(text).size() <= 2) << text;
+        EXPECT_EQ(checked.config.server.port, 13305) << text;
+    }
+    EXPECT_FALSE(read("[[[").good());
+    std::string deep = "a";
+    for (int i = 0; i < 200'000; ++i) {
+        deep += ".a";
+    }
+    EXPECT_FALSE(read(deep + " = 1").good());
+    EXPECT_NE(first_remark("x = 1\n[" + deep + "]").find("2:1: error"), std::string::npos);
+}
+
+/// Every short text of the characters that mean something: none may end the process.
+TEST(Config, NoShortTextEndsTheProcess) {
+    constexpr std::string_view kLetters = "[].=#,\"'{}a1-_\n\x01 T:+";
+    constexpr std::size_t kLength = 4;
+    for (const char* before : {"", "a=", "[a]\n", "a={"}) {
+        std::string text(kLength, '\0');
+        for (std::size_t number = 0; number < 160'000; ++number) {
+            std::size_t rest = number;
+            for (char& c : text) {
+                c = kLetters[rest % kLetters.size()];
+                rest /= kLetters.size();
+            }
+            static_cast<void>(read(before + text));
+        }
+    }
+}
+
 TEST(Config, ReadsEverySection) {
     const Checked checked = read(R"(
 [server]

@@ -14,12 +14,15 @@ bool origin_allowed(const AccessRules& rules, std::string_view origin) {
                        });
 }
 
-/// "name:8080" → "name"; "[::1]:8080" → "[::1]".
+/// "name:8080" → "name"; "[::1]:8080" → "[::1]"; empty for what is no host and port.
 std::string_view without_port(std::string_view authority) {
-    if (authority.starts_with('[')) {
-        return authority.substr(0, std::min(authority.find(']'), authority.size() - 1) + 1);
-    }
-    return authority.substr(0, authority.find(':'));
+    const std::size_t end = authority.starts_with('[')
+                                ? authority.find(']') + 1  // 0 when there is none
+                                : std::min(authority.find(':'), authority.size());
+    const std::string_view port = authority.substr(end);
+    const bool good = port.empty() || (port.starts_with(':') &&
+                                       port.find_first_not_of("0123456789", 1) == port.npos);
+    return good ? authority.substr(0, end) : std::string_view();
 }
 
 /// "http://127.0.0.1:8080" → "127.0.0.1"; empty for what is no such thing ("null").
@@ -49,8 +52,10 @@ bool asks_for_a_key(const AccessRules& rules) {
 }
 
 bool is_address(std::string_view host) {
-    return host.starts_with('[') ||
-           (!host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos);
+    if (host.starts_with('[')) {
+        return host.find_first_not_of("0123456789abcdefABCDEF:.", 1) == host.size() - 1;
+    }
+    return !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "dialect/anthropic/anthropic.h"
-#include "gateway/http_error.h"
 #include "gateway/query.h"
 
 namespace trilane::gateway {
@@ -48,10 +47,6 @@ Result<anthropic::Page> page_of(const net::Request& request) {
     return page;
 }
 
-void refuse(Desk& desk, Call& call, const Error& error) {
-    desk.respond(call, fault_response(anthropic::kErrorShape, error));
-}
-
 }  // namespace
 
 std::span<const Endpoint> anthropic_endpoints() {
@@ -71,24 +66,21 @@ bool expects_anthropic(const net::Request& request, const Endpoint* endpoint) {
 void list_models_as_anthropic(Desk& desk, Call& call) {
     const auto page = page_of(call.request);
     if (!page) {
-        refuse(desk, call, page.error());
+        desk.refuse(call, page.error());
         return;
     }
-    auto body = anthropic::models_body(desk.service().models(), *page);
+    auto body = anthropic::models_body(desk.models_for(call.visit), *page);
     if (!body) {
-        refuse(desk, call, body.error());
+        desk.refuse(call, body.error());
         return;
     }
     desk.respond_json(call, *std::move(body));
 }
 
 void show_model_as_anthropic(Desk& desk, Call& call) {
-    const auto found = desk.service().find(call.tail);
-    if (!found) {
-        refuse(desk, call, found.error());
-        return;
+    if (const auto found = desk.model_for(call, call.tail)) {
+        desk.respond_json(call, anthropic::model_body(*found));
     }
-    desk.respond_json(call, anthropic::model_body(*found));
 }
 
 }  // namespace trilane::gateway

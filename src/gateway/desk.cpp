@@ -1,11 +1,20 @@
 #include "gateway/desk.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
+#include "dialect/anthropic/anthropic.h"
+#include "gateway/anthropic_endpoints.h"
 #include "gateway/http_error.h"
 #include "gateway/metrics.h"
 
 namespace trilane::gateway {
+namespace {
+
+constexpr std::size_t kShownBytesMax = 100;  ///< of a name in an error message
+
+}  // namespace
 
 void Desk::respond_json(Call& call, std::string body) {
     respond_text(call, std::string(dialect::kJsonType), std::move(body));
@@ -19,11 +28,59 @@ void Desk::respond_text(Call& call, std::string content_type, std::string body) 
 }
 
 void Desk::refuse(Call& call, const Error& error) {
-    respond(call, fault_response(*call.endpoint->errors, error));
+    respond(call, fault_response(shape_for(call), error));
 }
 
 void Desk::refuse(Call& call, unsigned status, std::string_view message) {
-    respond(call, http_error(*call.endpoint->errors, status, message));
+    respond(call, http_error(shape_for(call), status, message));
+}
+
+const dialect::ErrorShape& Desk::shape_for(const Call& call) const {
+    if (expects_anthropic(call.request, call.endpoint)) {
+        return dialect::anthropic::kErrorShape;
+    }
+    const bool known = call.endpoint != nullptr && call.endpoint->errors != nullptr;
+    return known ? *call.endpoint->errors : endpoints().errors_at(call.request.path());
+}
+
+std::vector<job::ModelCard> Desk::models_for(const access::Visit& visit) const {
+    std::vector<job::ModelCard> models = service().models();
+    std::erase_if(models,
+                  [&](const job::ModelCard& card) { return !visit.may_use_model(card.id); });
+    return models;
+}
+
+Result<job::ModelCard> Desk::find_for(const access::Visit& visit, std::string_view name) const {
+    auto card = service().find(name);
+    if (card || card.error().fault != Fault::not_found) {
+        return card;
+    }
+    // The plane's words list all there is.
+    const std::vector<job::ModelCard> all = service().models();
+    const bool limited = std::ranges::any_of(
+        all, [&](const job::ModelCard& one) { return !visit.may_use_model(one.id); });
+    if (!limited) {
+        return card;
+    }
+    return fail(Fault::not_found,
+                "model: there is none called '{}' for the API key '{}'; GET /v1/models lists those "
+                "it may use",
+                utf8_clipped(name, kShownBytesMax), visit.name());
+}
+
+std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name) {
+    auto card = find_for(call.visit, name);
+    if (!card) {
+        refuse(call, card.error());
+        return std::nullopt;
+    }
+    if (!call.visit.may_use_model(card->id)) {
+        refuse(call, 403,
+               fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
+                           utf8_clipped(name, kShownBytesMax)));
+        return std::nullopt;
+    }
+    return *std::move(card);
 }
 
 void Admitted::end(const job::Event& last) {

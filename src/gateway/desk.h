@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "catalog/library.h"
@@ -71,9 +72,20 @@ public:
     virtual void respond(Call& call, net::Response response) = 0;
     void respond_json(Call& call, std::string body);
     void respond_text(Call& call, std::string content_type, std::string body);
+    /// The models that a visitor may use.
+    [[nodiscard]] std::vector<job::ModelCard> models_for(const access::Visit& visit) const;
+    /// What a client's name means, whether its key may use that or not. **Errors:** not_found, in
+    /// words that name no model which it may not use.
+    [[nodiscard]] Result<job::ModelCard> find_for(const access::Visit& visit,
+                                                  std::string_view name) const;
+    /// The same; absent, and the call is refused, when there is none or the key may not use it.
+    std::optional<job::ModelCard> model_for(Call& call, std::string_view name);
+
     /// Answers with an error in the words of the endpoint's API.
     void refuse(Call& call, const Error& error);
     void refuse(Call& call, unsigned status, std::string_view message);
+    /// How errors are worded for this client: two APIs share paths.
+    [[nodiscard]] const dialect::ErrorShape& shape_for(const Call& call) const;
 
     /// Runs `read` with the call, here for a short body and on another thread for a long one, whose
     /// JSON, template and tokens would hold up the other connections of this one. Ill-formed UTF-8

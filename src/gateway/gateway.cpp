@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "base/utf8.h"
-#include "dialect/anthropic/anthropic.h"
 #include "dialect/multipart.h"
 #include "gateway/anthropic_endpoints.h"
 #include "gateway/desk.h"
@@ -181,8 +180,6 @@ private:
     [[nodiscard]] Record record_of(const Call& call, unsigned status) const;
     void answer_options(Call& call, const std::string& allow);
     void respond_error(Call& call, unsigned status, std::string_view message);
-    /// How errors are worded for this client: two APIs share paths.
-    [[nodiscard]] const dialect::ErrorShape& shape_for(const Call& call) const;
     [[nodiscard]] Status check_line(const dialect::Asked& asked) const;
     [[nodiscard]] net::ServerSnapshot server_snapshot() const;
     std::string request_id(const net::Request& request);
@@ -329,11 +326,6 @@ void Gateway::Front::respond_error(Call& call, unsigned status, std::string_view
     respond(call, http_error(shape_for(call), status, message));
 }
 
-const dialect::ErrorShape& Gateway::Front::shape_for(const Call& call) const {
-    return expects_anthropic(call.request, call.endpoint) ? dialect::anthropic::kErrorShape
-                                                          : table_.errors_at(call.request.path());
-}
-
 void Gateway::Front::respond(Call& call, net::Response response) {
     name_request(shape_for(call), call.headers, response);
     std::ranges::move(call.headers, std::back_inserter(response.headers));
@@ -440,7 +432,7 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
         }
         admitted.visit = std::move(answer.visit);
     }
-    TRILANE_TRY(const job::ModelCard card, service_->find(job.model));
+    TRILANE_TRY(const job::ModelCard card, find_for(admitted.visit, job.model));
     TRILANE_TRY_STATUS(check_able(card, job));
     if (!admitted.visit.may_use_model(card.id)) {
         return fail(Fault::invalid, "the API key '{}' may not use the model '{}'",
@@ -466,9 +458,8 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
         refuse(call, asked.error());
         return;
     }
-    const auto card = service_->find(asked->model);
+    const auto card = model_for(call, asked->model);
     if (!card) {
-        refuse(call, card.error());
         return;
     }
     const auto deadline = deadline_of(call);
@@ -486,12 +477,6 @@ void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {
             refuse(call, able.error());
             return;
         }
-    }
-    if (!call.visit.may_use_model(card->id)) {
-        refuse(call, 403,
-               fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                           card->id));
-        return;
     }
     if (const Status fits = check_line(*asked); !fits) {
         refuse(call, fits.error());

@@ -252,12 +252,18 @@ TEST(Gateway, DoesNotAnswerUnderForeignNames) {
         return client.reply().status;
     };
     for (const std::string foreign :
-         {"a.example", "localhost.a.example", "127.0.0.1.a.example:80"}) {
+         {"a.example", "localhost.a.example", "127.0.0.1.a.example:80", "localhost:a.example",
+          "localhost:80:a.example", "[a.example]", "[::1]a.example", "[::1",
+          "127.0.0.1:80.a.example", ":80"}) {
         EXPECT_EQ(under(foreign), 403U) << foreign;
     }
     for (const std::string own : {"localhost", "LOCALHOST:13305", "192.168.1.5:1", "[::1]:80"}) {
         EXPECT_EQ(under(own), 200U) << own;
     }
+    TestClient absolute(gateway->port());
+    ASSERT_TRUE(
+        absolute.send("GET http://a.example/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    EXPECT_EQ(absolute.reply().status, 403U);
     GatewayOptions options;
     options.access.hosts = {"box.lan"};
     const auto named = started(options);

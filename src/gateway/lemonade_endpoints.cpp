@@ -21,12 +21,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The model that a name means to who asks; else the refusal is on its way.
+std::optional<job::ModelCard> meant_for(Desk& desk, Call& call, std::string_view name) {
+    auto card = meant(desk, name);
+    if (!card) {
+        desk.refuse(call, card.error());
+        return std::nullopt;
+    }
+    if (!call.visit.may_use_model(card->id)) {
+        desk.refuse(call, 403,
+                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
+                                card->id));
+        return std::nullopt;
+    }
+    return *std::move(card);
+}
+
 void health(Desk& desk, Call call) {
     lemonade::Health out;
     out.server_version = desk.version();
     out.port = desk.port();
     out.base_url = desk.base_url(call);
     out.loaded = Shelf(desk).loaded();
+    std::erase_if(out.loaded, [&](const lemonade::Loaded& one) {
+        return !call.visit.may_use_model(one.offered.card.id);
+    });
     desk.respond_json(call, lemonade::health_body(out));
 }
 
@@ -85,9 +104,8 @@ void slots(Desk& desk, Call call) {
 }
 
 void list_files(Desk& desk, Call call) {
-    const auto card = meant(desk, call.tail);
+    const auto card = meant_for(desk, call, call.tail);
     if (!card) {
-        desk.refuse(call, card.error());
         return;
     }
     const Shelf shelf(desk);
@@ -118,9 +136,8 @@ void list_files(Desk& desk, Call call) {
 }
 
 void show_options(Desk& desk, Call call) {
-    auto card = meant(desk, call.tail);
+    auto card = meant_for(desk, call, call.tail);
     if (!card) {
-        desk.refuse(call, card.error());
         return;
     }
     const Shelf shelf(desk);
@@ -157,6 +174,7 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
     const lemonade::Offered model = shelf.offered(card, ask.model);
     Loading out;
     out.ask.model = card.id;
+    out.ask.lanes = call.visit.lanes();
     out.ask.pin = ask.pinned;
     if (ask.backend != lemonade::Backend::any) {
         TRILANE_TRY(out.ask.lane, lane_for(ask, model.recipe, shelf.view()));
@@ -183,15 +201,8 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
 }
 
 void begin_load(Desk& desk, Call call, lemonade::LoadAsk ask) {
-    const auto card = meant(desk, ask.model);
+    const auto card = meant_for(desk, call, ask.model);
     if (!card) {
-        desk.refuse(call, card.error());
-        return;
-    }
-    if (!call.visit.may_use_model(card->id)) {
-        desk.refuse(call, 403,
-                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                                card->id));
         return;
     }
     if (ask.pinned && !call.visit.is_admin()) {
@@ -442,13 +453,16 @@ constexpr std::array kLemonadeRows = std::to_array<Endpoint>({
 }  // namespace lemonade_api
 
 void list_models_as_lemonade(Desk& desk, Call& call) {
-    desk.respond_json(call, dialect::lemonade::models_body(lemonade_api::Shelf(desk).all()));
+    auto models = lemonade_api::Shelf(desk).all();
+    std::erase_if(models, [&](const dialect::lemonade::Offered& one) {
+        return !call.visit.may_use_model(one.card.id);
+    });
+    desk.respond_json(call, dialect::lemonade::models_body(models));
 }
 
 void show_model_as_lemonade(Desk& desk, Call& call) {
-    auto found = desk.service().find(call.tail);
+    auto found = desk.model_for(call, call.tail);
     if (!found) {
-        desk.refuse(call, found.error());
         return;
     }
     const lemonade_api::Shelf shelf(desk);

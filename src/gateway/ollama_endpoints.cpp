@@ -55,8 +55,9 @@ private:
     bool told_ = false;
 };
 
-Result<ollama::Preset> preset_of(const Desk& desk, const std::string& model) {
-    TRILANE_TRY(const job::ModelCard card, desk.service().find(model));
+Result<ollama::Preset> preset_of(const Desk& desk, const access::Visit& visit,
+                                 const std::string& model) {
+    TRILANE_TRY(const job::ModelCard card, desk.find_for(visit, model));
     ollama::Preset preset;
     preset.abilities = card.abilities;
     if (desk.library() != nullptr) {
@@ -81,11 +82,7 @@ Status let_go(plane::Service& service, const std::string& model, bool by_admin) 
 void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::Asking asking) {
     const auto now_ns = ollama::real_clock().unix_ns;
     const std::string& model = asking.asked.model;
-    const auto card = desk.service().find(model);
-    if (card && !call.visit.may_use_model(card->id)) {
-        desk.refuse(call, 403,
-                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                                card->id));
+    if (!desk.model_for(call, model)) {
         return;
     }
     if (asking.keep_alive == std::chrono::milliseconds(0)) {
@@ -99,6 +96,7 @@ void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::As
     }
     plane::Service::LoadAsk ask;
     ask.model = model;
+    ask.lanes = call.visit.lanes();
     ask.context_tokens = asking.context_tokens;
     desk.service().load(
         std::move(ask),
@@ -122,7 +120,7 @@ void answer(Desk& desk, Call call) {
     desk.read_body(std::move(call), [&desk](Call read) {
         auto asking =
             ollama::ask(endpoint, read.request.body, desk.context(),
-                        [&desk](const std::string& name) { return preset_of(desk, name); });
+                        [&](const std::string& name) { return preset_of(desk, read.visit, name); });
         if (!asking) {
             desk.refuse(read, asking.error());
             return;
@@ -185,12 +183,13 @@ private:
 void list_models_as_ollama(Desk& desk, Call call) {
     const Lister lister(desk);
     std::vector<ollama::Listed> models;
-    for (job::ModelCard& card : desk.service().models()) {
+    for (job::ModelCard& card : desk.models_for(call.visit)) {
         models.push_back(lister.listed(std::move(card), nullptr));
     }
     if (desk.library() != nullptr) {
         for (const catalog::FurtherName& further : desk.library()->further_names()) {
-            if (auto card = desk.service().find(further.model)) {
+            auto card = desk.service().find(further.model);
+            if (card && call.visit.may_use_model(card->id)) {
                 models.push_back(lister.listed(*std::move(card), &further));
             }
         }
@@ -207,7 +206,7 @@ void list_running(Desk& desk, Call call) {
     for (const plane::LaneView& lane : desk.service().view().lanes) {
         for (const plane::Residency& one : lane.residents) {
             auto card = desk.service().find(one.model);
-            if (!card || !lane::takes_requests(one.state)) {
+            if (!card || !lane::takes_requests(one.state) || !call.visit.may_use_model(card->id)) {
                 continue;
             }
             ollama::Running& out = running.emplace_back();
@@ -224,9 +223,12 @@ void list_running(Desk& desk, Call call) {
 void show_model_as_ollama(Desk& desk, Call call) {
     desk.read_body(std::move(call), [&desk](Call read) {
         const auto ask = ollama::read_name_ask(read.request.body);
-        auto card = ask ? desk.service().find(ask->model) : tl::unexpected(ask.error());
+        if (!ask) {
+            desk.refuse(read, ask.error());
+            return;
+        }
+        auto card = desk.model_for(read, ask->model);
         if (!card) {
-            desk.refuse(read, card.error());
             return;
         }
         const auto shown = std::make_shared<ollama::Shown>();

@@ -21,6 +21,7 @@ using net::TestReply;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class Ollama : public ::testing::Test {
 protected:
@@ -37,13 +38,28 @@ protected:
     }
     void TearDown() override { gateway_.reset(); }
 
+    /// A key that may use tiny alone, and only on one lane.
+    void start_with_a_limited_key() {
+        access::Key narrow;
+        narrow.name = "narrow";
+        narrow.digest = access::digest_of("n");
+        narrow.models = {"tiny"};
+        narrow.lanes = {"two"};
+        access::KeyRing ring;
+        EXPECT_TRUE(ring.add(narrow));
+        GatewayOptions options;
+        options.access.door = std::make_shared<access::Door>("", ring);
+        start(std::move(options));
+        headers_ = "Authorization: Bearer n\r\n";
+    }
+
     TestReply ask(const std::string& method, const std::string& path, const Value& body = {}) {
         TestClient client(gateway_->port());
         const std::string text = body.is_null() ? "" : json::dump(body);
         EXPECT_TRUE(
-            client.send(fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+            client.send(fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: "
                                     "{}\r\n\r\n{}",
-                                    method, path, text.size(), text)));
+                                    method, path, headers_, text.size(), text)));
         return client.reply(method == "HEAD");
     }
     Value json_of(const TestReply& reply, unsigned status = 200) {
@@ -77,6 +93,7 @@ protected:
         answer_with(job, {"Hel", "lo"});
     }
 
+    std::string headers_;  ///< of every request
     std::mutex mutex_;
     std::vector<job::Request> requests_;
     const std::vector<std::string> names_{"tiny", "kept"};
@@ -103,6 +120,35 @@ TEST_F(Ollama, ChatsInLinesOrAtOnce) {
         ask("POST", "/api/chat", {{"model", "tiny"}, {"messages", messages()}, {"stream", false}});
     EXPECT_EQ(json_of(whole)["message"]["content"], "Hello");
     EXPECT_TRUE(whole.has("Content-Type: application/json\r\n"));
+}
+
+TEST_F(Ollama, ALimitedKeyLoadsWithinItsLimits) {
+    start_with_a_limited_key();
+    EXPECT_EQ(json_of(ask("POST", "/api/generate", {{"model", "tiny"}}))["done"], true);
+    ASSERT_EQ(service_->loads().size(), 1U);
+    EXPECT_THAT(service_->loads()[0].lanes, ElementsAre("two"));
+    EXPECT_THAT(error_of(ask("POST", "/api/generate", {{"model", "kept"}}), 403),
+                HasSubstr("'narrow' may not use"));
+    EXPECT_EQ(service_->loads().size(), 1U);
+}
+
+TEST_F(Ollama, ALimitedKeySeesWhatItMayUse) {
+    start_with_a_limited_key();
+    const Value tags = json_of(ask("GET", "/api/tags"));
+    ASSERT_EQ(tags["models"].size(), 1U);
+    EXPECT_EQ(tags["models"][0]["model"].get<std::string>().substr(0, 4), "tiny");
+    EXPECT_EQ(json_of(ask("GET", "/api/ps"))["models"].size(), 1U) << "tiny, which it may use";
+    EXPECT_EQ(json_of(ask("GET", "/v1/models"))["data"].size(), 1U);
+    json_of(ask("POST", "/api/show", {{"model", "tiny"}}));
+    error_of(ask("POST", "/api/show", {{"model", "kept"}}), 403);
+    EXPECT_EQ(ask("GET", "/v1/models/kept").status, 403U);
+    for (const char* path : {"/api/show", "/api/chat", "/api/generate"}) {
+        EXPECT_THAT(error_of(ask("POST", path, {{"model", "none"}}), 404), Not(HasSubstr("kept")))
+            << path;
+    }
+    headers_ += "anthropic-version: 2023-06-01\r\n";
+    EXPECT_EQ(json_of(ask("GET", "/v1/models"))["data"].size(), 1U);
+    EXPECT_EQ(json_of(ask("GET", "/v1/models/kept"), 403)["type"], "error");
 }
 
 TEST_F(Ollama, RefusesInItsOwnWords) {

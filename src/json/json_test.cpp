@@ -33,6 +33,22 @@ TEST(Json, RefusesDeepNesting) {
     EXPECT_TRUE(parse("\"" + std::string(1000, '[') + "\""));
 }
 
+TEST(Json, RefusesTooManyValues) {
+    constexpr std::size_t kValuesMax = 1'000'000;
+    const auto of = [](std::size_t values) {
+        std::string text = "[";
+        for (std::size_t i = 2; i < values; ++i) {
+            text += "1,";
+        }
+        return text + "1]";
+    };
+    EXPECT_TRUE(parse(of(kValuesMax)));
+    const auto refused = parse(of(kValuesMax + 1));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().fault, Fault::invalid);
+    EXPECT_TRUE(parse("\"" + std::string(2 * kValuesMax, ',') + "\"")) << "a text is one value";
+}
+
 TEST(Json, DumpRepairsBadUtf8) {
     EXPECT_EQ(dump(Value("a\xFF")), "\"a\xEF\xBF\xBD\"");
 }

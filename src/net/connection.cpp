@@ -511,6 +511,15 @@ void Connection::check(Clock::time_point now) {
     close();
 }
 
+std::optional<Clock::time_point> Connection::waits_since() const {
+    const bool waits = (phase_ == Phase::reading && !body_begun_ && !write_in_flight_) ||
+                       phase_ == Phase::securing;
+    if (!waits || deadline_ == kNever) {
+        return std::nullopt;
+    }
+    return deadline_ - (in_head() ? limits_.header_timeout : limits_.idle_timeout);
+}
+
 void Connection::close_when_idle() {
     keep_alive_ = false;
     if (phase_ == Phase::socketed) {
@@ -546,20 +555,44 @@ Hall::Hall(Shared& shared, Loop& loop, std::shared_ptr<Attendance> attendance)
       loop_(loop),
       sweep_timer_(loop.executor()) {}
 
-void Hall::adopt(Socket socket, bool refused) {
-    boost::asio::post(loop_.executor(), [self = shared_from_this(), refused,
-                                         socket = std::move(socket)]() mutable {
-        const auto connection = std::make_shared<Connection>(self, std::move(socket));
-        self->connections_.insert(connection);
-        if (self->shared_.stopping.load()) {
-            connection->close();
-        } else if (refused) {
-            connection->refuse_service();
-        } else {
-            connection->start();
+void Hall::adopt(Socket socket, bool full) {
+    boost::asio::post(
+        loop_.executor(), [self = shared_from_this(), full, socket = std::move(socket)]() mutable {
+            const bool refused = full && !self->make_room();
+            (refused ? self->shared_.refused_total : self->shared_.accepted_total).fetch_add(1);
+            const auto connection = std::make_shared<Connection>(self, std::move(socket));
+            self->connections_.insert(connection);
+            if (self->shared_.stopping.load()) {
+                connection->close();
+            } else if (refused) {
+                connection->refuse_service();
+            } else {
+                connection->start();
+            }
+            self->sweep_later();
+        });
+}
+
+/// Closes the connection that has kept its place longest without a request; unfinished heads first,
+/// for idle ones may be a pool's.
+bool Hall::make_room() {
+    const auto latest = Clock::now() - shared_.options.crowded_timeout;
+    std::shared_ptr<Connection> oldest;
+    std::pair<bool, Clock::time_point> order;
+    for (const auto& connection : connections_) {
+        const auto since = connection->waits_since();
+        if (since && *since <= latest) {
+            const std::pair its(!connection->in_head(), *since);
+            if (oldest == nullptr || its < order) {
+                oldest = connection;
+                order = its;
+            }
         }
-        self->sweep_later();
-    });
+    }
+    if (oldest != nullptr) {
+        oldest->close();
+    }
+    return oldest != nullptr;
 }
 
 void Hall::remove(const std::shared_ptr<Connection>& connection) {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -54,8 +55,9 @@ class Hall : public std::enable_shared_from_this<Hall> {
 public:
     Hall(Shared& shared, Loop& loop, std::shared_ptr<Attendance> attendance);
 
-    /// Adopts an accepted socket of this loop's context. **Threads:** any.
-    void adopt(Socket socket, bool refused);
+    /// Adopts an accepted socket of this loop's context; where there are too many (`full`), in
+    /// place of one that waits for its client, or to refuse it. **Threads:** any.
+    void adopt(Socket socket, bool full);
     /// Closes idle connections now and the others when their answer is complete. **Threads:** any.
     void wind_down();
     /// Closes every connection. **Threads:** any.
@@ -66,6 +68,7 @@ public:
     Loop& loop() { return loop_; }
 
 private:
+    bool make_room();
     void sweep_later();
     void sweep();
 
@@ -89,6 +92,11 @@ public:
     void refuse_service();
     void wake_soon() override;  ///< **Threads:** any, while the loop lives
     void check(Clock::time_point now);
+    /// Since when it has waited for the rest of a head, or for its first byte; absent: something is
+    /// being done for its client.
+    [[nodiscard]] std::optional<Clock::time_point> waits_since() const;
+    /// Whether a head has begun, or a handshake: those who work end it within moments.
+    [[nodiscard]] bool in_head() const { return header_begun_ || phase_ == Phase::securing; }
     void close_when_idle();
     void close();
     std::shared_ptr<void> hold() override { return shared_from_this(); }

@@ -1,5 +1,6 @@
 #include "net/request_parser.h"
 
+#include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <optional>
@@ -16,18 +17,21 @@ std::string text(string_view view) {
     return {view.data(), view.size()};
 }
 
-/// "http://host/path?q" → "/path?q"; other forms stay. RFC 9112 §3.2.2 makes servers accept both.
-std::string origin_form(std::string target) {
+/// "http://host/path?q" → "/path?q" and its "host"; other forms stay. RFC 9112 §3.2.2 makes servers
+/// accept both.
+struct OriginForm {
+    std::string target;
+    std::optional<std::string> authority;
+};
+OriginForm origin_form(std::string target) {
     const auto scheme_end = target.find("://");
     if (target.starts_with('/') || scheme_end == std::string::npos) {
-        return target;
+        return {std::move(target), std::nullopt};
     }
-    const auto path = target.find_first_of("/?", scheme_end + 3);
-    if (path == std::string::npos) {
-        return "/";
-    }
+    const auto path = std::min(target.find_first_of("/?#", scheme_end + 3), target.size());
+    std::string authority = target.substr(scheme_end + 3, path - scheme_end - 3);
     std::string rest = target.substr(path);
-    return rest.starts_with('?') ? "/" + rest : rest;
+    return {rest.starts_with('/') ? rest : "/" + rest, std::move(authority)};
 }
 
 /// What Beast's grammar found in `bytes` → what the client is told.
@@ -114,7 +118,9 @@ private:
     void on_request_impl(http::verb /*method*/, string_view method, string_view target, int version,
                          error_code& ec) override {
         request.method = text(method);
-        request.target = origin_form(text(target));
+        OriginForm form = origin_form(text(target));
+        request.target = std::move(form.target);
+        authority_ = std::move(form.authority);
         request.minor = version == 11 ? 1 : 0;
         count_header_bytes(method.size() + target.size(), ec);
     }
@@ -156,6 +162,26 @@ private:
         header_seen_ = true;
         if (hosts_ > 1 || (hosts_ == 0 && request.minor == 1)) {
             refuse(400, "an HTTP/1.1 request has exactly one Host header", ec);
+            return;
+        }
+        if (authority_) {
+            name_host(ec);
+        }
+    }
+
+    /// What the target names counts, whatever the header says (RFC 9112 §3.2.2).
+    void name_host(error_code& ec) {
+        if (authority_->empty() || authority_->find('@') != std::string::npos) {
+            refuse(400, "the request's target names no host", ec);
+            return;
+        }
+        const auto host = std::ranges::find_if(request.headers, [](const Header& header) {
+            return equal_ignoring_case(header.name, "Host");
+        });
+        if (host != request.headers.end()) {
+            host->value = *authority_;
+        } else {
+            request.headers.push_back({"Host", *authority_});
         }
     }
 
@@ -183,6 +209,7 @@ private:
     std::size_t counted_bytes_ = 0;  // our part of *reading_bytes_
     std::size_t header_bytes_ = 0;
     unsigned hosts_ = 0;
+    std::optional<std::string> authority_;  // of a target in absolute form
     bool header_seen_ = false;
     bool chunk_seen_ = false;
 };

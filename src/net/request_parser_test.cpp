@@ -99,6 +99,15 @@ TEST(RequestParser, KeepAliveFollowsVersionAndHeader) {
 TEST(RequestParser, AcceptsTheAbsoluteForm) {
     EXPECT_EQ(parse_request("GET http://h:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n")->target, "/p?q");
     EXPECT_EQ(parse_request("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n")->target, "/");
+    EXPECT_EQ(parse_request("GET http://h?q HTTP/1.1\r\nHost: h\r\n\r\n")->target, "/?q");
+    // Where the target says whom it asks, the header does not count.
+    EXPECT_EQ(*parse_request("GET http://e.example:1/p HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                   ->header("Host"),
+              "e.example:1");
+    EXPECT_EQ(*parse_request("GET http://e.example/p HTTP/1.0\r\n\r\n")->header("Host"),
+              "e.example");
+    EXPECT_EQ(refused("GET http:///p HTTP/1.1\r\nHost: h\r\n\r\n"), 400U);
+    EXPECT_EQ(refused("GET http://localhost@e.example/ HTTP/1.1\r\nHost: h\r\n\r\n"), 400U);
     EXPECT_EQ(parse_request("GET /a?u=http://h HTTP/1.1\r\nHost: h\r\n\r\n")->target,
               "/a?u=http://h");
 }

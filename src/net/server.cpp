@@ -143,9 +143,7 @@ private:
             shared_.refused_total.fetch_add(1);
             return;  // the socket closes itself
         }
-        const bool refused = before >= connections_max;
-        (refused ? shared_.refused_total : shared_.accepted_total).fetch_add(1);
-        hall.adopt(std::move(socket), refused);
+        hall.adopt(std::move(socket), before >= connections_max);
     }
 
     Presence presence_;  // first: see Presence

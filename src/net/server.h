@@ -90,6 +90,9 @@ struct ServerOptions {
     /// own.
     Loops* loops = nullptr;
     Limits limits;
+    /// Once limits.connections_max is reached, who has not finished a request's head for so long
+    /// gives way to who comes.
+    std::chrono::milliseconds crowded_timeout{1'000};
     ErrorPage error_page;  ///< empty = plain text
     ServerTls tls;
 };

@@ -547,6 +547,34 @@ TEST(Server, RefusesConnectionsBeyondItsLimit) {
     EXPECT_EQ(second.reply().status, 200U);
 }
 
+TEST(Server, WhoKeepsAPlaceWithoutARequestGivesWay) {
+    Inbox inbox;
+    ServerOptions options;
+    options.threads = 1;
+    options.limits.connections_max = 3;
+    options.crowded_timeout = std::chrono::milliseconds(0);
+    const auto server = started(inbox.handler(), options);
+    TestClient half(server->port());
+    ASSERT_TRUE(half.send("GET / HT"));
+    TestClient idle(server->port());
+    TestClient busy(server->port());
+    ASSERT_TRUE(busy.get("/busy"));
+    const auto answering = inbox.next();
+    TestClient first(server->port());
+    ASSERT_TRUE(first.get("/fresh"));
+    inbox.next().exchange->respond(text_response("in"));
+    EXPECT_EQ(first.reply().status, 200U);
+    EXPECT_TRUE(half.wait_for_end());
+    TestClient second(server->port());
+    ASSERT_TRUE(second.get("/fresh"));
+    inbox.next().exchange->respond(text_response("in"));
+    EXPECT_EQ(second.reply().status, 200U);
+    EXPECT_TRUE(idle.wait_for_end());
+    EXPECT_EQ(server->snapshot().refused_total, 0U);
+    answering.exchange->respond(text_response("to the end"));
+    EXPECT_EQ(busy.reply().body, "to the end") << "who is answered stays";
+}
+
 TEST(Server, StopsGracefully) {
     Inbox inbox;
     const auto server = started(inbox.handler());

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "os/child_spawn.h"
 #include "os/line_assembler.h"
+#include "os/orphans.h"
 #include "os/unique_fd.h"
 
 namespace trilane::os {
@@ -484,6 +485,9 @@ ChildWatch::~ChildWatch() = default;
 
 Result<std::shared_ptr<Child>> ChildWatch::start(ChildOptions options,
                                                  std::function<void(const ChildExit&)> on_exit) {
+    if (!owner_mark().empty()) {
+        options.environment.push_back(owner_mark());
+    }
     return watching_->start(std::move(options), std::move(on_exit));
 }
 

@@ -21,6 +21,7 @@
 #include <future>
 #include <thread>
 
+#include "os/orphans.h"
 #include "os/unique_fd.h"
 
 namespace trilane::os {
@@ -221,7 +222,8 @@ TEST(Child, InheritsNothingButWhatItIsGiven) {
     const TemporaryDirectory directory;
     ChildOptions options = options_of({"/usr/bin/env"});
     options.environment = {"ONE=1", "TWO=two words"};
-    EXPECT_THAT(texts(*run(watch, options).child->log()), ElementsAre("ONE=1", "TWO=two words"));
+    EXPECT_THAT(texts(*run(watch, options).child->log()),
+                ElementsAre("ONE=1", "TWO=two words", owner_mark()));
 
     // 3 is the listing's own.
     EXPECT_THAT(texts(*run(watch, options_of({"/bin/ls", "/proc/self/fd"})).child->log()),
@@ -508,6 +510,26 @@ TEST(ChildWatch, AKilledProcessLeavesNoChildren) {
     EXPECT_FALSE(has_ended(process, 0ms));
     ASSERT_EQ(::kill((*owner)->pid(), SIGKILL), 0);
     EXPECT_TRUE(has_ended(process, kPatience));
+    ASSERT_TRUE((*owner)->wait_for(kPatience));
+    end_orphans();  // of its child
+}
+
+TEST(Orphans, AreEndedByWhoLooks) {
+    ChildWatch watch;
+    auto owner = watch.start(options_of({TRILANE_CHILD_TEST_OWNER}), {});
+    ASSERT_TRUE(owner) << owner.error().message;
+    // The owner's child starts one of its own, in a session that no signal to the owner reaches.
+    const UniqueFd orphan = process_fd(std::stoi(awaited_line(*(*owner)->log(), "grandchild ")));
+    const UniqueFd sleeper = process_fd(std::stoi(awaited_line(*(*owner)->log(), "sleeper ")));
+    ASSERT_TRUE(orphan.open() && sleeper.open());
+    end_orphans();
+    EXPECT_FALSE(has_ended(orphan, 0ms)) << "its owner lives";
+    ASSERT_EQ(::kill((*owner)->pid(), SIGKILL), 0);
+    ASSERT_TRUE((*owner)->wait_for(kPatience));
+    ASSERT_TRUE(has_ended(sleeper, kPatience));
+    EXPECT_FALSE(has_ended(orphan, 0ms)) << "else this tests nothing";
+    EXPECT_GE(end_orphans(), 1U);
+    EXPECT_TRUE(has_ended(orphan, kPatience));
 }
 
 TEST(ChildWatch, ManyShortChildrenFromManyThreads) {

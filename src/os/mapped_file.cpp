@@ -13,7 +13,8 @@
 
 namespace trilane::os {
 Result<MappedFile> MappedFile::open(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Opening a FIFO would wait for its writer.
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         const Fault fault = errno == ENOENT ? Fault::not_found : Fault::unavailable;
         return fail(fault, "cannot open {}: {}", path, reason(errno));

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -37,6 +38,14 @@ protected:
 
     fs::path folder_;
 };
+
+TEST_F(MappedFileTest, AFifoIsRefusedAtOnce) {
+    const std::string fifo = (folder_ / "fifo.gguf").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const auto mapped = MappedFile::open(fifo);
+    ASSERT_FALSE(mapped);
+    EXPECT_EQ(mapped.error().fault, Fault::unavailable);
+}
 
 TEST_F(MappedFileTest, ShowsTheBytesOfTheFile) {
     const std::string all = std::string("a\0b", 3) + std::string(10000, 'x');

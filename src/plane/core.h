@@ -48,6 +48,9 @@ inline Error stopping_error() {
     return {Fault::unavailable, "the daemon is stopping; try again in a moment"};
 }
 
+/// Why a model has no lane: nothing here can serve it, or nothing that who asks is `limited` to.
+tl::unexpected<Error> no_lane_for(std::string_view model, bool limited);
+
 class Plane::Core : public std::enable_shared_from_this<Plane::Core> {
 public:
     Core(PlaneOptions options, std::vector<std::shared_ptr<lane::Lane>> lanes);

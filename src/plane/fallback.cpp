@@ -57,6 +57,15 @@ std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning,
     return best;
 }
 
+tl::unexpected<Error> no_lane_for(std::string_view model, bool limited) {
+    return limited
+               ? fail(Fault::invalid,
+                      "model: none of the lanes that this API key may use can serve '{}'", model)
+               : fail(Fault::unavailable,
+                      "no lane here can serve '{}'; `trilane probe` shows what is installed",
+                      model);
+}
+
 /// Called with the mutex, like all below.
 Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& actions) {
     if (stopping_) {
@@ -74,13 +83,7 @@ Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& acti
     if (!waiting.refusals.empty()) {
         return tl::unexpected(verdict(meaning.model->id, waiting.refusals));
     }
-    return waiting.request->lanes.empty()
-               ? fail(Fault::unavailable,
-                      "no lane here can serve '{}'; `trilane probe` shows what is installed",
-                      meaning.model->id)
-               : fail(Fault::invalid,
-                      "model: none of the lanes that this API key may use can serve '{}'",
-                      meaning.model->id);
+    return no_lane_for(meaning.model->id, !waiting.request->lanes.empty());
 }
 
 /// Gives the request to a free slot of the model on that lane, or puts it in the line there. `here`
@@ -136,7 +139,7 @@ void Plane::Core::pass_on(Ask ask, Refusal refusal, Actions& actions) {
     ask.refusals.push_back(std::move(refusal));
     const Model* model = table_->by_id(ask.want.model);
     while (model != nullptr && !stopping_) {
-        const auto lane = choose_lane({model, ask.only_lane}, {}, ask.refusals);
+        const auto lane = choose_lane({model, ask.only_lane}, ask.lanes, ask.refusals);
         if (!lane) {
             break;
         }

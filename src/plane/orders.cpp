@@ -129,9 +129,10 @@ Status Plane::Core::understand(const LoadAsk& asked, Ask& ask) const {
         }
         ask.only_lane = static_cast<std::size_t>(named - lanes_.begin());
     }
-    const auto lane = choose_lane({meaning.model, ask.only_lane});
+    ask.lanes = asked.lanes;
+    const auto lane = choose_lane({meaning.model, ask.only_lane}, ask.lanes);
     if (!lane) {
-        return fail(Fault::unavailable, "no lane here can serve '{}'", ask.want.model);
+        return no_lane_for(ask.want.model, !ask.lanes.empty());
     }
     ask.want.lane = *lane;
     return {};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -20,6 +21,30 @@ TEST(Plane, LoadsWhatIsAskedFor) {
     EXPECT_EQ(ear.text(), "a");
     EXPECT_EQ(box.gpu->loads("a"), 1);
     EXPECT_EQ(box.plane->find("a")->context_tokens, 4711U) << "what the resident says of itself";
+}
+
+TEST(Plane, LoadsOnlyOnLanesThatAreAllowed) {
+    Box box;
+    box.start({entry("a")});
+    const auto load = [&](Service::LoadAsk ask) {
+        std::promise<Status> done;
+        box.plane->load(std::move(ask), [&](Status status) { done.set_value(std::move(status)); });
+        return done.get_future().get();
+    };
+    Service::LoadAsk ask;
+    ask.model = "a";
+    ask.lanes = {"cp*"};
+    ASSERT_TRUE(load(ask)) << "the best lane is not allowed, another is";
+    EXPECT_EQ(box.cpu->loads("a"), 1);
+    EXPECT_EQ(box.gpu->loads("a"), 0);
+    for (const char* name : {"gpu/a", "a"}) {
+        ask.model = name;
+        ask.lanes = {name[0] == 'g' ? "cpu" : "npu"};
+        const Status refused = load(ask);
+        ASSERT_FALSE(refused) << name;
+        EXPECT_EQ(refused.error().fault, Fault::invalid);
+    }
+    EXPECT_EQ(box.gpu->loads("a"), 0);
 }
 
 TEST(Plane, OneLoadForAllWhoWait) {

@@ -35,6 +35,7 @@ struct Want {
 struct Ask {
     Want want;
     std::optional<std::size_t> only_lane;
+    std::vector<std::string> lanes;  ///< patterns of those that it may go to; empty = all
     std::optional<std::uint32_t> context_tokens;
     std::vector<Refusal> refusals;  ///< of lanes that it was sent to before
     Order ordered;                  ///< what it left behind, where `before` is there

@@ -106,6 +106,8 @@ public:
     struct LoadAsk {
         std::string model;
         std::string lane;  ///< "" = the best
+        /// Patterns of names of lanes; empty = any. It is loaded on no other.
+        std::vector<std::string> lanes{};
         std::optional<std::uint32_t> context_tokens;
         std::optional<bool> pin;
     };

@@ -7,6 +7,7 @@
 #include <deque>
 #include <iterator>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -17,8 +18,8 @@ namespace trilane::telemetry {
 namespace {
 
 constexpr std::chrono::milliseconds kAnswerMax{5'000};
-/// For the last batch, when the daemon ends.
-constexpr std::chrono::milliseconds kLastAnswerMax{500};
+/// For all that is still to be sent, once the daemon ends.
+constexpr std::chrono::milliseconds kLastAnswersMax{500};
 constexpr int kServerSpan = 2;
 constexpr int kStatusError = 2;
 
@@ -114,6 +115,7 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             stopping_ = true;
+            stop_by_ = Clock::now() + kLastAnswersMax;
             wake_.notify_all();
         }
         sender_.join();
@@ -135,6 +137,31 @@ public:
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
 private:
+    using Clock = std::chrono::steady_clock;
+
+    /// Hears the answer of one batch. What it writes is guarded by the state's mutex; the state
+    /// outlives it, for every call is waited for.
+    class Heard final : public net::AnswerListener {
+    public:
+        explicit Heard(State& state) : state_(state) {}
+        void on_head(net::AnswerHead head) override {
+            const std::scoped_lock lock(state_.mutex_);
+            status = head.status;
+        }
+        void on_body(std::string_view /*bytes*/) override {}
+        void on_end(const Status& ended) override {
+            const std::scoped_lock lock(state_.mutex_);
+            end = ended;
+            state_.wake_.notify_all();
+        }
+
+        unsigned status = 0;
+        std::optional<Status> end;
+
+    private:
+        State& state_;
+    };
+
     void send_forever() {
         bool failing = false;  // told about once
         for (;;) {
@@ -151,7 +178,7 @@ private:
                 spans_.erase(spans_.begin(), end);
             }
             if (!batch.empty()) {
-                const Status sent = send(batch, last ? kLastAnswerMax : kAnswerMax);
+                const Status sent = send(batch);
                 if (!sent) {
                     dropped_.fetch_add(batch.size(), std::memory_order_relaxed);
                 }
@@ -166,18 +193,32 @@ private:
         }
     }
 
-    Status send(const std::vector<Span>& batch, std::chrono::milliseconds patience) {
+    Status send(const std::vector<Span>& batch) {
         net::Outgoing request;
         request.method = "POST";
         request.target = "/v1/traces";
         request.headers.push_back({"Content-Type", "application/json"});
         request.body = export_body(batch, options_.service_version, [this] { return random_(); });
-        request.head_timeout = patience;
-        request.silence_timeout = patience;
-        TRILANE_TRY(const net::WholeAnswer answer, client_.fetch(std::move(request)));
+        request.head_timeout = kAnswerMax;
+        request.silence_timeout = kAnswerMax;
+        const auto heard = std::make_shared<Heard>(*this);
+        const auto call = client_.send(std::move(request), heard);
+        std::unique_lock lock(mutex_);
+        const auto ended = [&] { return heard->end.has_value(); };
+        // One that is under way when the daemon ends must not hold it up.
+        wake_.wait(lock, [&] { return ended() || stopping_; });
+        if (!wake_.wait_until(lock, ended() ? Clock::now() : stop_by_, ended)) {
+            lock.unlock();
+            call->cancel();
+            lock.lock();
+            wake_.wait(lock, ended);
+        }
+        if (!*heard->end) {
+            return *heard->end;
+        }
         constexpr unsigned kGoodEnd = 300;
-        if (answer.head.status >= kGoodEnd) {
-            return fail(Fault::unavailable, "{} answered {}", options_.url, answer.head.status);
+        if (heard->status >= kGoodEnd) {
+            return fail(Fault::unavailable, "{} answered {}", options_.url, heard->status);
         }
         return {};
     }
@@ -189,6 +230,7 @@ private:
     std::condition_variable wake_;
     std::deque<Span> spans_;
     bool stopping_ = false;
+    Clock::time_point stop_by_;  // once stopping
     std::atomic<std::uint64_t> dropped_ = 0;
     std::thread sender_;  // last: it uses all of the above
 };

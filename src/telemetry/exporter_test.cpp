@@ -88,6 +88,37 @@ TEST(Telemetry, SendsWhatItHeardBeforeItEnds) {
     EXPECT_EQ((*json::parse(bodies[0]))["resourceSpans"][0]["scopeSpans"][0]["spans"].size(), 2U);
 }
 
+TEST(Telemetry, ACollectorThatNeverAnswersHoldsNobodyUp) {
+    std::mutex mutex;
+    std::condition_variable arrived;
+    std::vector<std::shared_ptr<net::Exchange>> unanswered;
+    auto server =
+        net::Server::start({}, [&](const net::Request&, std::shared_ptr<net::Exchange> exchange) {
+            const std::scoped_lock lock(mutex);
+            unanswered.push_back(std::move(exchange));
+            arrived.notify_all();
+        });
+    ASSERT_TRUE(server);
+    net::Loops loops(1);
+    Options options;
+    options.url = "http://127.0.0.1:" + std::to_string((*server)->port());
+    options.interval = std::chrono::milliseconds(1);
+    auto exporter = Exporter::start(loops, options);
+    ASSERT_TRUE(exporter);
+    (*exporter)->note(chat());
+    {
+        std::unique_lock lock(mutex);
+        ASSERT_TRUE(
+            arrived.wait_for(lock, std::chrono::seconds(20), [&] { return !unanswered.empty(); }));
+    }
+    (*exporter)->note(chat());  // waits behind the one that is under way
+    const auto began = std::chrono::steady_clock::now();
+    exporter->reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1'500));
+    const std::scoped_lock lock(mutex);
+    unanswered.clear();
+}
+
 TEST(Telemetry, BoundsWhatWaits) {
     net::Loops loops(1);
     Options options;

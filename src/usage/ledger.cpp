@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <ctime>
 #include <filesystem>
@@ -19,7 +21,11 @@ namespace {
 
 constexpr std::int64_t kHourSeconds = 3'600;
 constexpr std::int64_t kDaySeconds = 24 * kHourSeconds;
+/// How long another process may hold the file before a write is put off; the last one, when the
+/// daemon ends, waits less.
 constexpr int kBusyMs = 2'000;
+constexpr int kLastBusyMs = 500;
+constexpr int kBusyLookMs = 10;
 constexpr std::size_t kListedRowsMax = 100'000;
 
 constexpr const char* kSchema = R"(
@@ -109,7 +115,9 @@ void Sums::add(const Sums& other) {
 
 class Ledger::State {
 public:
-    State(Options options, Database db) : options_(std::move(options)), db_(std::move(db)) {}
+    State(Options options, Database db) : options_(std::move(options)), db_(std::move(db)) {
+        sqlite3_busy_handler(db_.get(), &State::try_again, this);
+    }
     ~State();
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -123,6 +131,15 @@ public:
 private:
     using Rows = std::map<std::pair<std::int64_t, Names>, Sums>;
 
+    /// SQLite asks whether to look again at a file that somebody holds.
+    static int try_again(void* state, int looks) {
+        const bool last = static_cast<State*>(state)->hurried_.load();
+        if (looks * kBusyLookMs >= (last ? kLastBusyMs : kBusyMs)) {
+            return 0;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(kBusyLookMs));
+        return 1;
+    }
     void write_forever();
     Status write(const Rows& rows);
     Status forget_old();
@@ -134,6 +151,7 @@ private:
     std::condition_variable wake_;
     Rows rows_;
     bool stopping_ = false;
+    std::atomic<bool> hurried_ = false;  // the same, for who does not hold the mutex
     std::thread writer_;
 };
 
@@ -141,6 +159,7 @@ Ledger::State::~State() {
     {
         const std::scoped_lock lock(mutex_);
         stopping_ = true;
+        hurried_ = true;
         wake_.notify_all();
     }
     if (writer_.joinable()) {

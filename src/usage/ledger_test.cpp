@@ -1,7 +1,9 @@
 #include "usage/ledger.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -61,6 +63,22 @@ TEST(Ledger, SumsByWhatIsAsked) {
     const auto future = read_usage(folder.file(), now + 86'400, {});
     ASSERT_TRUE(future);
     EXPECT_TRUE(future->empty());
+}
+
+TEST(Ledger, AFileThatSomebodyHoldsDoesNotHoldUpTheEnd) {
+    const Folder folder;
+    auto ledger = Ledger::open({.path = folder.file(), .log = {}});
+    ASSERT_TRUE(ledger);
+    ASSERT_TRUE((*ledger)->flush());
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open(folder.file().c_str(), &other), SQLITE_OK);
+    sqlite3_busy_timeout(other, 20'000);  // the ledger forgets what is old at its start
+    ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+    (*ledger)->note({"ann", "tiny", "cpu", "chat"}, one(5), std::time(nullptr));
+    const auto began = std::chrono::steady_clock::now();
+    ledger->reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1'500));
+    sqlite3_close(other);
 }
 
 TEST(Ledger, ForgetsWhatIsOld) {

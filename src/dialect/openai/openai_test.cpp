@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
 
+#include "dialect/openai/asks.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
@@ -49,6 +51,33 @@ TEST(OpenaiParse, GiantObjectsAreRefusedBeforeTheyCostTime) {
         body += fmt::format("{}\"{}\":1", i == 0 ? "" : ",", i);
     }
     EXPECT_NE(message_of(body + "}}").find("thousands of fields"), std::string::npos);
+}
+
+TEST(OpenaiTokens, AreLimitedInNumberAndLength) {
+    std::string ids = "1";
+    for (int i = 1; i < 262'144; ++i) {
+        ids += ",1";
+    }
+    const auto text_of = [](const std::string& list) {
+        return ask_text_of_tokens(R"({"model":"m","tokens":[)" + list + "]}", kContext);
+    };
+    EXPECT_TRUE(text_of(ids));
+    const auto refused = text_of(ids + ",1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "tokens: there are 262145; send at most 262144 at once");
+
+    const std::string most(std::size_t{4} << 20U, 'a');
+    const auto tokens_of = [](const std::string& text) {
+        return ask_tokens(R"({"model":"m","content":")" + text + "\"}", kContext);
+    };
+    EXPECT_FALSE(tokens_of(most + "a"));
+    auto asked = tokens_of(most);
+    ASSERT_TRUE(asked);
+    job::Tokens tokens;
+    tokens.ids.assign(1'000'001, 1);
+    asked->writer->on_event(0, tokens);
+    ASSERT_NE(asked->writer->error(), nullptr);
+    EXPECT_EQ(asked->writer->error()->fault, Fault::invalid);
 }
 
 TEST(OpenaiParse, ColonsInTextsAreNotFields) {

@@ -17,6 +17,11 @@
 namespace trilane::dialect::openai {
 namespace {
 
+/// A text as long as this may be millions of tokens, and their pieces are longer than the text.
+constexpr std::size_t kTokenizeBytesMax = std::size_t{4} << 20U;
+constexpr std::size_t kDetokenizeIdsMax = 262'144;
+constexpr std::size_t kAnsweredTokensMax = 1'000'000;
+
 enum class Shape { llama, llama_pieces, vllm, vllm_pieces };
 
 /// Part of a character cannot stand in a JSON string: llama.cpp then lists bytes.
@@ -59,6 +64,11 @@ public:
 protected:
     Status take(const job::Event& event) override {
         if (const auto* tokens = std::get_if<job::Tokens>(&event)) {
+            if (tokens->ids.size() > kAnsweredTokensMax) {
+                return fail(Fault::invalid,
+                            "content: it is {} tokens and {} can be listed; send it in parts",
+                            tokens->ids.size(), kAnsweredTokensMax);
+            }
             tokens_ = *tokens;
             tokens_.pieces.resize(tokens_.ids.size());
         }
@@ -144,6 +154,10 @@ Result<Asked> ask_tokens(std::string_view body, const Context& context) {
                         ? ""
                         : ": conversations are counted at /v1/messages/count_tokens");
     }
+    if (text->size() > kTokenizeBytesMax) {
+        return fail(Fault::invalid, "{}: it has {} bytes; send at most {} MiB at once",
+                    vllm ? "prompt" : "content", text->size(), kTokenizeBytesMax >> 20U);
+    }
     tokenize.text = *std::move(text);
     TRILANE_TRY(const auto special, fields.boolean(vllm ? "add_special_tokens" : "add_special"));
     tokenize.add_special = special.value_or(vllm);
@@ -164,6 +178,10 @@ Result<Asked> ask_text_of_tokens(std::string_view body, const Context& context) 
     const json::Value* tokens = fields.find("tokens");
     if (tokens == nullptr) {
         return fail(Fault::invalid, "tokens: missing; send an array of token ids");
+    }
+    if (tokens->is_array() && tokens->size() > kDetokenizeIdsMax) {
+        return fail(Fault::invalid, "tokens: there are {}; send at most {} at once", tokens->size(),
+                    kDetokenizeIdsMax);
     }
     job::Detokenize detokenize;
     if (!tokens->is_array() || !tokens->empty()) {  // of nothing the text is ""

@@ -4,10 +4,10 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <system_error>
+
+#include "os/small_file.h"
 
 namespace trilane::lane {
 namespace {
@@ -102,8 +102,11 @@ GpuBytes gpu_bytes_of(pid_t pid, const std::string& proc) {
         if (unreadable || !target.native().starts_with("/dev/")) {
             continue;
         }
-        std::ifstream file(folder + "/fdinfo/" + each->path().filename().string());
-        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        constexpr std::size_t kFdInfoBytesMax = 65'536;
+        const std::string text =
+            os::read_small_file(folder + "/fdinfo/" + each->path().filename().string(),
+                                kFdInfoBytesMax)
+                .value_or("");  // its owner may have closed it meanwhile
         if (DrmClient client = parse_fdinfo(text); !client.id.empty()) {
             clients[client.id] = client.bytes;
         }
