@@ -141,10 +141,12 @@ TEST_F(LanesFound, VerbsLookWhereTheConfigurationSays) {
 TEST_F(LanesFound, FoldersWithoutModelsAreNamed) {
     write("models/some.gguf", "");
     EXPECT_TRUE(folders_without_models({folder_ + "/models"}).empty());
-    const auto problems = folders_without_models({"/nosuch", folder_});
+    write("empty/notes.txt", "");
+    const std::string empty = folder_ + "/empty";
+    const auto problems = folders_without_models({"/nosuch", empty});
     ASSERT_EQ(problems.size(), 2U);
     EXPECT_THAT(problems[0], HasSubstr("there is no folder /nosuch"));
-    EXPECT_THAT(problems[1], HasSubstr("no model is in " + folder_));
+    EXPECT_THAT(problems[1], HasSubstr("no model is in " + empty));
 }
 
 TEST(LoadingLine, SaysWhatTheModelWaitsFor) {

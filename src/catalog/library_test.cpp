@@ -143,6 +143,7 @@ TEST_F(LibraryTest, ChoosesAsItIsTold) {
 }
 
 TEST_F(LibraryTest, ListsTheVariantsOfARepository) {
+    hub_.put(kRepository, "tiny-Q8_0.gguf", gguf_bytes(500));
     using Variants = Result<std::vector<Variant>>;
     const auto ask = [this](const std::string& reference) {
         return answer_of<Variants>(

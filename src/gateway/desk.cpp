@@ -12,7 +12,7 @@
 namespace trilane::gateway {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 100;  ///< of a name in an error message
+constexpr std::size_t kShownNameBytesMax = 100;  ///< of a name in an error message
 
 }  // namespace
 
@@ -65,7 +65,7 @@ Result<job::ModelCard> Desk::find_for(const access::Visit& visit, std::string_vi
     return fail(Fault::not_found,
                 "model: there is none called '{}' for the API key '{}'; GET /v1/models lists those "
                 "it may use",
-                utf8_clipped(name, kShownBytesMax), visit.name());
+                utf8_clipped(name, kShownNameBytesMax), visit.name());
 }
 
 std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name) {
@@ -77,7 +77,7 @@ std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name)
     if (!call.visit.may_use_model(card->id)) {
         refuse(call, 403,
                fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                           utf8_clipped(name, kShownBytesMax)));
+                           utf8_clipped(name, kShownNameBytesMax)));
         return std::nullopt;
     }
     return *std::move(card);

@@ -227,9 +227,13 @@ public:
         std::unique_lock lock(mutex_);
         loading_.push_back(model);
         changed_.notify_all();
-        changed_.wait_for(lock, kTestPatience, [&] {
-            return !loads_wait || let_.contains(model) || request.cancel.cancelled();
-        });
+        // Nobody is told when a token is cancelled, so it is looked at now and then.
+        constexpr std::chrono::milliseconds kLook{2};
+        const auto end = std::chrono::steady_clock::now() + kTestPatience;
+        while (loads_wait && !let_.contains(model) && !request.cancel.cancelled() &&
+               std::chrono::steady_clock::now() < end) {
+            changed_.wait_for(lock, kLook);
+        }
         std::erase(loading_, model);
         if (request.cancel.cancelled()) {
             return fail(Fault::cancelled, "cancelled");

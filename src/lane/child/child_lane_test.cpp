@@ -24,6 +24,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 /// Whether a program that sets no option could take that port.
 bool is_port_free(std::uint16_t port) {
@@ -427,7 +428,8 @@ TEST_F(ChildLaneTest, ItStartsInAScrubbedEnvironment) {
     const auto environment = process["environment"].get<std::vector<std::string>>();
     EXPECT_THAT(environment, Contains("GGML_VK_VISIBLE_DEVICES=0"));
     EXPECT_THAT(environment, Contains("HOME=" + folder_.path()));
-    EXPECT_EQ(environment.size(), 3U) << "HOME, PATH and its own";
+    EXPECT_THAT(environment, Contains(StartsWith("TRILANE_OWNER=")));
+    EXPECT_EQ(environment.size(), 4U) << "HOME, PATH, whose it is and its own";
     for (const auto& [number, file] : process["files"].items()) {
         const auto target = file.get<std::string>();
         EXPECT_TRUE(target == "/dev/null" || target.starts_with("pipe:") ||

@@ -15,6 +15,7 @@ using namespace rig;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class FlmTest : public ChildRig {
 protected:
@@ -83,9 +84,9 @@ TEST_F(FlmTest, StartsWithItsOwnPortAndNoSurprises) {
     EXPECT_EQ(resident->card().id, "qwen3:0.6b");
     EXPECT_TRUE(has_line(*lane, "serve qwen3:0.6b --ctx-len 4096 --host 127.0.0.1 --port "));
     const json::Value process = fake_page(*lane, "/fake/process");
-    EXPECT_THAT(
-        process["environment"].get<std::vector<std::string>>(),
-        ElementsAre("FLM_DISABLE_UPDATE_CHECK=1", "HOME=" + folder_.path(), "PATH=/usr/bin:/bin"));
+    EXPECT_THAT(process["environment"].get<std::vector<std::string>>(),
+                ElementsAre("FLM_DISABLE_UPDATE_CHECK=1", "HOME=" + folder_.path(),
+                            "PATH=/usr/bin:/bin", StartsWith("TRILANE_OWNER=")));
 }
 
 TEST_F(FlmTest, WaitsForTheModelBehindAnOpenPort) {
