@@ -70,9 +70,13 @@ void stats(Desk& desk, Call call) {
 
 std::optional<lemonade::System::Disk> disk_of(const std::string& directory) {
     std::error_code failed;
-    const fs::space_info space =
-        directory.empty() ? fs::space_info{} : fs::space(directory, failed);
-    if (directory.empty() || failed) {
+    fs::path place = directory;
+    // Before the first pull it is not there: where it will be made.
+    while (!place.empty() && place != place.parent_path() && !fs::exists(place, failed)) {
+        place = place.parent_path();
+    }
+    const fs::space_info space = place.empty() ? fs::space_info{} : fs::space(place, failed);
+    if (place.empty() || failed) {
         return std::nullopt;
     }
     return lemonade::System::Disk{directory, space.capacity, space.available};
@@ -187,6 +191,9 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
         const plane::Residency* resident = shelf.residency(card.id);
         out.anew = resident != nullptr && resident->context_tokens > 0 &&
                    resident->context_tokens < *out.ask.context_tokens;
+        if (resident != nullptr && !out.anew) {
+            out.ask.context_tokens.reset();  // more than enough stays
+        }
     }
     if (out.anew && !ask.pinned && shelf.residency(card.id)->pinned) {
         out.ask.pin = true;  // an unload ends that

@@ -254,14 +254,14 @@ describe('models that come and go', () => {
     const begun = await client.pull('owner/Nano-GGUF:Q4_K_M', { stream: true, subscribe: false });
     assert.equal(begun.status, 'downloading');
     const list = () => client.send('GET', '/downloads');
-    await box.until(list, ([one]) => one.bytes_downloaded > 0, FREE_MS_MAX);
+    await box.until(list, ([one]) => one?.bytes_downloaded > 0, FREE_MS_MAX);
     const paused = await client.send('POST', '/downloads/control', { id: begun.id, action: 'pause' });
     assert.equal(paused.status, 'paused');
     hub.letGo();
     await box.until(async () => {
       await client.pull('owner/Nano-GGUF:Q4_K_M', { stream: true, subscribe: false }).catch(() => {});
       return list();
-    }, ([one]) => one.status === 'completed', FREE_MS_MAX);
+    }, ([one]) => one?.status === 'completed', FREE_MS_MAX);
     assert.deepEqual(await client.send('POST', '/downloads/control', { id: begun.id, action: 'remove' }), { status: 'ok' });
     assert.deepEqual(await list(), []);
     assert.ok((await client.models()).data.some((one) => one.id === 'owner/Nano-GGUF:Q4_K_M'));

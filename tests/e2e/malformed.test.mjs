@@ -36,6 +36,10 @@ const ASKS = [
   { dialect: 'ollama', path: '/api/generate', body: { prompt: 'hi', options: { num_predict: 1 } }, must: [], fields: { prompt: 'list', stream: 'flag', options: 'object', raw: 'flag' } },
   { dialect: 'ollama', path: '/api/embed', body: { input: 'hi' }, must: [], fields: { input: 'number', truncate: 'flag' } },
   { dialect: 'ollama', path: '/api/show', body: {}, must: ['model'], fields: { model: 'text' } },
+  { dialect: 'lemonade', path: '/api/v1/load', body: { ctx_size: 512 }, must: ['model_name'], fields: { model_name: 'text' } },
+  { dialect: 'lemonade', path: '/v1/pull', body: {}, must: ['model_name'], fields: { model_name: 'text' } },
+  { dialect: 'lemonade', path: '/v0/delete', body: {}, must: ['model_name'], fields: { model_name: 'text' } },
+  { dialect: 'openai', path: '/api/v1/chat/completions', body: { messages: message, max_tokens: 1 }, must: ['messages'], fields: { messages: 'list', temperature: 'number' } },
   { dialect: 'ollama', path: '/api/copy', body: { source: 'a', destination: 'b' }, must: ['source', 'destination'], fields: { source: 'text', destination: 'text' } },
 ];
 const FORMS = ['/v1/audio/transcriptions', '/v1/audio/translations', '/v1/images/edits', '/v1/images/variations'];
@@ -56,7 +60,15 @@ const SHAPES = {
     assert.deepEqual(Object.keys(body), ['error']);
     return body.error;
   },
+  lemonade(body) {
+    assert.equal(body.status, 'error');
+    assert.equal(body.message, body.error.message);
+    return body.message;
+  },
 };
+
+/** The shape that a body has; of what is beside all endpoints, the nearest one's and OpenAI's will do. */
+const shapeOf = (body) => (typeof body.error === 'string' ? 'ollama' : body.type === 'error' ? 'anthropic' : body.status === 'error' ? 'lemonade' : 'openai');
 
 /** Ways to spoil a request; each gives { body, … } that no server may answer with success. */
 function spoilers(random) {
@@ -77,7 +89,8 @@ function spoilers(random) {
     function numbers(ask, model) { return { body: `{"max_tokens":${one(['1e', '01', '+1', '.5', '0x10', 'NaN', '-Infinity', '1_000'])},${bytesOf(ask, model).subarray(1)}` }; },
     function missing(ask, model) {
       if (ask.must.length === 0) return this.truncated(ask, model);
-      return with_(ask, ask.must.includes('model') ? undefined : model, { [one(ask.must)]: undefined });
+      const named = ask.must.includes('model') || ask.dialect === 'lemonade'; // which takes either name
+      return with_(ask, named ? undefined : model, { [one(ask.must)]: undefined });
     },
     function wrongKind(ask, model) {
       const [field, kind] = one(Object.entries(ask.fields));
@@ -140,7 +153,12 @@ test(`${COUNT} malformed requests`, { timeout: 600_000 }, async (t) => {
     statuses[status] = (statuses[status] ?? 0) + 1;
     assert.match(String(status), request.status, `${shown}\n${status} ${text}`);
     let said;
-    assert.doesNotThrow(() => { said = SHAPES[request.dialect](JSON.parse(text)); }, `${shown}\n${status} ${text}`);
+    assert.doesNotThrow(() => { 
+      const body = JSON.parse(text);
+      if (way.name !== 'wrongPath') assert.equal(shapeOf(body), request.dialect);
+      else assert.ok(['openai', request.dialect].includes(shapeOf(body)), shapeOf(body));
+      said = SHAPES[shapeOf(body)](body);
+   ; }, `${shown}\n${status} ${text}`);
     assert.ok(typeof said === 'string' && said.length > 0 && said.length < 2000, `${shown}\n${said}`);
   };
   const send_many = async (count) => {
