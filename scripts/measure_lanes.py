@@ -5,7 +5,7 @@ The engine is trilane-fake-lane as llama-server: instant answers, so that what i
 there and back. Direct and through are interleaved; figures are medians of the repeats with their range.
 Load generator, daemon and engine share the same cores.
 
-usage: scripts/measure_lanes.py [--label NAME] [--repeats N] [--quick] [--dry-run]
+usage: scripts/measure_lanes.py [--label NAME] [--repeats N] [--quick] [--dry-run] [--only PART]
 Appends to bench/records/<label>-lanes.csv; --quick shortens everything and implies --dry-run.
 """
 import argparse
@@ -17,6 +17,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,8 +27,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "dev"
-TRILANE = BUILD / "src" / "app" / "trilane"
-FAKE = BUILD / "tests" / "fake_lane" / "trilane-fake-lane"
+TRILANE = pathlib.Path(os.environ.get("TRILANE_BIN", BUILD / "src" / "app" / "trilane"))
+FAKE = pathlib.Path(os.environ.get("TRILANE_FAKE_LANE", BUILD / "tests" / "fake_lane" / "trilane-fake-lane"))
 HTTP_LOAD = BUILD / "bench" / "http_load"
 MODEL = ROOT / "models" / "trilane-nano" / "trilane-nano-tq2_0.gguf"
 TOKENS = 16
@@ -82,6 +83,20 @@ class Box:
     def chat(self, model, content="hi", connection=None):
         return self.ask("POST", "/v1/chat/completions",
                         {"model": model, "messages": [{"role": "user", "content": content}]}, connection)
+
+    def stream(self, model, content, connection):
+        """Begins a streamed chat; returns once its first bytes are there."""
+        connection.request("POST", "/v1/chat/completions",
+                           json.dumps({"model": model, "stream": True,
+                                       "messages": [{"role": "user", "content": content}]}),
+                           {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read(1)
+        return answer
+
+    def slots_busy(self, connection):
+        state = json.loads(self.ask("GET", "/trilane/v1/state", connection=connection)[1])
+        return sum(lane["slots_busy"] for lane in state["lanes"])
 
     def children(self):
         return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit() and
@@ -166,6 +181,130 @@ def warm_while_loading(rows, repeats, load_ms):
     rows.append(("/health p99 while a model loads", "ms", health_p99, "5", where))
 
 
+def percentile(values, share):
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+class Pulse:
+    """Asks for /health on a connection of its own every 2 ms, from begin to end."""
+
+    def __init__(self, box):
+        self.times = []
+        self.ended = threading.Event()
+        self.box = box
+        self.thread = threading.Thread(target=self.beat)
+
+    def beat(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.box.port, timeout=120)
+        while not self.ended.is_set():
+            try:
+                self.times.append(self.box.ask("GET", "/health", connection=connection)[2])
+            except (OSError, http.client.HTTPException):
+                return  # the daemon has gone
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def add_percentiles(rows, scenario, runs, where, goal="5"):
+    """Rows of the 50th and 99th percentile and of the maximum of each run."""
+    for unit, share in (("p50 ms", 0.5), ("p99 ms", 0.99), ("max ms", 1.0)):
+        rows.append((scenario, unit, [percentile(run, share) for run in runs],
+                     goal if unit != "p50 ms" else "", f"{where}; {len(runs[0])} requests in the first run"))
+
+
+def many_children(rows, repeats, asks):
+    """Asked so seldom that what was looked up for the last one is too old for the next."""
+    names = [f"m{i:02}" for i in range(12)]
+    box = Box({}, models=names)
+    for name in names:
+        status, text, _ = box.chat(name)
+        assert status == 200, text
+    assert len(box.children()) == len(names)
+    connection = http.client.HTTPConnection("127.0.0.1", box.port, timeout=120)
+    for path in ("/health", "/metrics"):
+        runs = []
+        for _ in range(repeats):
+            runs.append([])
+            for _ in range(asks):
+                time.sleep(1.1)
+                runs[-1].append(box.ask("GET", path, connection=connection)[2])
+        add_percentiles(rows, f"{path}, 12 idle children, every 1.1 s", runs, "one connection")
+    box.stop()
+
+
+def health_while_evicting(rows, repeats):
+    box = Box({}, config="residents_max = 1")
+    box.chat("a")
+    runs = []
+    for _ in range(repeats):
+        with Pulse(box) as pulse:
+            for i in range(8):
+                time.sleep(0.06)
+                status, text, _ = box.chat("ba"[i % 2])
+                assert status == 200, text
+        runs.append(pulse.times)
+    box.stop()
+    add_percentiles(rows, "/health while models are evicted", runs, "8 swaps, instant engine")
+
+
+def health_while_stopping(rows, repeats):
+    runs = []
+    for _ in range(repeats):
+        box = Box({"decode_tps": 20, "tokens": 40})
+        for model in "ab":
+            box.chat(model)
+        connection = http.client.HTTPConnection("127.0.0.1", box.port, timeout=120)
+        answer = box.stream("a", "hi", connection)
+        with Pulse(box) as pulse:
+            time.sleep(0.1)
+            pulse.times.clear()
+            box.stop()
+        answer.close()
+        runs.append(pulse.times)
+    add_percentiles(rows, "/health while the daemon stops", runs,
+                    "two children, one answer of 2 s under way")
+
+
+def cancelling(rows, repeats):
+    """From a client's leaving to its slot being free, as the daemon tells it."""
+    box = Box({"decode_tps": 50, "tokens": 2000})
+    box.chat("a", content="[[tokens:1]]")
+    watcher = http.client.HTTPConnection("127.0.0.1", box.port, timeout=120)
+
+    def until(busy):
+        while box.slots_busy(watcher) != busy:
+            time.sleep(0.0005)
+
+    for streamed in (True, False):
+        times = []
+        for _ in range(repeats * 4):
+            client = http.client.HTTPConnection("127.0.0.1", box.port, timeout=120)
+            if streamed:
+                box.stream("a", "hi", client)
+            else:
+                client.request("POST", "/v1/chat/completions",
+                               json.dumps({"model": "a", "messages": [{"role": "user", "content": "hi"}]}),
+                               {"Content-Type": "application/json"})
+            until(1)
+            time.sleep(0.05)
+            began = time.perf_counter()
+            client.sock.shutdown(socket.SHUT_RDWR)
+            client.close()
+            until(0)
+            times.append((time.perf_counter() - began) * 1e3)
+        kind = "streamed" if streamed else "whole"
+        rows.append((f"cancel: a client of a {kind} answer leaves, until its slot is free", "ms", times, "",
+                     "a token every 20 ms; slot as /trilane/v1/state tells it"))
+    box.stop()
+
+
 def swaps(rows, repeats):
     box = Box({}, config="residents_max = 1")
     box.chat("a")
@@ -219,14 +358,25 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--only", default="", help="scenarios whose function's name contains this")
     args = parser.parse_args()
     repeats = 2 if args.quick else args.repeats
     rows = []
-    overhead(rows, repeats, 1 if args.quick else 4)
-    warm_while_loading(rows, 2 if args.quick else 3, 1500 if args.quick else 12000)
-    swaps(rows, repeats)
-    alternating(rows, 1 if args.quick else 3)
-    stopping(rows, repeats)
+    quick = args.quick
+    scenarios = [
+        (overhead, repeats, 1 if quick else 4),
+        (warm_while_loading, 2 if quick else 3, 1500 if quick else 12000),
+        (many_children, 1 if quick else 3, 8 if quick else 30),
+        (health_while_evicting, repeats),
+        (health_while_stopping, repeats),
+        (cancelling, repeats),
+        (swaps, repeats),
+        (alternating, 1 if quick else 3),
+        (stopping, repeats),
+    ]
+    for scenario, *how in scenarios:
+        if args.only in scenario.__name__:
+            scenario(rows, *how)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     machine = f"{model}, {os.cpu_count()} cores"
