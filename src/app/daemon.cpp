@@ -10,13 +10,13 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "app/command_line.h"
 #include "app/daemon_log.h"
 #include "app/gpu_learning.h"
 #include "app/model_files.h"
 #include "app/observed_loads.h"
+#include "app/offer_watch.h"
 #include "app/output.h"
 #include "app/pull_listing.h"
 #include "app/recorders.h"
@@ -40,8 +40,7 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kFlushPatience{2'000};
 constexpr unsigned kLoopThreads = 2;
 constexpr std::size_t kKeyBytesMax = 4096;
-/// How often lanes are asked again which models they know, and how long the start waits for it.
-constexpr std::chrono::seconds kOffersInterval{60};
+/// How long the start waits for the lanes' lists of models.
 constexpr std::chrono::seconds kOffersPatience{3};
 
 void log_info(std::string_view line) {
@@ -112,12 +111,9 @@ struct Daemon::Parts {
     std::mutex mutex;
     std::condition_variable told;
     std::optional<Status> model_status;
-    bool offers_read = false;
-    bool stopping = false;
     std::vector<std::shared_ptr<lane::Lane>> lanes;
-    std::thread refresher;
+    std::unique_ptr<OfferWatch> offers;
 
-    void refresh_offers();
     Status read_keys();
     void look_at_keys();
     Status open_plane();
@@ -233,9 +229,15 @@ plan::Memory Daemon::Parts::memory(std::span<const plan::Occupant> occupants) {
     probe::refresh(*machine);
     learning->apply(*machine);
     std::vector<plan::Occupant> ours(occupants.begin(), occupants.end());
-    plan::Occupant& self = ours.emplace_back();  // with what the native engine has loaded
+    plan::Occupant self;  // beside what the models in this process are seen to hold
     self.device = "cpu";
     self.observed.own_bytes = os::own_anonymous_bytes();
+    for (const plan::Occupant& one : occupants) {
+        self.observed.own_bytes -= one.observed.in_this_process
+                                       ? std::min(one.observed.own_bytes, self.observed.own_bytes)
+                                       : 0;
+    }
+    ours.push_back(std::move(self));
     plan::Memory memory = plan::memory_of(*machine, config.memory.reserve, ours);
     learning->mark(memory);
     return memory;
@@ -304,7 +306,10 @@ Status Daemon::Parts::open_plane() {
                                        .log = log_info});
     plane = std::make_shared<plane::Plane>(std::move(plane_options), lanes);
     learning->begin([this] { plane->memory_changed(); });
-    refresher = std::thread([this] { refresh_offers(); });
+    offers = std::make_unique<OfferWatch>(
+        OfferWatch::Options{.lanes = lanes,
+                            .changed = [this] { plane->catalogue_changed(); },
+                            .warn = [](std::string_view line) { log_line(LogLevel::warn, line); }});
     if (served) {
         plane->load({.model = served->id, .lane = "", .context_tokens = {}, .pin = {}},
                     [this](Status status) {
@@ -354,32 +359,6 @@ plane::FurtherNames Daemon::Parts::further_names() const {
         names.emplace(further.name, further.model);
     }
     return names;
-}
-
-/// Lists of models that only programs and remote machines can give: asked for beside everything
-/// else, and now and then again.
-void Daemon::Parts::refresh_offers() {
-    for (;;) {
-        bool changed = false;
-        for (const auto& lane : lanes) {
-            const std::size_t before = lane->offers().size();
-            const Status status = lane->refresh_offers();
-            if (!status) {
-                log_line(LogLevel::warn, fmt::format("lane {}: {}", lane->name(),
-                                                     printable(status.error().message)));
-            }
-            changed = changed || lane->offers().size() != before;
-        }
-        if (changed) {
-            plane->catalogue_changed();
-        }
-        std::unique_lock lock(mutex);
-        offers_read = true;
-        told.notify_all();
-        if (told.wait_for(lock, kOffersInterval, [this] { return stopping; })) {
-            return;
-        }
-    }
 }
 
 Status Daemon::Parts::open_gateway() {
@@ -436,11 +415,11 @@ Daemon::~Daemon() {
 }
 
 Status Daemon::wait_for_model() {
-    std::unique_lock lock(parts_->mutex);
-    parts_->told.wait_for(lock, kOffersPatience, [&] { return parts_->offers_read; });
+    parts_->offers->wait_first(kOffersPatience);
     if (!parts_->served) {
         return {};
     }
+    std::unique_lock lock(parts_->mutex);
     parts_->told.wait(lock, [&] { return parts_->model_status.has_value(); });
     return *parts_->model_status;
 }
@@ -508,10 +487,8 @@ void Daemon::look_at_config() {
 }
 
 void Daemon::stop() {
-    {
-        const std::scoped_lock lock(parts_->mutex);
-        parts_->stopping = true;
-        parts_->told.notify_all();
+    if (parts_->offers != nullptr) {
+        parts_->offers->stop();
     }
     if (parts_->plane != nullptr) {
         parts_->plane->stop(parts_->config.server.patience_s * 1000);
@@ -522,9 +499,6 @@ void Daemon::stop() {
     }
     if (parts_->library != nullptr) {
         parts_->library->stop();  // while what its callbacks use is there
-    }
-    if (parts_->refresher.joinable()) {
-        parts_->refresher.join();
     }
     parts_->gateway.reset();
     parts_->library.reset();

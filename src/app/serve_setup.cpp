@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "app/output.h"
@@ -81,6 +82,17 @@ lane::Settings native_lane(const ServeOptions& options) {
     native.engine.threads = options.threads;
     native.engine.isa = options.isa;
     return native;
+}
+
+/// What its engine will need to find the card that is planned for it.
+void mark_gpu(lane::Settings& settings, const probe::Machine& machine) {
+    constexpr std::string_view kGpu = "gpu";
+    std::size_t index = machine.gpus.size();
+    if (settings.device.starts_with(kGpu)) {
+        std::from_chars(settings.device.data() + kGpu.size(),
+                        settings.device.data() + settings.device.size(), index);
+    }
+    settings.gpu = probe::mark_of(machine, index);
 }
 
 /// What a machine offers by itself: a lane for every kind of child whose program is installed.
@@ -172,6 +184,9 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
                                           const probe::Machine& machine) {
     if (config.lanes.empty()) {
         std::vector<lane::Settings> lanes = found_lanes(options, machine);
+        for (lane::Settings& settings : lanes) {
+            mark_gpu(settings, machine);
+        }
         lanes.push_back(native_lane(options));
         return lanes;
     }
@@ -180,6 +195,7 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         if (settings.device.empty()) {
             settings.device = usual_device(settings, machine);
         }
+        mark_gpu(settings, machine);
         if (settings.kind != "native") {
             continue;
         }

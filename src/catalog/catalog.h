@@ -42,6 +42,7 @@ struct Entry {
     std::string licence;
     std::string repository;  ///< "owner/name@revision" it was pulled from; "" = local
     std::int64_t added_unix_s = 0;
+    [[nodiscard]] bool operator==(const Entry&) const = default;
 };
 
 /// The models in folders: `<dir>/<id>.gguf`; `<dir>/<id>/*.gguf` (one model per folder when shards

@@ -35,6 +35,10 @@ public:
     Status submit(std::vector<Generation> generations);
     void stop(std::uint32_t patience_ms);
     [[nodiscard]] Snapshot snapshot() const;
+    /// Of the KV cache and the workspace, what is in memory. **Threads:** any.
+    [[nodiscard]] std::uint64_t resident_bytes() const {
+        return kv_.resident_bytes() + workspace_.resident_bytes();
+    }
 
 private:
     struct Queued {
@@ -95,7 +99,7 @@ private:
     const token::Tokenizer& tokenizer_;
     const Options options_;
 
-    // Of the engine's thread alone.
+    // Of the engine's thread alone, but for how much of the first two is in memory.
     model::KvCache kv_;
     model::Workspace workspace_;
     std::vector<Slot> slots_;

@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "engine/embedder_readers.h"
 #include "engine/loaded.h"
+#include "engine/sampler.h"
+#include "os/memory.h"
 
 namespace trilane::engine {
 namespace {
@@ -186,7 +188,8 @@ Embedder::~Embedder() {
     stop(0);
 }
 
-Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& path, const Options& options) {
+Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& path, const Options& options,
+                                                 const CancelToken& cancel) {
     auto state = std::make_unique<State>();
     const kernels::KernelTable* table = &kernels::best_table();
     if (options.isa.has_value()) {
@@ -196,7 +199,7 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& path, const 
     state->file = state->own_file.get();
     TRILANE_TRY(state->tokenizer, token::Tokenizer::from_gguf(state->own_file));
     state->own_team = make_team(options.threads);
-    TRILANE_TRY(auto encoder, model::Encoder::load(*state->file, *table, *state->own_team));
+    TRILANE_TRY(auto encoder, model::Encoder::load(*state->file, *table, *state->own_team, cancel));
     state->own_encoder = std::make_unique<model::Encoder>(std::move(encoder));
     const model::EncoderConfig& config = state->own_encoder->config();
     if (state->tokenizer->size() > config.vocab) {
@@ -291,6 +294,29 @@ EmbedderSnapshot Embedder::snapshot() const {
     }
     snapshot.tokens_total = state_->tokens_total.load(std::memory_order_relaxed);
     return snapshot;
+}
+
+InMemory Embedder::in_memory() const {
+    return {state_->reader->resident_bytes(),
+            state_->own_file == nullptr ? 0 : os::resident_bytes(state_->own_file->bytes())};
+}
+
+Status Embedder::check_sanity(const CancelToken& cancel) const {
+    constexpr std::string_view kText = "A dog barks.";
+    Passage passage;
+    passage.ids = tokenizer()->encode(kText, {.add_special = true, .parse_special = false});
+    passage.ids.resize(std::clamp<std::size_t>(passage.ids.size(), 1, context_tokens()));
+    const bool scores = !embeds();
+    TRILANE_TRY(const auto rows, state_->reader->read(std::span(&passage, 1), scores,
+                                                      [&] { return cancel.cancelled(); }));
+    const std::vector<float>& row = rows.front();
+    const auto [least, most] = std::ranges::minmax(row);
+    if (!all_finite(row) || (!scores && least == most)) {
+        return fail(Fault::corrupt,
+                    "the model makes {} of a test text; its file may be broken: get it again",
+                    all_finite(row) ? "one number over and over" : "numbers that are none");
+    }
+    return {};
 }
 
 }  // namespace trilane::engine

@@ -56,6 +56,8 @@ public:
     [[nodiscard]] virtual bool ranks() const = 0;
     /// How many of the first of `rest` (not empty) are best read together; at least 1.
     [[nodiscard]] virtual std::size_t group(std::span<const Passage> rest) const = 0;
+    /// Of its weights and buffers, what is in memory. **Threads:** any.
+    [[nodiscard]] virtual std::uint64_t resident_bytes() const = 0;
     /// A row for each passage. `leave` is asked often; once it says yes the error is `cancelled`.
     virtual Result<std::vector<std::vector<float>>> read(std::span<const Passage> group,
                                                          bool scores,
@@ -66,8 +68,9 @@ class Embedder {
 public:
     /// Opens a file of an encoder family. Of `options` it heeds context_tokens (0 = the model's),
     /// queue_max, threads and isa.
-    /// **Errors:** those of the file, tokenizer and weights, exhausted.
-    static Result<std::unique_ptr<Embedder>> open(const std::string& path, const Options& options);
+    /// **Errors:** those of the file, tokenizer and weights, exhausted, cancelled.
+    static Result<std::unique_ptr<Embedder>> open(const std::string& path, const Options& options,
+                                                  const CancelToken& cancel = {});
     /// Uses the weights and threads of a loaded decoder, which must outlive it. Its caches last
     /// only as long as a group. **Errors:** invalid (no pooling that is known), exhausted.
     static Result<std::unique_ptr<Embedder>> beside(const Engine& engine);
@@ -82,6 +85,10 @@ public:
     [[nodiscard]] const gguf::File& file() const;
     [[nodiscard]] const std::shared_ptr<const token::Tokenizer>& tokenizer() const;
 
+    /// Reads a short text, which counts nowhere: what comes must be numbers, and a vector's must
+    /// differ. Only before the first submit(). **Errors:** corrupt, cancelled.
+    [[nodiscard]] Status check_sanity(const CancelToken& cancel = {}) const;
+
     /// Queues the reading. **Threads:** any.
     /// **Errors:** exhausted (queue full), invalid (a passage that is empty or too long, an id
     /// outside the vocabulary, scores without a head), unavailable (stopping). No callback is
@@ -92,6 +99,8 @@ public:
     void stop(std::uint32_t patience_ms);
 
     [[nodiscard]] EmbedderSnapshot snapshot() const;
+    /// As Engine::in_memory. Of one beside an engine it is what it has on top.
+    [[nodiscard]] InMemory in_memory() const;
 
 private:
     struct State;

@@ -33,6 +33,9 @@ public:
         return encoder_.config().pooling != model::Pooling::rank;
     }
     [[nodiscard]] bool ranks() const override { return encoder_.ranks(); }
+    [[nodiscard]] std::uint64_t resident_bytes() const override {
+        return workspace_.resident_bytes();  // an encoder's weights stay where the file maps them
+    }
 
     [[nodiscard]] std::size_t group(std::span<const Passage> rest) const override {
         std::size_t count = 1;
@@ -86,6 +89,9 @@ public:
     }
     [[nodiscard]] bool embeds() const override { return pooling_ != model::Pooling::rank; }
     [[nodiscard]] bool ranks() const override { return false; }
+    [[nodiscard]] std::uint64_t resident_bytes() const override {
+        return workspace_.resident_bytes();
+    }
 
     /// Each passage gets a slot as long as the longest.
     [[nodiscard]] std::size_t group(std::span<const Passage> rest) const override {

@@ -99,6 +99,26 @@ TEST(Embedder, GivesEachTextTheVectorItGetsAlone) {
     EXPECT_EQ(embedder->snapshot().tokens_total, 2 * tokens);
 }
 
+TEST(Embedder, IsTriedOutWithoutACount) {
+    const SampleFile good{model::SampleEncoder()};
+    const auto embedder = open(good);
+    const Status sane = embedder->check_sanity();
+    EXPECT_TRUE(sane.has_value()) << sane.error().message;
+    EXPECT_EQ(embedder->snapshot().tokens_total, 0U);
+    EXPECT_GT(embedder->in_memory().own_bytes, 0U);
+    EXPECT_GT(embedder->in_memory().file_bytes, 0U);
+}
+
+TEST(Embedder, ATrialThatGivesNoNumbersSaysSo) {
+    model::SampleEncoder sample;
+    sample.tensors["token_embd_norm.weight"] =
+        std::vector<float>(sample.dim, std::numeric_limits<float>::quiet_NaN());
+    const SampleFile file{sample};
+    const Status insane = open(file)->check_sanity();
+    ASSERT_FALSE(insane.has_value());
+    EXPECT_EQ(insane.error().fault, Fault::corrupt);
+}
+
 TEST(Embedder, PoolsAsTheFileSays) {
     std::vector<std::vector<float>> first;
     for (const std::uint32_t pooling : {1U, 2U, 3U}) {

@@ -55,14 +55,15 @@ Result<std::uint32_t> choose_context(const Options& options, const model::Config
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const Options& options) {
+Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const Options& options,
+                                             const CancelToken& cancel) {
     auto state = std::make_unique<State>();
     state->options = options;
     Options& o = state->options;
     if (o.slots == 0 || o.prefill_chunk_tokens == 0 || o.queue_max == 0) {
         return fail(Fault::invalid, "slots, queue and prefill chunk must each be at least 1");
     }
-    TRILANE_TRY(state->loaded, Loaded::open(path, o.threads, o.isa));
+    TRILANE_TRY(state->loaded, Loaded::open(path, o.threads, o.isa, cancel));
     Loaded& loaded = *state->loaded;
     const model::Config& config = loaded.model.config();
     TRILANE_TRY(o.context_tokens, choose_context(o, config));
@@ -92,6 +93,11 @@ void Engine::stop(std::uint32_t patience_ms) {
 
 Snapshot Engine::snapshot() const {
     return state_->batcher->snapshot();
+}
+
+InMemory Engine::in_memory() const {
+    return {model().resident_bytes() + state_->batcher->resident_bytes(),
+            os::resident_bytes(file().bytes())};
 }
 
 const Options& Engine::options() const {

@@ -99,14 +99,28 @@ struct Snapshot {
     std::uint64_t steps_total = 0;
 };
 
+/// What of a loaded model is in memory. Not what the allocator keeps for it: the tokenizer, norms
+/// and biases, stacks, and what requests hold.
+struct InMemory {
+    std::uint64_t own_bytes = 0;   ///< packed weights, KV cache and buffers, as far as touched
+    std::uint64_t file_bytes = 0;  ///< of the model file, as os::resident_bytes says
+};
+
 class Engine {
 public:
     /// Maps the file, builds the tokenizer, packs the weights, reserves the KV cache, starts the
     /// thread.
     /// **Errors:** those of the file and tokenizer; invalid for architectures or tensor types it
-    /// does not know (named); exhausted when the KV cache cannot be had.
-    static Result<std::unique_ptr<Engine>> load(const std::string& path, const Options& options);
+    /// does not know (named); exhausted when the KV cache cannot be had; cancelled: `cancel` is
+    /// looked at before every tensor.
+    static Result<std::unique_ptr<Engine>> load(const std::string& path, const Options& options,
+                                                const CancelToken& cancel = {});
     ~Engine();  ///< fails what still runs and joins
+
+    /// Runs a short prompt through the model, apart from the slots and their counts: its logits
+    /// must be numbers that differ, and a token is drawn from them. Touches all weights of a step.
+    /// **Errors:** corrupt, with what came instead; exhausted; cancelled (before it begins).
+    [[nodiscard]] Status check_sanity(const CancelToken& cancel = {}) const;
 
     /// Queues the generation; its listener hears the rest. **Threads:** any.
     /// **Errors:** exhausted (queue full), invalid (empty prompt, prompt does not fit the context,
@@ -119,6 +133,8 @@ public:
     void stop(std::uint32_t patience_ms);
 
     [[nodiscard]] Snapshot snapshot() const;
+    /// Measured page by page: slow where there are many gigabytes. **Threads:** any.
+    [[nodiscard]] InMemory in_memory() const;
     [[nodiscard]] const Options& options() const;  ///< with the defaults filled in
     [[nodiscard]] const model::Model& model() const;
     /// The threads that run it; who else uses them takes turns with the engine.

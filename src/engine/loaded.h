@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/cancel.h"
 #include "base/result.h"
 #include "gguf/gguf.h"
 #include "kernels/kernels.h"
@@ -26,9 +27,11 @@ struct Loaded {
 
     /// `threads` 0 = the cores this process may use; no `isa` = the best this CPU has.
     /// **Errors:** those of the file, tokenizer, config and weights; invalid when the vocabulary of
-    /// the tokenizer and that of the weights differ; unavailable for an ISA this CPU lacks.
+    /// the tokenizer and that of the weights differ; unavailable for an ISA this CPU lacks;
+    /// cancelled.
     static Result<std::unique_ptr<Loaded>> open(const std::string& path, std::size_t threads,
-                                                std::optional<kernels::Isa> isa);
+                                                std::optional<kernels::Isa> isa,
+                                                const CancelToken& cancel = {});
 };
 
 }  // namespace trilane::engine

@@ -152,6 +152,8 @@ public:
     [[nodiscard]] const std::vector<Entry>& metadata() const { return metadata_; }
     [[nodiscard]] const std::vector<Tensor>& tensors() const { return tensors_; }
     [[nodiscard]] std::uint64_t file_bytes() const { return bytes_.size(); }
+    /// All of it, as it is mapped.
+    [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
 
     [[nodiscard]] const Entry* find(std::string_view key) const;
     [[nodiscard]] const Tensor* find_tensor(std::string_view name) const;

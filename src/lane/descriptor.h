@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "lane/lane.h"
+#include "probe/engine_device.h"
 
 namespace trilane::os {
 class ChildWatch;
@@ -37,18 +38,22 @@ struct Settings {
     std::string engine_device;  ///< as the engine names it: "Vulkan0", "ROCm0", "none"
     std::vector<std::string> args;  ///< further arguments for every child of the lane
     std::map<std::string, std::string> environment;  ///< further variables for its children
-    std::uint32_t residents_max = 0;                 ///< 0 = the kind's default
-    std::uint32_t requests_max = 0;                  ///< at once per resident; 0 = the kind's
-    std::uint64_t prompt_cache_bytes = 0;            ///< llama-server's --cache-ram
-    std::string cgroup;                              ///< for its children
-    std::uint32_t start_timeout_s = 600;             ///< from start to ready
-    std::uint32_t hang_timeout_s = 60;  ///< busy, no token and no health for so long = hung
+    /// Of the GPU that `device` is, on a machine with several: what engines call it follows from
+    /// it.
+    probe::GpuMark gpu;
+    std::uint32_t residents_max = 0;       ///< 0 = the kind's default
+    std::uint32_t requests_max = 0;        ///< at once per resident; 0 = the kind's
+    std::uint64_t prompt_cache_bytes = 0;  ///< llama-server's --cache-ram
+    std::string cgroup;                    ///< for its children
+    std::uint32_t start_timeout_s = 600;   ///< from start to ready
+    std::uint32_t hang_timeout_s = 60;     ///< busy, no token and no health for so long = hung
     // remote
     std::string url;
     std::string api_key;              ///< redacted wherever it is shown
     std::string api_key_file;         ///< read by whoever opens the lane
     std::vector<std::string> models;  ///< that it is known to serve; empty = ask it
     std::uint32_t context_tokens = 0;
+    bool sanity = false;  ///< ask chat models a test question before they are used
     // native
     engine::Options engine;
 };

@@ -34,6 +34,7 @@ constexpr milliseconds kLingerPollTimeout{1'000};
 /// Calls beside those that hold slots: health and the like.
 constexpr std::size_t kSideCallsMax = 4;
 constexpr std::size_t kSideBodyBytesMax = std::size_t{1} << 20U;
+constexpr std::size_t kListBytesMax = std::size_t{16} << 20U;
 constexpr std::size_t kModelsMax = 10'000;
 /// So that we, who know why, give up before the client does.
 constexpr milliseconds kClientSlack{2'000};
@@ -83,11 +84,12 @@ net::ClientLimits client_limits(const HttpResidentOptions& options) {
 class WholeListener final : public net::AnswerListener {
 public:
     using Then = std::function<void(Result<net::WholeAnswer>)>;
-    explicit WholeListener(Then then) : then_(std::move(then)) {}
+    explicit WholeListener(Then then, std::size_t body_bytes_max = kSideBodyBytesMax)
+        : then_(std::move(then)), body_bytes_max_(body_bytes_max) {}
 
     void on_head(net::AnswerHead head) override { answer_.head = std::move(head); }
     void on_body(std::string_view bytes) override {
-        answer_.body += bytes.substr(0, kSideBodyBytesMax - answer_.body.size());
+        answer_.body += bytes.substr(0, body_bytes_max_ - answer_.body.size());
     }
     void on_end(const Status& status) override {
         if (status) {
@@ -99,6 +101,7 @@ public:
 
 private:
     const Then then_;
+    const std::size_t body_bytes_max_;
     net::WholeAnswer answer_;
 };
 
@@ -156,7 +159,7 @@ public:
     void stop(milliseconds patience);
     void give_up(const Error& error);
     Status check_health(milliseconds timeout, const CancelToken& cancel);
-    Status check_sanity(milliseconds timeout);
+    Status check_sanity(milliseconds timeout, const CancelToken& given_up);
 
     std::shared_ptr<net::Call> send(upstream::Outgoing asked,
                                     std::shared_ptr<net::AnswerListener> listener) override;
@@ -648,7 +651,7 @@ Status HttpResident::State::check_health(milliseconds timeout, const CancelToken
     return judge_health(*whole, upstream_);
 }
 
-Status HttpResident::State::check_sanity(milliseconds timeout) {
+Status HttpResident::State::check_sanity(milliseconds timeout, const CancelToken& given_up) {
     Course::Job job;
     job.request.id = "sanity";
     job.request.model = options_.card.id;
@@ -672,11 +675,14 @@ Status HttpResident::State::check_sanity(milliseconds timeout) {
     };
     const CancelToken cancel = job.cancel;
     submit(std::move(job));
-    if (auto status = verdict->wait(timeout)) {
+    if (auto status = verdict->wait(timeout, given_up)) {
         return *status;
     }
     cancel.cancel();
     look_after_all(Clock::now());
+    if (given_up.cancelled()) {
+        return fail(Fault::cancelled, "the test question was cancelled");
+    }
     return fail(Fault::timeout, "the model did not answer a test question within {} ms",
                 timeout.count());
 }
@@ -723,13 +729,14 @@ Status HttpResident::check_health(milliseconds timeout, const CancelToken& cance
     return state_->check_health(timeout, cancel);
 }
 
-Status HttpResident::check_sanity(milliseconds timeout) {
-    return state_->check_sanity(timeout);
+Status HttpResident::check_sanity(milliseconds timeout, const CancelToken& cancel) {
+    return state_->check_sanity(timeout, cancel);
 }
 
 Result<std::vector<std::string>> list_upstream_models(net::Client& client,
                                                       const std::string& api_key,
-                                                      milliseconds timeout) {
+                                                      milliseconds timeout,
+                                                      const CancelToken& cancel) {
     const upstream::Upstream server{"", api_key, 0, {}};
     net::Outgoing request;
     const std::string& base = client.target().base_path;
@@ -737,7 +744,21 @@ Result<std::vector<std::string>> list_upstream_models(net::Client& client,
     request.headers = key_headers(api_key);
     request.head_timeout = timeout;
     request.silence_timeout = timeout;
-    TRILANE_TRY(const net::WholeAnswer answer, client.fetch(std::move(request)));
+    const auto awaited = std::make_shared<Awaited<Result<net::WholeAnswer>>>();
+    const auto made = client.send(
+        std::move(request),
+        std::make_shared<WholeListener>([awaited](auto whole) { awaited->bring(std::move(whole)); },
+                                        kListBytesMax));
+    const auto came = awaited->wait(timeout, cancel);
+    if (!came) {
+        made->cancel();
+        if (cancel.cancelled()) {
+            return fail(Fault::cancelled, "the list of models was not waited for");
+        }
+        return fail(Fault::timeout, "{} did not list its models within {} ms",
+                    client.target().text(), timeout.count());
+    }
+    TRILANE_TRY(const net::WholeAnswer answer, *came);
     const unsigned status = answer.head.status;
     if (status == kUnauthorized || status == kForbidden) {
         return fail(Fault::invalid, "{} refused the key; set the lane's api_key",

@@ -65,16 +65,18 @@ public:
     /// A small completion that must make sense as text (printable, not one character over and
     /// over, of the right model). **Threads:** not those of the loops.
     /// **Errors:** corrupt, with the beginning of what came; or why there was none.
-    Status check_sanity(std::chrono::milliseconds timeout);
+    Status check_sanity(std::chrono::milliseconds timeout, const CancelToken& cancel = {});
 
 private:
     class State;
     std::shared_ptr<State> state_;
 };
 
-/// Models that an OpenAI server lists. **Errors:** unavailable, corrupt, invalid (its key).
+/// Models that an OpenAI server lists. **Threads:** not those of the loops.
+/// **Errors:** unavailable, timeout, corrupt, invalid (its key), cancelled.
 Result<std::vector<std::string>> list_upstream_models(net::Client& client,
                                                       const std::string& api_key,
-                                                      std::chrono::milliseconds timeout);
+                                                      std::chrono::milliseconds timeout,
+                                                      const CancelToken& cancel = {});
 
 }  // namespace trilane::lane

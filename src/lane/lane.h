@@ -3,6 +3,7 @@
 // Knows nothing of dialects; who is loaded where, and when, is plane's business.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,7 +34,8 @@ struct ResidentSnapshot {
     std::uint64_t predicted_tokens_total = 0;
     std::uint64_t cancelled_total = 0;
     std::uint64_t failed_total = 0;
-    plan::Observed observed;  ///< memory it is seen to hold; zeros = cannot be told
+    plan::Observed observed;  ///< memory it was last seen to hold; zeros = cannot be told
+    std::chrono::steady_clock::time_point observed_at{};  ///< when; the epoch = now
 };
 
 /// A model in service.
@@ -55,6 +57,7 @@ public:
     /// The token of a running request was cancelled: look now. Cheap; any thread.
     virtual void notice_cancel() {}
 
+    /// **Threads:** any, those that answer clients included: reads no file, waits for nobody.
     [[nodiscard]] virtual ResidentSnapshot snapshot() const = 0;
 
     /// Takes no more, waits until what runs has ended or `patience_ms` is over, fails what is left
@@ -108,8 +111,8 @@ public:
                                job::Abilities& /*abilities*/) const {}
     /// Models only this lane knows (FLM's tags, a remote's list), as last read. Cheap.
     [[nodiscard]] virtual std::vector<catalog::Entry> offers() const { return {}; }
-    /// Reads that list again. May wait for a program or a network.
-    virtual Status refresh_offers() { return {}; }
+    /// Reads that list again. May wait for a program or a network, until `cancel` is set.
+    virtual Status refresh_offers(const CancelToken& /*cancel*/) { return {}; }
 
     /// What loading would take. Reads file headers.
     [[nodiscard]] virtual Result<plan::Need> need(const catalog::Entry& entry,

@@ -57,6 +57,16 @@ TEST_F(OtherServersTest, SdServerIsReadyWhenItAnswers) {
     ASSERT_TRUE(eventually([&] { return losses_->count() > 0; }));
 }
 
+TEST_F(OtherServersTest, SdServerThatDrawsNothingIsNotReady) {
+    const auto lane =
+        open(settings("paint", "sd-server"), install("sd-server", R"({"error_status": 500})"));
+    const auto loaded = lane->load(gguf("flux", catalog::Purpose::image));
+    ASSERT_FALSE(loaded.has_value());
+    EXPECT_EQ(loaded.error().fault, Fault::corrupt);
+    EXPECT_THAT(loaded.error().message, HasSubstr("a drawing came back as HTTP 500"));
+    EXPECT_TRUE(all_gone(*lane));
+}
+
 TEST_F(OtherServersTest, SpeechServersSayAWordFirst) {
     const auto lane = open(settings("voice", "kokoro"), install("koko", "{}"));
     const auto loaded = lane->load(gguf("kokoro", catalog::Purpose::speak));

@@ -5,8 +5,9 @@
 //      │          └───────────┴──────────┴──▶ failed ◀──────┤       │
 //      └── unloading ◀── draining ◀─────────────────────────┴───────┘
 //
-// ready: loaded, healthy, and a completion made sense. serving: requests run. idle: none has for a
-// while. draining: no new ones; those that run end. failed: says why; the next try waits.
+// ready: loaded, healthy, and a first small task made sense (of a machine elsewhere only where its
+// lane says `sanity = true`: its answers may cost money). serving: requests run. idle: none has for
+// a while. draining: no new ones; those that run end. failed: says why; the next try waits.
 //
 // Not drawn: what lies on the machine already is not pulled (offline ─▶ starting); a pull that is
 // cancelled ends offline, a load that is cancelled unloads what it has started; where nothing runs

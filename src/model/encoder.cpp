@@ -288,12 +288,20 @@ Result<EncoderWorkspace> EncoderWorkspace::make(const EncoderConfig& config,
     return ws;
 }
 
+std::uint64_t EncoderWorkspace::resident_bytes() const {
+    std::uint64_t bytes = acts.resident_bytes();
+    for (const tensor::Buffer* buffer : {&x, &k, &v, &q, &projected, &mixed, &gate, &up, &scores}) {
+        bytes += buffer->resident_bytes();
+    }
+    return bytes;
+}
+
 Result<Encoder> Encoder::load(const gguf::File& file, const kernels::KernelTable& table,
-                              os::ThreadTeam& team) {
+                              os::ThreadTeam& team, const CancelToken& cancel) {
     Encoder encoder;
     encoder.table_ = &table;
     TRILANE_TRY(encoder.config_, read_encoder_config(file));
-    TRILANE_TRY(encoder.weights_, load_encoder_weights(file, encoder.config_, team));
+    TRILANE_TRY(encoder.weights_, load_encoder_weights(file, encoder.config_, team, cancel));
     return encoder;
 }
 

@@ -85,6 +85,9 @@ struct EncoderWorkspace {
     tensor::Buffer up;
     tensor::Buffer scores;  ///< [workers][context_tokens]
     tensor::Activations acts;
+    /// Of all these, what is in memory.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
+
     std::size_t dim = 0;
     std::size_t wide = 0;
     std::size_t context_tokens = 0;
@@ -97,9 +100,9 @@ struct EncoderWorkspace {
 class Encoder {
 public:
     /// **Errors:** as read_encoder_config; corrupt or invalid, naming the tensor that is missing,
-    /// misshapen or unreadable. `file` must outlive the model.
+    /// misshapen or unreadable; cancelled. `file` must outlive the model.
     static Result<Encoder> load(const gguf::File& file, const kernels::KernelTable& table,
-                                os::ThreadTeam& team);
+                                os::ThreadTeam& team, const CancelToken& cancel = {});
 
     [[nodiscard]] const EncoderConfig& config() const { return config_; }
     [[nodiscard]] const kernels::KernelTable& kernels() const { return *table_; }
@@ -124,6 +127,6 @@ private:
 
 /// The weights alone. **Errors:** as Encoder::load.
 Result<EncoderWeights> load_encoder_weights(const gguf::File& file, const EncoderConfig& config,
-                                            os::ThreadTeam& team);
+                                            os::ThreadTeam& team, const CancelToken& cancel = {});
 
 }  // namespace trilane::model

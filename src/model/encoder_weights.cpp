@@ -13,8 +13,8 @@ namespace {
 
 class EncoderLoader {
 public:
-    EncoderLoader(const gguf::File& file, const EncoderConfig& config)
-        : file_(file), tensors_(file, config.architecture), config_(config) {}
+    EncoderLoader(const gguf::File& file, const EncoderConfig& config, const CancelToken& cancel)
+        : file_(file), tensors_(file, config.architecture, cancel), config_(config) {}
 
     [[nodiscard]] const Tensors& tensors() const { return tensors_; }
 
@@ -142,8 +142,8 @@ void turn_angles(const EncoderConfig& config, EncoderWeights& weights) {
 }  // namespace
 
 Result<EncoderWeights> load_encoder_weights(const gguf::File& file, const EncoderConfig& config,
-                                            os::ThreadTeam& team) {
-    const EncoderLoader loader(file, config);
+                                            os::ThreadTeam& team, const CancelToken& cancel) {
+    const EncoderLoader loader(file, config, cancel);
     const Tensors& tensors = loader.tensors();
     EncoderWeights weights;
     TRILANE_TRY(weights.tokens, tensors.embedding("token_embd.weight", config.dim));

@@ -37,6 +37,10 @@ public:
     [[nodiscard]] std::uint32_t context_tokens() const { return context_tokens_; }
     [[nodiscard]] std::uint32_t slots() const { return slots_; }
     [[nodiscard]] std::size_t bytes() const { return k_.bytes() + v_.bytes(); }
+    /// Of these, what has been written and is in memory.
+    [[nodiscard]] std::uint64_t resident_bytes() const {
+        return k_.resident_bytes() + v_.resident_bytes();
+    }
 
     /// Makes the first `positions` of slot `to` equal those of slot `from`.
     void copy(std::uint32_t from, std::uint32_t to, std::uint32_t positions);

@@ -6,12 +6,32 @@
 namespace trilane::model {
 
 Result<Model> Model::load(const gguf::File& file, const kernels::KernelTable& table,
-                          os::ThreadTeam& team) {
+                          os::ThreadTeam& team, const CancelToken& cancel) {
     Model model;
     model.table_ = &table;
     TRILANE_TRY(model.config_, read_config(file));
-    TRILANE_TRY(model.weights_, load_weights(file, model.config_, team));
+    TRILANE_TRY(model.weights_, load_weights(file, model.config_, team, cancel));
     return model;
+}
+
+std::uint64_t Model::resident_bytes() const {
+    std::uint64_t bytes = weights_.head.packed.resident_bytes();
+    for (const LayerWeights& w : weights_.layers) {
+        for (const tensor::Linear* linear :
+             {&w.wq, &w.wk, &w.wv, &w.wo, &w.w_gate, &w.w_up, &w.w_down}) {
+            bytes += linear->packed.resident_bytes();
+        }
+    }
+    return bytes;
+}
+
+std::uint64_t Workspace::resident_bytes() const {
+    std::uint64_t bytes = acts.resident_bytes();
+    for (const tensor::Buffer* buffer :
+         {&x, &normed, &q, &k, &v, &gate, &up, &projected, &scores, &cosines, &sines, &logits}) {
+        bytes += buffer->resident_bytes();
+    }
+    return bytes;
 }
 
 Result<Workspace> Workspace::make(const Config& config, std::uint32_t tokens_max,

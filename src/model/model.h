@@ -44,6 +44,9 @@ struct Workspace {
     tensor::Buffer
         logits;  ///< [n][logits_stride], one row per token that wants them, in batch order
     tensor::Activations acts;
+    /// Of all these, what is in memory.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
+
     std::size_t wide = 0;  ///< the widest row of any step, in whole panels
     std::size_t logits_stride = 0;
     std::size_t context_tokens = 0;
@@ -54,11 +57,14 @@ class Model {
 public:
     /// **Errors:** as read_config and load_weights. `file` must outlive the model.
     static Result<Model> load(const gguf::File& file, const kernels::KernelTable& table,
-                              os::ThreadTeam& team);
+                              os::ThreadTeam& team, const CancelToken& cancel = {});
 
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] const Weights& weights() const { return weights_; }
     [[nodiscard]] const kernels::KernelTable& kernels() const { return *table_; }
+    /// Of the packed weights, what is in memory. Those that are used where the file maps them are
+    /// the file's.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
 
     /// Runs the batch (1 ≤ size ≤ workspace.tokens_max), writing keys and values of its tokens into
     /// `kv` and logits of those that want them into the workspace. Tokens of one slot come in order

@@ -11,6 +11,9 @@ void Embedding::row(std::size_t index, std::span<float> out) const {
 }
 
 Result<const gguf::Tensor*> Tensors::find(const std::string& name) const {
+    if (cancel_.cancelled()) {
+        return fail(Fault::cancelled, "the load was cancelled");
+    }
     const gguf::Tensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) {
         return fail(Fault::corrupt, "tensor {} is missing; architecture {} needs it", name,

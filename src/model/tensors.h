@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/result.h"
 #include "gguf/gguf.h"
 #include "tensor/linear.h"
@@ -35,9 +37,10 @@ struct MatrixShape {
 /// unreadable.
 class Tensors {
 public:
-    /// The file must outlive all that is read.
-    Tensors(const gguf::File& file, std::string_view architecture)
-        : file_(file), architecture_(architecture) {}
+    /// The file must outlive all that is read. Once `cancel` is set nothing more is read, and the
+    /// error is `cancelled`.
+    Tensors(const gguf::File& file, std::string_view architecture, CancelToken cancel = {})
+        : file_(file), architecture_(architecture), cancel_(std::move(cancel)) {}
 
     [[nodiscard]] bool has(const std::string& name) const {
         return file_.find_tensor(name) != nullptr;
@@ -62,6 +65,7 @@ private:
                                                      MatrixShape shape) const;
     const gguf::File& file_;
     std::string_view architecture_;
+    CancelToken cancel_;
 };
 
 }  // namespace trilane::model

@@ -16,8 +16,8 @@ namespace {
 /// Loads the tensors of one decoder.
 class Loader {
 public:
-    Loader(const gguf::File& file, const Config& config)
-        : tensors_(file, config.architecture), config_(config) {}
+    Loader(const gguf::File& file, const Config& config, const CancelToken& cancel)
+        : tensors_(file, config.architecture, cancel), config_(config) {}
 
     [[nodiscard]] const Tensors& tensors() const { return tensors_; }
     Result<tensor::Linear> linear(const std::string& stem, std::size_t rows,
@@ -106,8 +106,9 @@ std::size_t bytes_read(const LayerWeights& w) {
 
 }  // namespace
 
-Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team) {
-    const Loader loader(file, config);
+Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team,
+                             const CancelToken& cancel) {
+    const Loader loader(file, config, cancel);
     Weights weights;
     const Tensors& tensors = loader.tensors();
     TRILANE_TRY(weights.embedding, tensors.embedding("token_embd.weight", config.dim));

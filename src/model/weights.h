@@ -41,7 +41,8 @@ struct Weights {
 
 /// Loads and packs all tensors, sharing the packing among the team's workers. The file must outlive
 /// the result. **Errors:** corrupt or invalid, naming the tensor that is missing, misshapen or
-/// unreadable.
-Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team);
+/// unreadable; cancelled.
+Result<Weights> load_weights(const gguf::File& file, const Config& config, os::ThreadTeam& team,
+                             const CancelToken& cancel = {});
 
 }  // namespace trilane::model

@@ -1,6 +1,8 @@
 #include "os/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +32,26 @@ public:
 private:
     std::string path_;
 };
+
+TEST(ResidentBytes, AreThePagesThatWereTouched) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t size = 40'000 * page;  // more than one question's worth
+    void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    ::madvise(mapped, size, MADV_NOHUGEPAGE);
+    auto* bytes = static_cast<std::byte*>(mapped);
+    EXPECT_EQ(resident_bytes({bytes, size}), 0U);
+    for (const std::size_t at : {std::size_t{0}, std::size_t{17}, std::size_t{39'999}}) {
+        bytes[at * page + 5] = std::byte{1};
+    }
+    EXPECT_EQ(resident_bytes({bytes, size}), 3 * page);
+    EXPECT_EQ(resident_bytes({bytes + 17 * page + 100, 10}), 10U) << "no more than was asked about";
+    EXPECT_EQ(resident_bytes({bytes + 18 * page, page}), 0U);
+    ::munmap(mapped, size);
+    EXPECT_EQ(resident_bytes({bytes, size}), 0U) << "nothing is mapped there";
+    EXPECT_EQ(resident_bytes({}), 0U);
+}
 
 TEST(AvailableMemory, IsTheSmallerOfMachineAndGroup) {
     const Root root;

@@ -73,7 +73,11 @@ std::uint64_t weight_bytes_of(const Need& need) {
 }
 
 std::uint64_t filling_bytes_of(const Need& need) {
-    return sum_of(need, kFilling);
+    std::uint64_t sum = sum_of(need, kFilling);
+    for (const Part& part : need.parts) {
+        sum = plus(sum, part.elusive ? part.bytes : 0);
+    }
+    return sum;
 }
 
 std::optional<std::uint64_t> comparable_bytes(const Need& need, const Observed& observed,

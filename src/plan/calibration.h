@@ -46,7 +46,8 @@ struct LoadKind {
 struct Observation {
     LoadKind load;
     std::uint64_t predicted_bytes = 0;
-    /// Of these, what fills with use, such as a prompt cache: that it is not there says nothing.
+    /// Of these, what fills with use, such as a prompt cache, or cannot be looked at: that it is
+    /// not seen says nothing.
     std::uint64_t filling_bytes = 0;
     std::uint64_t observed_bytes = 0;  ///< of the latest such load
     std::uint64_t before_bytes = 0;    ///< of the one before; 0 = there was none
@@ -58,7 +59,7 @@ struct Observation {
 
 /// The weights among the parts, by what lanes call them.
 std::uint64_t weight_bytes_of(const Need& need);
-/// The parts that fill with use.
+/// The parts that fill with use, or that nobody can look at.
 std::uint64_t filling_bytes_of(const Need& need);
 
 /// What was seen, as a figure that can stand beside `need.predicted_bytes()`: mapped weights count

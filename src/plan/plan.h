@@ -59,6 +59,7 @@ struct Observed {
     /// Of model files that it maps, what is in memory. Not among bytes(): the system counts such
     /// pages as available.
     std::uint64_t file_bytes = 0;
+    bool in_this_process = false;  ///< own_bytes are among this process's own
     [[nodiscard]] std::uint64_t bytes() const { return own_bytes + gpu_bytes + vram_bytes; }
     [[nodiscard]] bool operator==(const Observed&) const = default;
 };
@@ -81,6 +82,8 @@ Memory memory_of(const probe::Machine& machine, const Reserve& reserve,
 struct Part {
     std::string what;  ///< "weights", "KV cache", "compute buffers", "prompt cache", "engine"
     std::uint64_t bytes = 0;
+    /// That not all of it is seen says nothing: it fills with use, or nobody can look at it.
+    bool elusive = false;
 };
 
 /// What observing such a load has taught about the prediction: see calibration.h.

@@ -110,8 +110,8 @@ private:
 
     // observing.cpp
     [[nodiscard]] std::vector<plan::Occupant> occupants() const;
-    void observe();
-    void observe(const std::shared_ptr<Seat>& seat, const std::shared_ptr<lane::Resident>& resident,
+    void observe(Time now, Time& due);
+    void observe(const std::shared_ptr<Seat>& seat, const plan::Observed& observed,
                  std::uint32_t answers);
     void keep_observations();
     [[nodiscard]] plan::LoadKind load_kind(const Seat& seat) const;

@@ -55,9 +55,9 @@ void Plane::Core::decide_forever() {
 
 /// One look at everything. Returns when the next is due.
 Time Plane::Core::tick() {
-    observe();
     const Time now = Clock::now();
     Time due = now + kLookAgain;
+    observe(now, due);
     Actions actions;
     std::vector<Want> wanted;
     {

@@ -257,7 +257,7 @@ void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t pa
         answers = seat->answered;
     }
     if (resident != nullptr) {
-        observe(seat, resident, answers);
+        observe(seat, resident->snapshot().observed, answers);
         resident->stop(patience_ms);
     }
     Actions actions;
@@ -428,7 +428,7 @@ void Plane::Core::stop_residents(const std::vector<std::shared_ptr<Seat>>& seats
         }
         if (resident != nullptr) {
             stoppers.emplace_back([this, seat, resident, answers, patience_ms] {
-                observe(seat, resident, answers);
+                observe(seat, resident->snapshot().observed, answers);
                 resident->stop(patience_ms);
             });
         }

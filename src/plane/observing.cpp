@@ -1,5 +1,6 @@
 // Learns what loaded models take: looks at what they hold after their first answers and when they
 // go, and corrects later needs by it. The arithmetic is plan/calibration.h's.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -9,6 +10,9 @@
 namespace trilane::plane {
 namespace {
 
+/// Until a resident that looks at itself now and then will have looked again.
+constexpr std::chrono::milliseconds kSeenAgainAfter{1'000};
+
 std::int64_t unix_s() {
     return std::chrono::duration_cast<std::chrono::seconds>(
                std::chrono::system_clock::now().time_since_epoch())
@@ -17,8 +21,7 @@ std::int64_t unix_s() {
 
 }  // namespace
 
-/// Everybody of ours in memory, loads that are under way included. Called without the mutex:
-/// looking reads files.
+/// Everybody of ours in memory, loads that are under way included. Called without the mutex.
 std::vector<plan::Occupant> Plane::Core::occupants() const {
     struct Looking {
         std::shared_ptr<lane::Resident> resident;
@@ -45,8 +48,9 @@ std::vector<plan::Occupant> Plane::Core::occupants() const {
     return out;
 }
 
-/// Looks at the models that have answered since they were last looked at.
-void Plane::Core::observe() {
+/// Looks at the models that have answered since they were last looked at. What a resident says of
+/// itself may have been seen before they did: then it is asked again soon.
+void Plane::Core::observe(Time now, Time& due_next) {
     struct Due {
         std::shared_ptr<Seat> seat;
         std::shared_ptr<lane::Resident> resident;
@@ -60,19 +64,31 @@ void Plane::Core::observe() {
                 seat->observed_at && *seat->observed_at >= plan::kObservedAnswersMax;
             if (seat->state == lane::State::ready && seat->resident != nullptr && !enough &&
                 seat->observed_at != seat->answered) {
+                if (seat->observe_from == Time{}) {
+                    seat->observe_from = now;
+                }
                 due.push_back({seat, seat->resident, seat->answered});
             }
         }
     }
     for (const Due& one : due) {
-        observe(one.seat, one.resident, one.answers);
+        const lane::ResidentSnapshot snapshot = one.resident->snapshot();
+        const Time seen = snapshot.observed_at;
+        {
+            const std::scoped_lock lock(mutex_);
+            if (seen != Time{} && seen < one.seat->observe_from) {
+                due_next = std::min(due_next, now + kSeenAgainAfter);
+                continue;
+            }
+            one.seat->observe_from = {};
+        }
+        observe(one.seat, snapshot.observed, one.answers);
     }
 }
 
 /// Called without the mutex.
-void Plane::Core::observe(const std::shared_ptr<Seat>& seat,
-                          const std::shared_ptr<lane::Resident>& resident, std::uint32_t answers) {
-    const plan::Observed observed = resident->snapshot().observed;
+void Plane::Core::observe(const std::shared_ptr<Seat>& seat, const plan::Observed& observed,
+                          std::uint32_t answers) {
     std::string line;
     {
         const std::scoped_lock lock(mutex_);

@@ -41,6 +41,7 @@ struct Seat {
     std::vector<std::uint64_t> claim;           // bytes of each pool
     std::function<plan::Observed()> holding;    // while it loads: what it has taken so far
     std::optional<std::uint32_t> observed_at;   // answers it had given when last observed
+    Time observe_from{};                        // what was seen before is no news of those answers
     bool noted = false;                         // an observation of this load is remembered
     std::vector<std::shared_ptr<Seat>> awaits;  // their room is needed first
     CancelToken load_cancel;

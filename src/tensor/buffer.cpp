@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "os/memory.h"
+
 namespace trilane::tensor {
 namespace {
 
@@ -35,6 +37,10 @@ Result<Buffer> Buffer::make(std::size_t bytes) {
                   MADV_HUGEPAGE);  // a wish: small pages are right, only slower
     }
     return buffer;
+}
+
+std::uint64_t Buffer::resident_bytes() const {
+    return os::resident_bytes({static_cast<const std::byte*>(data_), bytes_});
 }
 
 Buffer::~Buffer() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "base/result.h"
@@ -33,6 +34,8 @@ public:
         return static_cast<const T*>(data_);
     }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
+    /// Of these, what has been touched and is in memory. **Threads:** any, whatever others write.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
 
 private:
     void swap(Buffer& other) noexcept {

@@ -165,4 +165,13 @@ void matmul_part(const kernels::KernelTable& table, std::span<const Product> pro
     }
 }
 
+std::uint64_t Activations::resident_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const Quantised* form : {&tokens_, &blocks_}) {
+        bytes +=
+            form->q.resident_bytes() + form->scales.resident_bytes() + form->sums.resident_bytes();
+    }
+    return bytes;
+}
+
 }  // namespace trilane::tensor

@@ -71,6 +71,8 @@ public:
                   std::size_t width);
 
     [[nodiscard]] std::size_t stride() const { return stride_; }
+    /// What is in memory of both forms.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
     [[nodiscard]] const Quantised& of(Form form) const {
         return form == Form::token_i8 ? tokens_ : blocks_;
     }

@@ -156,7 +156,7 @@ Result<std::shared_ptr<ChildProcess>> ChildLane::start(const LoadRequest& reques
     options.memlock_bytes = launch.memlock_bytes;
     options.cgroup = settings_.cgroup;
     options.log = log_;
-    TRILANE_TRY(auto process, ChildProcess::start(*parts_.children, std::move(options),
+    TRILANE_TRY(auto process, ChildProcess::start(*parts_.children, memory_, std::move(options),
                                                   {program_name(), settings_.name}));
     const std::string line = fmt::format("started {} as process {} for {}", program_name(),
                                          process->pid(), request.entry.id);

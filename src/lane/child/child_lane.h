@@ -22,6 +22,7 @@
 #include "lane/descriptor.h"
 #include "lane/http_resident.h"
 #include "lane/lane.h"
+#include "lane/memory_watch.h"
 #include "net/client.h"
 
 namespace trilane::lane {
@@ -109,6 +110,7 @@ private:
     const Descriptor& descriptor_;
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
     OncePerVersion<HelpText> help_;
+    MemoryWatch memory_;
 };
 
 /// What a server takes whose buffers nobody has written a formula for: its files, and `extra_bytes`

@@ -6,13 +6,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <fstream>
+
 #include "lane/child/test_rig.h"
+#include "lane/memory_watch.h"
 
 namespace trilane::lane {
 namespace {
 
 using namespace rig;
 
+using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -64,7 +69,7 @@ TEST_F(ChildLaneTest, LoadsAnswersAndLeavesNothing) {
     ASSERT_TRUE(answer->ended());
     EXPECT_EQ(answer->text(), "tok0 tok1 tok2 tok3 tok4") << answer->message();
     EXPECT_EQ(resident->snapshot().requests_total, 1U) << "the first completion is not a client's";
-    EXPECT_GT(resident->snapshot().observed.own_bytes, 0U);
+    EXPECT_TRUE(eventually([&] { return resident->snapshot().observed.own_bytes > 0; }));
 
     ASSERT_EQ(processes(*lane).size(), 1U);
     const std::uint16_t used = port(*lane);
@@ -74,6 +79,43 @@ TEST_F(ChildLaneTest, LoadsAnswersAndLeavesNothing) {
     resident.reset();
     EXPECT_TRUE(is_port_free(used));
     EXPECT_EQ(losses_->count(), 0U) << "stopping is no loss";
+}
+
+/// Reads that the calling thread has made so far; absent where the kernel does not count them.
+std::optional<std::uint64_t> reads_of_this_thread() {
+    std::ifstream in("/proc/thread-self/io");
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("syscr: ")) {
+            return std::strtoull(line.c_str() + 7, nullptr, 10);
+        }
+    }
+    return std::nullopt;
+}
+
+TEST_F(ChildLaneTest, AskingForItsFiguresReadsNoFile) {
+    const auto lane = gpu("{}");
+    LoadRequest request = gguf("nano");
+    std::function<plan::Observed()> holding;
+    request.on_holding = [&](std::function<plan::Observed()> how) { holding = std::move(how); };
+    const auto loaded = lane->load(std::move(request));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    if (!reads_of_this_thread()) {
+        GTEST_SKIP() << "this kernel does not count a thread's reads";
+    }
+    ASSERT_TRUE(eventually([&] { return holding().own_bytes > 0; }));
+    const std::uint64_t itself = [] {
+        const auto before = *reads_of_this_thread();
+        return *reads_of_this_thread() - before;
+    }();
+    // Long enough for a figure of a second ago to be too old.
+    const auto end = steady_clock::now() + MemoryWatch::kInterval + 200ms;
+    const std::uint64_t before = *reads_of_this_thread();
+    while (steady_clock::now() < end) {
+        EXPECT_GT((*loaded)->snapshot().observed.own_bytes, 0U);
+        EXPECT_GT(holding().own_bytes, 0U);
+        std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_EQ(*reads_of_this_thread() - before, itself) << "clients' threads ask for these";
 }
 
 TEST_F(ChildLaneTest, ASlowLoadIsWaitedFor) {

@@ -105,7 +105,9 @@ void ChildResident::notice_cancel() {
 
 ResidentSnapshot ChildResident::snapshot() const {
     ResidentSnapshot snapshot = http_->snapshot();
-    snapshot.observed = process_->observed();
+    const MemoryWatch::Seen seen = process_->seen();
+    snapshot.observed = seen.held;
+    snapshot.observed_at = seen.at;
     return snapshot;
 }
 

@@ -9,9 +9,6 @@
 namespace trilane::lane {
 namespace {
 
-/// How long a figure of its memory is good: reading it walks files that a busy driver serves.
-constexpr std::chrono::milliseconds kObservedAge{1'000};
-
 /// The command line for the log. Nothing secret is ever on it.
 std::string as_text(const std::vector<std::string>& argv) {
     std::string text;
@@ -37,46 +34,30 @@ std::vector<std::string> files_among(const std::vector<std::string>& argv) {
     return files;
 }
 
+/// Reads its files: may take long.
+plan::Observed look_at(const os::Child& child, const std::vector<std::string>& files) {
+    const GpuBytes on_gpus = gpu_bytes_of(child.pid());
+    plan::Observed held;
+    held.own_bytes = child.resident_bytes();
+    held.gpu_bytes = on_gpus.system;
+    held.vram_bytes = on_gpus.vram;
+    held.file_bytes = child.file_bytes(files);
+    return held;
+}
+
+/// What it holds now may lie behind what was seen, but one that has ended holds nothing.
+MemoryWatch::Seen seen_of(const os::Child& child, const MemoryWatch::Subject& memory) {
+    MemoryWatch::Seen seen = memory.last();
+    if (child.exit().has_value()) {
+        seen.held = {};
+    }
+    return seen;
+}
+
 }  // namespace
 
-/// What the process holds, asked for as often as one likes.
-class ChildProcess::Observer {
-public:
-    Observer(std::shared_ptr<os::Child> child, std::vector<std::string> files)
-        : child_(std::move(child)), files_(std::move(files)) {}
-
-    plan::Observed look() {
-        const auto now = std::chrono::steady_clock::now();
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            if (at_ != std::chrono::steady_clock::time_point{} && now - at_ < kObservedAge) {
-                return held_;
-            }
-            at_ = now;  // others take the old figure meanwhile
-        }
-        const GpuBytes on_gpus = gpu_bytes_of(child_->pid());
-        plan::Observed held;
-        held.own_bytes = child_->resident_bytes();
-        held.gpu_bytes = on_gpus.system;
-        held.vram_bytes = on_gpus.vram;
-        held.file_bytes = child_->file_bytes(files_);
-        if (child_->exit().has_value()) {
-            held = {};
-        }
-        const std::lock_guard<std::mutex> lock(mutex_);
-        held_ = held;
-        return held;
-    }
-
-private:
-    const std::shared_ptr<os::Child> child_;
-    const std::vector<std::string> files_;  // named in its command line; canonical
-    std::mutex mutex_;
-    std::chrono::steady_clock::time_point at_{};
-    plan::Observed held_;
-};
-
 Result<std::shared_ptr<ChildProcess>> ChildProcess::start(os::ChildWatch& children,
+                                                          MemoryWatch& memory,
                                                           os::ChildOptions options,
                                                           ChildNames names) {
     auto end = std::make_shared<End>();
@@ -99,18 +80,20 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::start(os::ChildWatch& childr
     std::vector<std::string> files = files_among(options.argv);
     TRILANE_TRY(std::shared_ptr<os::Child> child,
                 children.start(std::move(options), std::move(heard)));
+    auto subject =
+        memory.watch([child, files = std::move(files)] { return look_at(*child, files); });
     return std::shared_ptr<ChildProcess>(new ChildProcess(
-        std::move(child), std::move(end), std::move(names), std::move(files), first_line));
+        std::move(child), std::move(end), std::move(names), std::move(subject), first_line));
 }
 
 ChildProcess::ChildProcess(std::shared_ptr<os::Child> child, std::shared_ptr<End> end,
-                           ChildNames names, std::vector<std::string> files,
+                           ChildNames names, std::shared_ptr<const MemoryWatch::Subject> memory,
                            std::uint64_t first_line)
     : child_(std::move(child)),
       end_(std::move(end)),
       names_(std::move(names)),
       first_line_(first_line),
-      observer_(std::make_shared<Observer>(child_, std::move(files))) {}
+      memory_(std::move(memory)) {}
 
 ChildProcess::~ChildProcess() {
     on_end(nullptr);
@@ -179,12 +162,12 @@ void ChildProcess::stop() {
     }
 }
 
-plan::Observed ChildProcess::observed() const {
-    return observer_->look();
+MemoryWatch::Seen ChildProcess::seen() const {
+    return seen_of(*child_, *memory_);
 }
 
 std::function<plan::Observed()> ChildProcess::observer() const {
-    return [observer = observer_] { return observer->look(); };
+    return [child = child_, memory = memory_] { return seen_of(*child, *memory).held; };
 }
 
 }  // namespace trilane::lane

@@ -16,6 +16,7 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "lane/memory_watch.h"
 #include "os/child.h"
 #include "plan/plan.h"
 
@@ -37,8 +38,9 @@ struct ChildNames {
 /// **Threads:** every function from any thread.
 class ChildProcess {
 public:
-    /// **Errors:** as os::ChildWatch::start.
+    /// `memory` will look at what it holds. **Errors:** as os::ChildWatch::start.
     static Result<std::shared_ptr<ChildProcess>> start(os::ChildWatch& children,
+                                                       MemoryWatch& memory,
                                                        os::ChildOptions options, ChildNames names);
     ~ChildProcess();  ///< stop()
     ChildProcess(const ChildProcess&) = delete;
@@ -65,8 +67,9 @@ public:
     void stop();
 
     [[nodiscard]] pid_t pid() const { return child_->pid(); }
-    /// Memory it holds. Good for a second; zeros once it has ended.
-    [[nodiscard]] plan::Observed observed() const;
+    /// Memory it was last seen to hold; zeros once it has ended. Reads no file and waits for
+    /// nobody.
+    [[nodiscard]] MemoryWatch::Seen seen() const;
     /// The same for somebody else to call; does not keep the process alive.
     [[nodiscard]] std::function<plan::Observed()> observer() const;
 
@@ -80,15 +83,14 @@ private:
     };
 
     ChildProcess(std::shared_ptr<os::Child> child, std::shared_ptr<End> end, ChildNames names,
-                 std::vector<std::string> files, std::uint64_t first_line);
+                 std::shared_ptr<const MemoryWatch::Subject> memory, std::uint64_t first_line);
     [[nodiscard]] std::string tail() const;
 
     const std::shared_ptr<os::Child> child_;
     const std::shared_ptr<End> end_;
     const ChildNames names_;
     const std::uint64_t first_line_;  // the log's last one before it started
-    class Observer;
-    const std::shared_ptr<Observer> observer_;
+    const std::shared_ptr<const MemoryWatch::Subject> memory_;
 };
 
 }  // namespace trilane::lane

@@ -1,6 +1,7 @@
 #include "lane/child/sanity.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "json/json.h"
 
 namespace trilane::lane {
@@ -142,6 +144,32 @@ Status check_transcription(net::Client& client, const LoadWatch& watch, std::str
         return senseless("a transcription of silence", answer);
     }
     return {};
+}
+
+Status check_drawing(net::Client& client, const LoadWatch& watch) {
+    const json::Value body{
+        {"prompt", "a red ball"}, {"width", 64}, {"height", 64}, {"steps", 1}, {"seed", 1},
+        {"batch_size", 1}};
+    TRILANE_TRY(const net::WholeAnswer answer,
+                watch.fetch(client, json_post("/sdapi/v1/txt2img", json::dump(body))));
+    if (answer.head.status == 404) {
+        return {};
+    }
+    TRILANE_TRY(const json::Value read, good_json("a drawing", answer));
+    const json::Value* pictures = array_in(read, "images");
+    if (pictures == nullptr || pictures->empty() || !pictures->front().is_string()) {
+        return senseless("a drawing", answer);
+    }
+    std::string_view text = pictures->front().get_ref<const std::string&>();
+    if (text.starts_with("data:")) {
+        text.remove_prefix(std::min(text.find(',') + 1, text.size()));
+    }
+    const auto picture = base64_decoded(text);
+    constexpr std::array<std::string_view, 3> kBeginnings{"\x89PNG", "\xFF\xD8\xFF", "RIFF"};
+    const bool is_picture = picture && std::ranges::any_of(kBeginnings, [&](std::string_view each) {
+                                return picture->starts_with(each);
+                            });
+    return is_picture ? Status() : senseless("a drawing", answer);
 }
 
 Result<std::vector<std::string>> listed_voices(net::Client& client, const LoadWatch& watch) {

@@ -26,6 +26,11 @@ Status check_transcription(net::Client& client, const LoadWatch& watch, std::str
 /// value throughout.
 Status check_speech(net::Client& client, const LoadWatch& watch, const std::string& model,
                     const std::vector<std::string>& voices);
+/// POST /sdapi/v1/txt2img: the smallest picture in a single step, which runs all of the model once.
+/// Only that a picture comes is looked at, not what is on it. An older server without that API
+/// (404) is not asked further: OpenAI's way of asking knows no steps, and a whole drawing takes
+/// minutes.
+Status check_drawing(net::Client& client, const LoadWatch& watch);
 /// GET /v1/audio/voices: their names; none where the server does not list them.
 /// **Errors:** the load's end, or why nothing came.
 Result<std::vector<std::string>> listed_voices(net::Client& client, const LoadWatch& watch);

@@ -81,7 +81,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         return offers_;
     }
-    Status refresh_offers() override { return read_offers({}); }
+    Status refresh_offers(const CancelToken& cancel) override { return read_offers(cancel); }
     [[nodiscard]] Result<plan::Need> need(const catalog::Entry& entry,
                                           const LoadWishes& wishes) const override;
 

@@ -42,7 +42,7 @@ protected:
 TEST_F(FlmTest, OffersWhatIsInstalled) {
     const auto lane = quick();
     EXPECT_TRUE(lane->offers().empty()) << "nothing is run before it is asked for";
-    ASSERT_TRUE(lane->refresh_offers().has_value());
+    ASSERT_TRUE(lane->refresh_offers({}).has_value());
     std::vector<std::string> tags;
     for (const catalog::Entry& entry : lane->offers()) {
         EXPECT_EQ(entry.store, catalog::Store::flm);
@@ -69,7 +69,7 @@ TEST_F(FlmTest, ItNeedsAHome) {
     Settings homeless = settings("npu", "flm");
     homeless.environment = {{"HOME", ""}};
     const auto lane = open(homeless, install("flm", "{}"));
-    const Status refreshed = lane->refresh_offers();
+    const Status refreshed = lane->refresh_offers({});
     ASSERT_FALSE(refreshed.has_value());
     EXPECT_THAT(refreshed.error().message, HasSubstr("HOME"));
 }

@@ -94,7 +94,9 @@ private:
     }
     [[nodiscard]] plan::Wishes plan_wishes(const catalog::Entry& entry, const LoadWishes& wishes,
                                            std::uint32_t context_tokens_max) const;
-    Status require_device(const HelpText& help, const CancelToken& cancel);
+    Result<std::shared_ptr<const Devices>> list_devices(const CancelToken& cancel);
+    Result<std::string> chosen_device(const HelpText& help, const CancelToken& cancel);
+    Status require_device(const CancelToken& cancel);
     static bool has_device(const Devices& devices, std::string_view name);
 
     OncePerVersion<Devices> devices_{program()};
@@ -145,20 +147,47 @@ bool LlamaServerLane::has_device(const Devices& devices, std::string_view name) 
                        [name](const probe::EngineDevice& device) { return device.name == name; });
 }
 
-/// **Errors:** not_found: the program does not list `engine_device`, and what it lists.
-Status LlamaServerLane::require_device(const HelpText& help, const CancelToken& cancel) {
-    const std::string& wanted = settings().engine_device;
-    if (wanted.empty() || wanted == "none" || !help.knows("--list-devices")) {
-        return {};
-    }
-    const auto list = [&]() -> Result<Devices> {
+Result<std::shared_ptr<const LlamaServerLane::Devices>> LlamaServerLane::list_devices(
+    const CancelToken& cancel) {
+    return devices_.get([&]() -> Result<Devices> {
         TRILANE_TRY(const Printed printed, ask({"--list-devices"}, {}, cancel));
         return probe::parse_device_list(printed.text);
-    };
-    TRILANE_TRY(auto devices, devices_.get(list));
+    });
+}
+
+/// As the program calls it; "" = its own choice. Where nobody says, the program would spread the
+/// model over all GPUs, or take another one than the plan has: then it is the planned one, if the
+/// program's list tells which that is. **Errors:** as require_device.
+Result<std::string> LlamaServerLane::chosen_device(const HelpText& help,
+                                                   const CancelToken& cancel) {
+    const std::string& wanted = settings().engine_device;
+    if (!help.knows("--list-devices") || wanted == "none") {
+        return wanted;
+    }
+    if (!wanted.empty()) {
+        TRILANE_TRY_STATUS(require_device(cancel));
+        return wanted;
+    }
+    if (settings().gpu.empty() || !on_gpu()) {
+        return wanted;
+    }
+    TRILANE_TRY(const auto devices, list_devices(cancel));
+    std::string found = probe::engine_device_of(settings().gpu, *devices);
+    log()->note(found.empty()
+                    ? fmt::format("{} does not tell which of its devices {} is and takes those it "
+                                  "likes; set `engine_device`",
+                                  program_name(), device())
+                    : fmt::format("{} is {}'s {}", device(), program_name(), found));
+    return found;
+}
+
+/// **Errors:** not_found: the program does not list `engine_device`, and what it lists.
+Status LlamaServerLane::require_device(const CancelToken& cancel) {
+    const std::string& wanted = settings().engine_device;
+    TRILANE_TRY(auto devices, list_devices(cancel));
     if (!has_device(*devices, wanted)) {
         devices_.forget();  // drivers come and go while the program stays the same
-        TRILANE_TRY(devices, devices_.get(list));
+        TRILANE_TRY(devices, list_devices(cancel));
     }
     if (has_device(*devices, wanted)) {
         return {};
@@ -180,7 +209,7 @@ Result<Launch> LlamaServerLane::launch(const LoadRequest& request, std::uint16_t
         TRILANE_TRY(planned, need(request.entry, request.wishes));
     }
     TRILANE_TRY(const auto options, help({}, request.cancel));
-    TRILANE_TRY_STATUS(require_device(*options, request.cancel));
+    TRILANE_TRY(std::string engine_device, chosen_device(*options, request.cancel));
 
     llama_server::Command command;
     command.entry = request.entry;
@@ -189,7 +218,7 @@ Result<Launch> LlamaServerLane::launch(const LoadRequest& request, std::uint16_t
     command.parallel = std::max(planned.parallel, 1U);
     command.kv = request.wishes.kv;
     command.on_gpu = on_gpu();
-    command.engine_device = settings().engine_device;
+    command.engine_device = std::move(engine_device);
     command.prompt_cache_bytes = settings().prompt_cache_bytes;
     command.user_args = user_args(request.wishes);
 

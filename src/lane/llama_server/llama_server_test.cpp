@@ -47,6 +47,27 @@ TEST_F(LlamaServerTest, TheDeviceMustBeThere) {
     EXPECT_TRUE(has_line(*lane, "--device ROCm0"));
 }
 
+TEST_F(LlamaServerTest, TheCardThatIsPlannedIsTheOneItUses) {
+    const std::string folder = install(
+        "llama-server", R"json({"devices": ["CUDA0: NVIDIA RTX 4090 (24564 MiB, 24000 MiB free)",
+            "CUDA1: NVIDIA RTX 3060 (12288 MiB, 12000 MiB free)"]})json");
+    Settings second = settings("gpu", "llama-server");
+    second.device = "gpu1";
+    second.gpu.product = "RTX 3060";
+    second.gpu.equals = 1;
+    const auto lane = open(second, folder);
+    const auto loaded = lane->load(gguf("nano"));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_TRUE(has_line(*lane, "--device CUDA1"));
+
+    second.gpu.product = "Arc B580";
+    const auto unsure = open(second, folder);
+    const auto loaded_too = unsure->load(gguf("nano"));
+    ASSERT_TRUE(loaded_too.has_value()) << loaded_too.error().message;
+    EXPECT_FALSE(has_line(*unsure, "--device "));
+    EXPECT_TRUE(has_line(*unsure, "set `engine_device`"));
+}
+
 TEST_F(LlamaServerTest, AModelsArgumentsMayNotBreakThePlan) {
     const auto lane = gpu("{}");
     LoadRequest request = gguf("nano");

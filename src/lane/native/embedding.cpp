@@ -242,6 +242,27 @@ void EmbeddingDesk::add_to(ResidentSnapshot& snapshot) const {
     }
 }
 
+engine::InMemory EmbeddingDesk::in_memory() const {
+    const auto embedder = opened();
+    return embedder != nullptr ? embedder->in_memory() : engine::InMemory{};
+}
+
+plan::Observed observed_of(const engine::InMemory& held) {
+    plan::Observed observed;
+    observed.own_bytes = held.own_bytes;
+    observed.file_bytes = held.file_bytes;
+    observed.in_this_process = true;
+    return observed;
+}
+
+void add_memory(ResidentSnapshot& snapshot, const MemoryWatch::Subject* memory) {
+    if (memory != nullptr) {
+        const MemoryWatch::Seen seen = memory->last();
+        snapshot.observed = seen.held;
+        snapshot.observed_at = seen.at;
+    }
+}
+
 namespace {
 
 job::ModelCard make_card(const engine::Embedder& embedder, const NativeOptions& options) {
@@ -275,10 +296,17 @@ public:
           card_(make_card(*embedder, options)),
           tokenizer_(embedder->tokenizer()),
           prompts_(embedder->file(), tokenizer_, embedder->context_tokens()),
-          desk_(card_.id,
-                [held = std::make_shared<std::unique_ptr<engine::Embedder>>(std::move(embedder))]()
-                    -> Result<std::unique_ptr<engine::Embedder>> { return std::move(*held); }) {}
-    ~EncoderResident() override { desk_.stop(0); }
+          desk_(card_.id, std::move(embedder)) {
+        if (options.memory != nullptr) {
+            memory_ = options.memory->watch([this] { return observed_of(desk_.in_memory()); });
+        }
+    }
+    ~EncoderResident() override {
+        if (memory_ != nullptr) {
+            memory_->end();  // it looks at what goes now
+        }
+        desk_.stop(0);
+    }
     EncoderResident(const EncoderResident&) = delete;
     EncoderResident& operator=(const EncoderResident&) = delete;
 
@@ -300,6 +328,7 @@ public:
         snapshot.requests_total = requests_.load(std::memory_order_relaxed);
         snapshot.failed_total = refused_.load(std::memory_order_relaxed);
         desk_.add_to(snapshot);
+        add_memory(snapshot, memory_.get());
         return snapshot;
     }
 
@@ -323,6 +352,7 @@ private:
     const std::shared_ptr<const token::Tokenizer> tokenizer_;
     const PromptWriter prompts_;
     EmbeddingDesk desk_;
+    std::shared_ptr<MemoryWatch::Subject> memory_;
     std::atomic<std::uint64_t> requests_{0};
     std::atomic<std::uint64_t> refused_{0};
 };
@@ -335,7 +365,12 @@ bool is_encoder_file(const std::string& path) {
 }
 
 Result<std::shared_ptr<Resident>> load_encoder(const NativeOptions& options) {
-    TRILANE_TRY(auto embedder, engine::Embedder::open(options.model_path, options.engine));
+    TRILANE_TRY(auto embedder,
+                engine::Embedder::open(options.model_path, options.engine, options.cancel));
+    if (options.on_warming) {
+        options.on_warming();
+    }
+    TRILANE_TRY_STATUS(embedder->check_sanity(options.cancel));
     return std::shared_ptr<Resident>(
         std::make_shared<EncoderResident>(std::move(embedder), options));
 }

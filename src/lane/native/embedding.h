@@ -28,6 +28,8 @@ public:
 
     /// `open` is called with the first job. `name` is the model's, for errors.
     EmbeddingDesk(std::string name, Open open) : name_(std::move(name)), open_(std::move(open)) {}
+    EmbeddingDesk(std::string name, std::unique_ptr<engine::Embedder> embedder)
+        : name_(std::move(name)), embedder_(std::move(embedder)) {}
 
     static bool takes(const job::Request& request) {
         return std::holds_alternative<job::Embed>(request.ask) ||
@@ -45,6 +47,8 @@ public:
 
     /// Adds its own load to a resident's.
     void add_to(ResidentSnapshot& snapshot) const;
+    /// What its embedder holds; nothing before the first job. May take long.
+    [[nodiscard]] engine::InMemory in_memory() const;
 
 private:
     struct Counters {
@@ -63,6 +67,11 @@ private:
     std::shared_ptr<engine::Embedder> embedder_;
     bool stopped_ = false;
 };
+
+/// What an engine in this process holds, in the plan's words.
+plan::Observed observed_of(const engine::InMemory& held);
+/// Adds what was last seen; null = nobody looks.
+void add_memory(ResidentSnapshot& snapshot, const MemoryWatch::Subject* memory);
 
 /// Whether a model of that architecture does nothing but read texts: load_encoder is for it.
 bool is_encoder_file(const std::string& path);

@@ -287,7 +287,22 @@ public:
           constraints_(form_, engine_->tokenizer()),
           card_(make_card(*engine_, prompts_, options)),
           counters_(std::make_shared<Counters>()),
-          embeddings_(card_.id, [this] { return engine::Embedder::beside(*engine_); }) {}
+          embeddings_(card_.id, [this] { return engine::Embedder::beside(*engine_); }) {
+        if (options.memory != nullptr) {
+            memory_ = options.memory->watch([this] {
+                engine::InMemory held = engine_->in_memory();
+                held.own_bytes += embeddings_.in_memory().own_bytes;
+                return observed_of(held);
+            });
+        }
+    }
+    ~NativeResident() override {
+        if (memory_ != nullptr) {
+            memory_->end();  // it looks at what goes now
+        }
+    }
+    NativeResident(const NativeResident&) = delete;
+    NativeResident& operator=(const NativeResident&) = delete;
 
     [[nodiscard]] const job::ModelCard& card() const override { return card_; }
     [[nodiscard]] std::uint32_t slots() const override { return engine_->options().slots; }
@@ -314,6 +329,7 @@ public:
         snapshot.cancelled_total = counters_->cancelled.load(std::memory_order_relaxed);
         snapshot.failed_total = counters_->failed.load(std::memory_order_relaxed);
         embeddings_.add_to(snapshot);
+        add_memory(snapshot, memory_.get());
         return snapshot;
     }
 
@@ -397,7 +413,8 @@ private:
     Constraints constraints_;
     job::ModelCard card_;
     std::shared_ptr<Counters> counters_;
-    EmbeddingDesk embeddings_;  // last: it ends before the engine that it uses
+    EmbeddingDesk embeddings_;  // behind the engine that it uses: it ends before it
+    std::shared_ptr<MemoryWatch::Subject> memory_;
 };
 
 /// By the catalogue's word, which has "" for a file that does not say.
@@ -444,10 +461,11 @@ public:
         const engine::Options options = engine_options(wishes);
         TRILANE_TRY(const engine::MemoryNeed memory, engine::memory_need(entry.path, options));
         plan::Need need;
-        need.parts = {{"weights", memory.weight_bytes},
-                      {"vocabulary", memory.vocabulary_bytes},
-                      {"KV cache", memory.kv_bytes},
-                      {"buffers", memory.buffer_bytes}};
+        // The vocabulary lies with the allocator, where nobody can look at it; the others fill.
+        need.parts = {{.what = "weights", .bytes = memory.weight_bytes},
+                      {.what = "vocabulary", .bytes = memory.vocabulary_bytes, .elusive = true},
+                      {.what = "KV cache", .bytes = memory.kv_bytes, .elusive = true},
+                      {.what = "buffers", .bytes = memory.buffer_bytes, .elusive = true}};
         need.context_tokens = memory.context_tokens;
         need.context_tokens_max = memory.context_tokens_max;
         need.parallel = options.slots;
@@ -466,6 +484,13 @@ public:
         if (request.need.context_tokens != 0) {
             options.engine.context_tokens = request.need.context_tokens;
         }
+        options.cancel = request.cancel;
+        options.memory = &memory_;
+        options.on_warming = [&request] {
+            if (request.on_phase) {
+                request.on_phase(LoadPhase::warming);
+            }
+        };
         return load_native(options);
     }
 
@@ -485,6 +510,7 @@ private:
 
     Settings settings_;
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
+    MemoryWatch memory_;
 };
 
 constexpr std::array kNativePurposes{catalog::Purpose::chat, catalog::Purpose::embed,
@@ -516,7 +542,12 @@ Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options) {
     if (is_encoder_file(options.model_path)) {
         return load_encoder(options);
     }
-    TRILANE_TRY(auto engine, engine::Engine::load(options.model_path, options.engine));
+    TRILANE_TRY(auto engine,
+                engine::Engine::load(options.model_path, options.engine, options.cancel));
+    if (options.on_warming) {
+        options.on_warming();
+    }
+    TRILANE_TRY_STATUS(engine->check_sanity(options.cancel));
     return std::shared_ptr<Resident>(std::make_shared<NativeResident>(std::move(engine), options));
 }
 

@@ -3,12 +3,15 @@
 // log-probabilities).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/cancel.h"
 #include "engine/engine.h"
 #include "lane/descriptor.h"
 #include "lane/lane.h"
+#include "lane/memory_watch.h"
 
 namespace trilane::lane {
 
@@ -16,9 +19,13 @@ struct NativeOptions {
     std::string model_path;
     std::string model_id;  ///< as clients name it; empty = the file name without ".gguf"
     engine::Options engine;
+    CancelToken cancel;                ///< ends the load soon
+    std::function<void()> on_warming;  ///< it is there, and is being tried out
+    MemoryWatch* memory = nullptr;     ///< looks at what it holds; null = nobody does
 };
 
-/// Loads a model into this process. **Errors:** as engine::Engine::load; a chat template that does
+/// Loads a model into this process and tries it out. **Errors:** as engine::Engine::load; corrupt
+/// when what it computes makes no sense; a chat template that does
 /// not compile is no error here: chats on that model are then refused with its message.
 Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options);
 

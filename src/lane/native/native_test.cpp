@@ -1,10 +1,14 @@
 // The native lane on the bundled model: jobs in, events out.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "lane/native/native_rig.h"
+#include "plan/calibration.h"
 
 namespace trilane::lane {
 namespace {
@@ -171,6 +175,63 @@ TEST(NativeLane, DescribesItsModel) {
     EXPECT_EQ(card.parameters, 81841920u);
     EXPECT_EQ(card.context_tokens, 1024u);
     EXPECT_EQ(lane->snapshot().slots, 4u);
+}
+
+/// The bundled model, as a lane would load it.
+LoadRequest nano_request(const Lane& lane) {
+    LoadRequest request;
+    request.entry.id = "nano";
+    request.entry.path = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
+    request.wishes.context_tokens = 256;
+    request.need = lane.need(request.entry, request.wishes).value();
+    return request;
+}
+
+std::shared_ptr<Lane> one_thread_lane() {
+    Settings settings;
+    settings.name = "cpu";
+    settings.engine.threads = 1;
+    return open_native_lane(settings, {}).value();
+}
+
+TEST(NativeLane, IsTriedOutBeforeItServes) {
+    const auto lane = one_thread_lane();
+    LoadRequest request = nano_request(*lane);
+    std::vector<LoadPhase> phases;
+    request.on_phase = [&](LoadPhase phase) { phases.push_back(phase); };
+    const auto resident = lane->load(std::move(request)).value();
+    EXPECT_THAT(phases, testing::ElementsAre(LoadPhase::starting, LoadPhase::warming));
+    EXPECT_EQ(resident->snapshot().requests_total, 0U);
+    EXPECT_EQ(resident->snapshot().prompt_tokens_total, 0U) << "the test prompt is no client's";
+}
+
+TEST(NativeLane, ALoadThatNobodyWantsEnds) {
+    const auto lane = one_thread_lane();
+    LoadRequest request = nano_request(*lane);
+    request.cancel.cancel();
+    const auto loaded = lane->load(std::move(request));
+    ASSERT_FALSE(loaded.has_value());
+    EXPECT_EQ(loaded.error().fault, Fault::cancelled);
+}
+
+TEST(NativeLane, TellsWhatItHoldsSoThatPlansLearn) {
+    const auto lane = one_thread_lane();
+    const LoadRequest request = nano_request(*lane);
+    const plan::Need need = request.need;
+    const auto resident = lane->load(request).value();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    ResidentSnapshot seen = resident->snapshot();
+    while (seen.observed.own_bytes == 0 && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        seen = resident->snapshot();
+    }
+    EXPECT_GT(seen.observed_at, std::chrono::steady_clock::time_point());
+    EXPECT_TRUE(seen.observed.in_this_process);
+    const auto held = plan::comparable_bytes(need, seen.observed, lane->device());
+    ASSERT_TRUE(held.has_value()) << seen.observed.own_bytes << " " << seen.observed.file_bytes;
+    EXPECT_LE(*held, need.predicted_bytes() * 11 / 10);
+    EXPECT_EQ(plan::filling_bytes_of(need) + plan::weight_bytes_of(need), need.predicted_bytes())
+        << "of less than that only the weights' part is news";
 }
 
 TEST(NativeLane, StopAnswersWhatRuns) {

@@ -95,14 +95,14 @@ public:
         return offers_;
     }
 
-    Status refresh_offers() override {
+    Status refresh_offers(const CancelToken& cancel) override {
         if (!settings_.models.empty()) {
             return {};
         }
         net::ClientLimits limits;
         limits.connections_max = kListConnectionsMax;
         net::Client client(loops_, target_, limits);
-        auto models = list_upstream_models(client, settings_.api_key, kListTimeout);
+        auto models = list_upstream_models(client, settings_.api_key, kListTimeout, cancel);
         if (!models) {
             return tl::unexpected(worded(std::move(models).error()));
         }
@@ -128,8 +128,15 @@ public:
             request.on_phase(LoadPhase::starting);
         }
         auto resident = std::make_shared<HttpResident>(loops_, resident_options(request));
-        // No test question: answers may cost money.
-        const Status health = resident->check_health(kHealthTimeout, request.cancel);
+        Status health = resident->check_health(kHealthTimeout, request.cancel);
+        if (request.on_phase) {
+            request.on_phase(LoadPhase::warming);
+        }
+        // Only on demand: answers may cost money.
+        if (health && settings_.sanity && resident->card().abilities.chat) {
+            health = resident->check_sanity(std::chrono::seconds(settings_.hang_timeout_s),
+                                            request.cancel);
+        }
         if (request.cancel.cancelled()) {
             return fail(Fault::cancelled, "the load was cancelled");
         }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "lane/scripted_server.h"
 #include "net/loops.h"
 #include "os/log_ring.h"
@@ -71,7 +73,7 @@ TEST_F(RemoteLaneTest, OffersWhatItIsToldOrWhatTheServerLists) {
     settings_.context_tokens = 8192;
     auto lane = open();
     EXPECT_TRUE(lane->offers().empty());
-    ASSERT_TRUE(lane->refresh_offers());
+    ASSERT_TRUE(lane->refresh_offers({}));
     auto offers = lane->offers();
     ASSERT_EQ(offers.size(), 2U);
     EXPECT_EQ(offers[0].id, "Qwen/Qwen3-8B");
@@ -86,7 +88,7 @@ TEST_F(RemoteLaneTest, OffersWhatItIsToldOrWhatTheServerLists) {
 
     settings_.models = {"m1"};
     lane = open();
-    ASSERT_TRUE(lane->refresh_offers());
+    ASSERT_TRUE(lane->refresh_offers({}));
     offers = lane->offers();
     ASSERT_EQ(offers.size(), 1U);
     EXPECT_EQ(offers[0].id, "m1");
@@ -96,15 +98,31 @@ TEST_F(RemoteLaneTest, OffersWhatItIsToldOrWhatTheServerLists) {
 TEST_F(RemoteLaneTest, SaysWhyThereIsNoList) {
     const auto lane = open();
     server_.on("/v1/models", responds(401, R"({"error":"no sk-secret"})"));
-    Status status = lane->refresh_offers();
+    Status status = lane->refresh_offers({});
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().fault, Fault::invalid);
     EXPECT_THAT(status.error().message, HasSubstr("lane far"));
     EXPECT_THAT(status.error().message, Not(HasSubstr("sk-secret")));
     server_.on("/v1/models", responds(200, "sk-secret"));
-    status = lane->refresh_offers();
+    status = lane->refresh_offers({});
     EXPECT_EQ(status.error().fault, Fault::corrupt);
     EXPECT_THAT(status.error().message, Not(HasSubstr("sk-secret")));
+}
+
+TEST_F(RemoteLaneTest, AListThatDoesNotComeIsGivenUp) {
+    const auto lane = open();
+    server_.on("/v1/models", [&](const net::Request& /*request*/, ScriptedServer::Exchange exchange,
+                                 std::size_t /*number*/) { server_.hold(std::move(exchange)); });
+    const CancelToken cancel;
+    std::optional<Status> status;
+    const auto begin = std::chrono::steady_clock::now();
+    std::thread asking([&] { status = lane->refresh_offers(cancel); });
+    EXPECT_TRUE(server_.wait_for_held(1));
+    cancel.cancel();
+    asking.join();
+    EXPECT_TRUE(server_.wait_for_gone(1));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    EXPECT_EQ(status->error().fault, Fault::cancelled);
 }
 
 TEST_F(RemoteLaneTest, TakesNoMemory) {
@@ -140,6 +158,30 @@ TEST_F(RemoteLaneTest, LoadsByHealthAloneAndAnswers) {
     EXPECT_THAT(server_.seen(kChatPath)[0].body, Not(HasSubstr("repeat_penalty")));
     EXPECT_THAT(lane->log()->tail(1), HasSubstr("m is ready"));
     EXPECT_THAT(lines_, HasSubstr("far: m is ready"));
+}
+
+TEST_F(RemoteLaneTest, AsksATestQuestionWhereItIsToldTo) {
+    server_.on("/v1/models", responds(200, R"({"data":[]})"));
+    server_.on(kChatPath, streams(stream_of({"rea", "dy"})));
+    settings_.sanity = true;
+    const auto lane = open();
+    LoadRequest request = request_for("m");
+    std::vector<LoadPhase> phases;
+    request.on_phase = [&](LoadPhase phase) { phases.push_back(phase); };
+    const auto resident = lane->load(request);
+    ASSERT_TRUE(resident) << resident.error().message;
+    EXPECT_THAT(phases, ElementsAre(LoadPhase::starting, LoadPhase::warming));
+    EXPECT_EQ(server_.seen(kChatPath).size(), 1U);
+    EXPECT_EQ((*resident)->snapshot().requests_total, 0U);
+
+    server_.on(kChatPath, streams(stream_of({"!!!!!!!!", "!!!!!!!!"})));
+    const auto insane = lane->load(request_for("m"));
+    ASSERT_FALSE(insane);
+    EXPECT_EQ(insane.error().fault, Fault::corrupt);
+    LoadRequest embeds = request_for("m");
+    embeds.entry.purpose = catalog::Purpose::embed;
+    EXPECT_TRUE(lane->load(embeds)) << "only what chats can be asked";
+    EXPECT_EQ(server_.seen(kChatPath).size(), 2U);
 }
 
 TEST_F(RemoteLaneTest, RefusesToLoadWhatIsNotThere) {

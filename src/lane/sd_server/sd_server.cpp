@@ -5,6 +5,7 @@
 
 #include "lane/card.h"
 #include "lane/child/child_lane.h"
+#include "lane/child/sanity.h"
 
 namespace trilane::lane {
 namespace {
@@ -67,6 +68,10 @@ protected:
         launch.resident.rules.draws_by_sdapi = true;
         launch.resident.silence_timeout = kSdAnswerMax;
         return launch;
+    }
+
+    Status try_out(net::Client& client, const LoadWatch& watch, const Launch& /*launch*/) override {
+        return check_drawing(client, watch);
     }
 };
 
