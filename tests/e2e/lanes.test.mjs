@@ -1,6 +1,7 @@
 // Lanes, slots and memory: the daemon over scripted engines that are real processes.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -417,5 +418,18 @@ describe('the NPU lane', () => {
       }
       assert.deepEqual([...indices], [0]);
     }
+  });
+});
+
+describe('machines that take connections and answer nothing', () => {
+  test('do not hold up a stop', async () => {
+    const silent = net.createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const far = (i) => `[lane.far${i}]\nkind = "remote"\nurl = "http://127.0.0.1:${silent.address().port}"\n`;
+    const box = await LaneBox.start({ lanes: { gpu: { engine: 'llama-server' } }, config: [0, 1, 2].map(far).join('') });
+    assert.equal((await box.chat('a', 'hi')).status, 200);
+    const ms = await box.stop();
+    silent.close();
+    assert.ok(ms <= STOP_MS_MAX, `stopping took ${ms.toFixed(0)} ms`);
   });
 });
