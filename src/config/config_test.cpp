@@ -185,7 +185,7 @@ TEST(Config, EveryKeyOfAKindIsRead) {
                 kind.kind == "remote" && option.key != "url" ? "url = \"u\"\n" : "";
             const Checked checked =
                 read(fmt::format("[lane.x]\nkind = \"{}\"\n{}{}", kind.kind, url, line));
-            ASSERT_TRUE(checked.remarks.empty()) << checked.remarks.front().text;
+            ASSERT_TRUE(checked.remarks.empty()) << line;
             EXPECT_NE(effective_text(checked.config).find('\n' + line), std::string::npos)
                 << effective_text(checked.config);
         }

@@ -1,8 +1,8 @@
 // Desk: what the gateway gives its endpoints to work with: the plane, and the ways to answer.
 #pragma once
 
-#include <cstdint>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

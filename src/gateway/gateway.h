@@ -41,7 +41,7 @@ struct GatewayOptions {
     /// The facts of this machine as they are now, for who asks about it; may be empty. Called on
     /// the server's threads, several at once; takes milliseconds at most.
     std::function<probe::Machine()> machine;
-    std::string models_directory;  ///< where pulled models are kept; "" = nowhere
+    std::string models_directory;               ///< where pulled models are kept; "" = nowhere
     std::shared_ptr<os::LogRing> log;           ///< what the daemon itself prints; null = nothing
     std::shared_ptr<catalog::Library> library;  ///< null = models cannot be pulled or deleted
 };

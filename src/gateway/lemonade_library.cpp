@@ -165,6 +165,7 @@ void begin_pull(Desk& desk, Call call, lemonade::PullAsk ask) {
         desk.respond_json(call, lemonade::download_body(*begun));
         return;
     }
+    // cppcheck-suppress accessMoved ; the branch above that moves them has returned
     std::make_shared<PullWatch>(desk, std::move(call), std::move(ask))->begin(*std::move(pulling));
 }
 

@@ -126,7 +126,8 @@ Value tags_of(std::span<const Endpoint> rows) {
 const Value& openapi_components() {
     static const Value components = [] {
         Value all = Value::object();
-        for (const std::string_view text : {kOpenaiSchemas, kAnthropicSchemas, kOllamaSchemas, kLemonadeSchemas}) {
+        for (const std::string_view text :
+             {kOpenaiSchemas, kAnthropicSchemas, kOllamaSchemas, kLemonadeSchemas}) {
             const auto schemas = json::parse(text);
             TRILANE_CHECK(schemas.has_value());
             all.update(*schemas);
@@ -144,7 +145,8 @@ std::string openapi_document(std::span<const Endpoint> rows, std::string_view ve
           {"version", version},
           {"description",
            "Local inference behind one port. What is below /v1 is also below /api/v1, /api/v0 and "
-           "/v0. Whatever asks a model may carry the header x-trilane-deadline-ms: where the answer "
+           "/v0. Whatever asks a model may carry the header x-trilane-deadline-ms: where the "
+           "answer "
            "has not begun within so many milliseconds, it is an error (504)."},
           {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
         {"servers", Value::array({{{"url", "/"}}})},

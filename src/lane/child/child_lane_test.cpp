@@ -109,7 +109,7 @@ TEST_F(ChildLaneTest, AskingForItsFiguresReadsNoFile) {
         return *reads_of_this_thread() - before;
     }();
     // Long enough for a figure of a second ago to be too old.
-    const auto end = steady_clock::now() + MemoryWatch::kInterval + 200ms;
+    const auto end = steady_clock::now() + MemoryWatch::kInterval + std::chrono::milliseconds(200);
     const std::uint64_t before = *reads_of_this_thread();
     while (steady_clock::now() < end) {
         EXPECT_GT((*loaded)->snapshot().observed.own_bytes, 0U);

@@ -29,7 +29,8 @@ struct NativeOptions {
 /// not compile is no error here: chats on that model are then refused with its message.
 Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options);
 
-/// A lane that does so, with what `settings.engine` says of slots and threads. Of `parts` it uses the log.
+/// A lane that does so, with what `settings.engine` says of slots and threads. Of `parts` it uses
+/// the log.
 Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& parts);
 
 /// What it answers of itself, for the table of kinds.
