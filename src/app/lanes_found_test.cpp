@@ -23,7 +23,6 @@ using ::testing::HasSubstr;
 class LanesFound : public ::testing::Test {
 protected:
     LanesFound() : machine_(probe::read_machine(TRILANE_SOURCE_DIR "/tests/boxes/strix-halo-128")) {
-        folder_ = ::testing::TempDir() + "trilane-lanes-found-" + std::to_string(::getpid());
         fs::create_directories(folder_);
         options_.path = {folder_};
         for (probe::NpuFacts& npu : machine_.npus) {
@@ -62,7 +61,8 @@ protected:
     }
 
     probe::Machine machine_;
-    std::string folder_;
+    std::string folder_ =
+        ::testing::TempDir() + "trilane-lanes-found-" + std::to_string(::getpid());
     ServeOptions options_;
 };
 
