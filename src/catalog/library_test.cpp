@@ -143,16 +143,19 @@ TEST_F(LibraryTest, ChoosesAsItIsTold) {
 }
 
 TEST_F(LibraryTest, ListsTheVariantsOfARepository) {
-    hub_.put(kRepository, "tiny-Q8_0.gguf", gguf_bytes(500));
     using Variants = Result<std::vector<Variant>>;
     const auto ask = [this](const std::string& reference) {
         return answer_of<Variants>(
             [&](auto done) { library_->variants(reference, std::move(done)); });
     };
+    hub_.put(kRepository, "tiny-Q4_K_M.gguf", gguf_bytes(100));
+    hub_.put(kRepository, "tiny-Q8_0.gguf", gguf_bytes(500));
     const Variants listed = ask(kRepository);
     ASSERT_TRUE(listed) << listed.error().message;
-    ASSERT_FALSE(listed->empty());
-    EXPECT_FALSE(listed->front().files.empty());
+    ASSERT_EQ(listed->size(), 2U);
+    EXPECT_EQ(listed->front().name, "Q8_0") << "the best comes first";
+    ASSERT_EQ(listed->front().files.size(), 1U);
+    EXPECT_EQ(listed->front().files[0].path, "tiny-Q8_0.gguf");
     EXPECT_EQ(ask("owner/none").error().fault, Fault::not_found);
     EXPECT_EQ(ask("none").error().fault, Fault::invalid);
     library_->stop();

@@ -80,10 +80,10 @@ Result<Download> Downloads::start(catalog::Library& library, const std::string& 
         job != nullptr && job->download.running) {
         return job->download;
     }
-    std::erase_if(table_->jobs, [&](const Job& one) { return one.download.model == model; });
     TRILANE_TRY_STATUS(make_room());
     const std::size_t number = ++table_->begun;
     TRILANE_TRY(auto ticket, library.pull(std::move(ask), listener_of(table_, number)));
+    std::erase_if(table_->jobs, [&](const Job& one) { return one.download.model == model; });
     Job& job = table_->jobs.emplace_back();
     job.number = number;
     job.download.model = model;

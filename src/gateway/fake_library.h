@@ -61,6 +61,9 @@ public:
             return fail(Fault::invalid, "'bad' names no repository");
         }
         const std::scoped_lock lock(mutex_);
+        if (std::exchange(refuses_, false)) {
+            return fail(Fault::unavailable, "its last pull is just being stopped");
+        }
         asks_.push_back(std::move(ask));
         listener_ = std::move(listener);
         return std::make_unique<Ticket>(*this);
@@ -90,6 +93,11 @@ public:
     }
     void stop() override {}
 
+    /// The next pull does not begin.
+    void refuse_next() {
+        const std::scoped_lock lock(mutex_);
+        refuses_ = true;
+    }
     /// The pull that was asked for last; waits for it.
     catalog::PullListener listener() {
         for (;;) {
@@ -133,6 +141,7 @@ private:
     std::vector<std::string> removed_;
     std::optional<catalog::PullListener> listener_;
     int left_ = 0;
+    bool refuses_ = false;
 };
 
 }  // namespace trilane::gateway

@@ -55,7 +55,7 @@ protected:
         options.version = "9.9";
         options.library = library_;
         options.machine = small_machine;
-        options.models_directory = "/";
+        options.models_directory = "/no/such/folder/yet";
         auto started = Gateway::start(std::move(options), service_);
         ASSERT_TRUE(started) << started.error().message;
         gateway_ = std::move(*started);
@@ -302,6 +302,12 @@ TEST_F(LemonadeGateway, DownloadsGoOnByThemselves) {
     first.on_end(fail(Fault::cancelled, "stopped"));  // too late to matter
     EXPECT_EQ(json_of(ask("GET", "/v1/downloads"))[0]["status"], "paused");
 
+    library_->refuse_next();
+    EXPECT_EQ(
+        post("/v1/pull", {{"model_name", "owner/name"}, {"stream", true}, {"subscribe", false}})
+            .status,
+        503U);
+    EXPECT_EQ(json_of(ask("GET", "/v1/downloads"))[0]["status"], "paused");
     post("/v1/pull", {{"model_name", "owner/name"}, {"stream", true}, {"subscribe", false}});
     const catalog::PullListener second = library_->listener();
     first.on_news({"downloading", "m", "old.gguf", "", 9, 9, 0});
