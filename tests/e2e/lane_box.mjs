@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
+import { after } from 'node:test';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -65,6 +66,10 @@ export class Keeper {
   }
 }
 
+// A test that fails leaves its daemon behind; the file would never end.
+const started = new Set();
+after(() => started.forEach((child) => child.kill('SIGKILL')));
+
 export class LaneBox {
   /**
    * `lanes`: name → {engine: 'llama-server' | 'flm', script, config: TOML lines}; `models`: names
@@ -101,6 +106,8 @@ export class LaneBox {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     box.exited = once(box.child, 'exit');
+    started.add(box.child);
+    box.child.once('exit', () => started.delete(box.child));
     box.child.stderr.on('data', (bytes) => {
       box.log += bytes;
     });

@@ -281,6 +281,8 @@ describe('memory that is observed', () => {
     await box.chat('b');
     assert.equal((await one(box, 'b')).correction, null, 'another model is another matter');
 
+    // It is looked at once a second.
+    await box.until(() => one(box, 'a'), (model) => model.observed_bytes > HELD_MB << 20);
     assert.match((await box.verb('ps')).out, /a +(ready|serving).*\(predicted .* MB, seen .* MB\)/);
     const metrics = (await box.keeper.ask('GET', '/metrics')).body;
     const metric = (name) => Number(new RegExp(`${name}\\{lane="gpu",model="a"\\} (\\d+)`).exec(metrics)?.[1]);
@@ -309,6 +311,7 @@ describe('memory that is observed', () => {
     assert.match(box.log, /observed-loads.json cannot be read .* ignored/);
     assert.equal((await box.chat('a')).status, 200);
     assert.equal((await one(box, 'a')).correction, null);
+    await box.until(() => one(box, 'a'), (model) => model.observed_bytes > HELD_MB << 20);
     await box.stop();
     assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).loads.length, 1, 'and made anew');
   });
