@@ -81,7 +81,7 @@ describe('orders', () => {
 
 describe('ends', () => {
   test('a load that waits for room is answered when the daemon stops, and does not hold it up', async () => {
-    const box = await LaneBox.start({ lanes: { gpu: lane({}, 'residents_max = 1') }, options: ['--patience', '1'] });
+    const box = await LaneBox.start({ lanes: { gpu: lane({ decode_tps: 2000 }, 'residents_max = 1') }, options: ['--patience', '1'] });
     const running = box.chat('a', '[[tokens:100000]]', { max_tokens: 100000 });
     await box.until(() => find(box, 'gpu', 'a'), (model) => model?.slots_busy === 1);
     const waiting = box.verb('load', 'b');
