@@ -65,7 +65,7 @@ describe('orders', () => {
     await box.stop();
   });
 
-  test('another context is loaded, and one that does not fit changes nothing', async () => {
+  test('another context is loaded once what runs has ended', async () => {
     const box = await LaneBox.start({ lanes: { gpu: lane() } });
     assert.equal((await box.load('a', { context_tokens: 512 })).status, 200);
     assert.equal((await find(box, 'gpu', 'a')).context_tokens, 512);
