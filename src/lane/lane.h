@@ -59,6 +59,9 @@ public:
 
     /// **Threads:** any, those that answer clients included: reads no file, waits for nobody.
     [[nodiscard]] virtual ResidentSnapshot snapshot() const = 0;
+    /// Has its memory looked at, for the snapshots that follow: they show what was seen last. Waits
+    /// a moment for that; not on threads that answer clients.
+    virtual void look_again() {}
 
     /// Takes no more, waits until what runs has ended or `patience_ms` is over, fails what is left
     /// with Fault::unavailable, and frees everything (a child is gone when this returns).

@@ -2,8 +2,26 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace trilane::lane {
+
+/// Who is looked at when.
+struct MemoryWatch::Board {
+    struct Entry {
+        std::weak_ptr<Subject> subject;
+        Clock::time_point next{};
+    };
+
+    void look_forever();
+    std::shared_ptr<Subject> take_due(Clock::time_point now, Clock::time_point& next);
+    void hurry(const Subject& subject);
+
+    std::mutex mutex;  // guards all below; never held across a look
+    std::condition_variable poke;
+    std::vector<Entry> entries;
+    bool stopping = false;
+};
 
 MemoryWatch::Seen MemoryWatch::Subject::last() const {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -25,13 +43,27 @@ void MemoryWatch::Subject::look() {
     const plan::Observed held = look_();
     const std::lock_guard<std::mutex> lock(mutex_);
     seen_ = {held, at};
+    looked_.notify_all();
 }
+
+void MemoryWatch::Subject::refresh() const {
+    const std::shared_ptr<Board> board = board_.lock();
+    if (board == nullptr) {
+        return;
+    }
+    const Clock::time_point now = Clock::now();
+    board->hurry(*this);
+    std::unique_lock<std::mutex> lock(mutex_);
+    looked_.wait_for(lock, kPatience, [&] { return seen_.at >= now; });
+}
+
+MemoryWatch::MemoryWatch() : board_(std::make_shared<Board>()) {}
 
 MemoryWatch::~MemoryWatch() {
     {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        stopping_ = true;
-        poke_.notify_all();
+        const std::lock_guard<std::mutex> lock(board_->mutex);
+        board_->stopping = true;
+        board_->poke.notify_all();
     }
     if (thread_.joinable()) {
         thread_.join();
@@ -39,22 +71,32 @@ MemoryWatch::~MemoryWatch() {
 }
 
 std::shared_ptr<MemoryWatch::Subject> MemoryWatch::watch(Look look) {
-    auto subject = std::make_shared<Subject>(std::move(look));
-    const std::lock_guard<std::mutex> lock(mutex_);
-    entries_.push_back({subject, {}});
+    auto subject = std::make_shared<Subject>(std::move(look), board_);
+    const std::lock_guard<std::mutex> lock(board_->mutex);
+    board_->entries.push_back({subject, {}});
     if (!thread_.joinable()) {
-        thread_ = std::thread([this] { look_forever(); });
+        thread_ = std::thread([board = board_] { board->look_forever(); });
     }
-    poke_.notify_all();
+    board_->poke.notify_all();
     return subject;
 }
 
+void MemoryWatch::Board::hurry(const Subject& subject) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (Entry& entry : entries) {
+        if (entry.subject.lock().get() == &subject) {
+            entry.next = {};
+            poke.notify_all();
+        }
+    }
+}
+
 /// One that is due, and when the next one is. Called with the mutex.
-std::shared_ptr<MemoryWatch::Subject> MemoryWatch::take_due(Clock::time_point now,
-                                                            Clock::time_point& next) {
-    std::erase_if(entries_, [](const Entry& entry) { return entry.subject.expired(); });
+std::shared_ptr<MemoryWatch::Subject> MemoryWatch::Board::take_due(Clock::time_point now,
+                                                                   Clock::time_point& next) {
+    std::erase_if(entries, [](const Entry& entry) { return entry.subject.expired(); });
     next = Clock::time_point::max();
-    for (Entry& entry : entries_) {
+    for (Entry& entry : entries) {
         if (entry.next <= now) {
             entry.next = now + kInterval;
             if (auto subject = entry.subject.lock()) {
@@ -66,9 +108,9 @@ std::shared_ptr<MemoryWatch::Subject> MemoryWatch::take_due(Clock::time_point no
     return nullptr;
 }
 
-void MemoryWatch::look_forever() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (!stopping_) {
+void MemoryWatch::Board::look_forever() {
+    std::unique_lock<std::mutex> lock(mutex);
+    while (!stopping) {
         Clock::time_point next;
         std::shared_ptr<Subject> due = take_due(Clock::now(), next);
         if (due != nullptr) {
@@ -77,9 +119,9 @@ void MemoryWatch::look_forever() {
             due.reset();  // it may be the last of it
             lock.lock();
         } else if (next == Clock::time_point::max()) {
-            poke_.wait(lock);
+            poke.wait(lock);
         } else {
-            poke_.wait_until(lock, next);
+            poke.wait_until(lock, next);
         }
     }
 }

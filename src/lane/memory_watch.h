@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "plan/plan.h"
 
@@ -20,6 +19,8 @@ public:
     using Clock = std::chrono::steady_clock;
     using Look = std::function<plan::Observed()>;
 
+    /// How long it is worth to wait for a look that is asked for: a busy driver may take longer.
+    static constexpr std::chrono::milliseconds kPatience{250};
     /// From one look to the next at the same model.
     static constexpr std::chrono::milliseconds kInterval{1'000};
 
@@ -28,13 +29,21 @@ public:
         Clock::time_point at{};  ///< when it was looked; the epoch before the first look
     };
 
+private:
+    struct Board;
+
+public:
     /// One model that is looked at for as long as this object lives. Outlives the watch, too: then
     /// nothing new is seen. **Threads:** every function from any thread.
     class Subject {
     public:
-        explicit Subject(Look look) : look_(std::move(look)) {}
+        Subject(Look look, std::weak_ptr<Board> board)
+            : look_(std::move(look)), board_(std::move(board)) {}
         /// What was seen last. Waits for nobody.
         [[nodiscard]] Seen last() const;
+        /// Has it looked at now, and waits for that, at most kPatience. For moments at which much
+        /// has just changed, on threads that may wait.
+        void refresh() const;
         /// Looks no more. Waits for a look that is under way: what it looks at may go then.
         void end();
 
@@ -44,11 +53,13 @@ public:
 
         std::mutex looking_;  // held across a look, before the other
         Look look_;
+        const std::weak_ptr<Board> board_;
         mutable std::mutex mutex_;
+        mutable std::condition_variable looked_;
         Seen seen_;
     };
 
-    MemoryWatch() = default;  ///< its thread starts with the first subject
+    MemoryWatch();  ///< its thread starts with the first subject
     ~MemoryWatch();
     MemoryWatch(const MemoryWatch&) = delete;
     MemoryWatch& operator=(const MemoryWatch&) = delete;
@@ -57,18 +68,8 @@ public:
     std::shared_ptr<Subject> watch(Look look);
 
 private:
-    struct Entry {
-        std::weak_ptr<Subject> subject;
-        Clock::time_point next{};
-    };
-    void look_forever();
-    std::shared_ptr<Subject> take_due(Clock::time_point now, Clock::time_point& next);
-
-    std::mutex mutex_;  // guards all below; never held across a look
-    std::condition_variable poke_;
-    std::vector<Entry> entries_;
-    bool stopping_ = false;
-    std::thread thread_;
+    const std::shared_ptr<Board> board_;
+    std::thread thread_;  // guarded by the board's mutex
 };
 
 }  // namespace trilane::lane

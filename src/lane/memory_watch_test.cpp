@@ -76,6 +76,30 @@ TEST(MemoryWatch, AReadThatIsStuckKeepsNobodyWaiting) {
     EXPECT_TRUE(comes_true([&] { return subject->last().held.own_bytes == 5; }));
 }
 
+TEST(MemoryWatch, LooksAtOnceWhereItIsAskedTo) {
+    MemoryWatch watch;
+    std::atomic<std::uint64_t> bytes{1};
+    const auto subject = watch.watch([&] { return holding(bytes); });
+    ASSERT_TRUE(comes_true([&] { return subject->last().held.own_bytes == 1; }));
+    bytes = 2;
+    const auto asked = Clock::now();
+    while (subject->last().held.own_bytes != 2 && Clock::now() - asked < kPatience) {
+        subject->refresh();  // more than once only where the machine is very busy
+    }
+    EXPECT_EQ(subject->last().held.own_bytes, 2U);
+    EXPECT_GE(subject->last().at, asked);
+}
+
+TEST(MemoryWatch, AStuckReadIsNotWaitedForLong) {
+    MemoryWatch watch;
+    StuckRead read;
+    const auto subject = watch.watch([&read] { return read(); });
+    ASSERT_TRUE(comes_true([&] { return read.begun.load(); }));
+    subject->refresh();  // would never return
+    EXPECT_EQ(subject->last().at, Clock::time_point());
+    read.free();
+}
+
 TEST(MemoryWatch, LooksNoMoreAtWhatHasEnded) {
     MemoryWatch watch;
     std::atomic<int> looks{0};
@@ -97,6 +121,7 @@ TEST(MemoryWatch, WhatIsLookedAtMayOutliveIt) {
         ASSERT_TRUE(comes_true([&] { return subject->last().held.own_bytes == 7; }));
     }
     EXPECT_EQ(subject->last().held.own_bytes, 7U);
+    subject->refresh();  // nobody is there to look
     subject->end();
 }
 

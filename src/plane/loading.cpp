@@ -267,6 +267,7 @@ void Plane::Core::run_unload(const std::shared_ptr<Seat>& seat, std::uint32_t pa
         answers = seat->answered;
     }
     if (resident != nullptr) {
+        resident->look_again();
         observe(seat, resident->snapshot().observed, answers);
         resident->stop(patience_ms);
         last = resident->snapshot();
@@ -341,6 +342,7 @@ void Plane::Core::stop_residents(const std::vector<std::shared_ptr<Seat>>& seats
         }
         if (resident != nullptr) {
             stoppers.emplace_back([this, seat, resident, answers, patience_ms] {
+                resident->look_again();
                 observe(seat, resident->snapshot().observed, answers);
                 resident->stop(patience_ms);
             });

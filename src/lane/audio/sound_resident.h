@@ -44,6 +44,7 @@ public:
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override;
     void notice_cancel() override { inner_->notice_cancel(); }
     [[nodiscard]] ResidentSnapshot snapshot() const override;
+    void look_again() override { inner_->look_again(); }
     void stop(std::uint32_t patience_ms) override;
 
 private:

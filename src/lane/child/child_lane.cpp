@@ -238,6 +238,7 @@ Result<std::shared_ptr<Resident>> ChildLane::bring_up(const LoadRequest& request
     if (!tried) {
         return tl::unexpected(explain(std::move(tried).error(), watch, true));
     }
+    process->look_again();  // what it held before it was loaded is no plan's basis
     TRILANE_TRY_STATUS(resident->begin_service(request.on_lost));
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
     log_->note(fmt::format("{} is ready after {} ms", request.entry.id, took.count()));

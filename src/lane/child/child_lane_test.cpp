@@ -119,6 +119,14 @@ TEST_F(ChildLaneTest, AskingForItsFiguresReadsNoFile) {
     EXPECT_EQ(*reads_of_this_thread() - before, itself) << "clients' threads ask for these";
 }
 
+TEST_F(ChildLaneTest, WhatItHoldsIsKnownOnceItIsLoaded) {
+    const auto lane = gpu(R"({"resident_mb": 64})");
+    const auto loaded = lane->load(gguf("nano"));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_GT((*loaded)->snapshot().observed.own_bytes, 64U << 20U)
+        << "a plan or a stop in the next second must not take it for empty";
+}
+
 TEST_F(ChildLaneTest, ASlowLoadIsWaitedFor) {
     const auto lane = gpu(R"({"load_ms": 400})");
     const auto begin = steady_clock::now();

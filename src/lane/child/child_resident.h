@@ -56,6 +56,7 @@ public:
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override;
     void notice_cancel() override;
     [[nodiscard]] ResidentSnapshot snapshot() const override;
+    void look_again() override { process_->look_again(); }
     void stop(std::uint32_t patience_ms) override;
 
 private:

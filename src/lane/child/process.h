@@ -70,7 +70,9 @@ public:
     /// Memory it was last seen to hold; zeros once it has ended. Reads no file and waits for
     /// nobody.
     [[nodiscard]] MemoryWatch::Seen seen() const;
-    /// The same for somebody else to call; does not keep the process alive.
+    /// Has it looked at now, and waits a moment for that.
+    void look_again() const { memory_->refresh(); }
+    /// The same as seen() for somebody else to call; does not keep the process alive.
     [[nodiscard]] std::function<plan::Observed()> observer() const;
 
 private:

@@ -332,6 +332,11 @@ public:
         return snapshot;
     }
 
+    void look_again() override {
+        if (memory_ != nullptr) {
+            memory_->refresh();
+        }
+    }
     void stop(std::uint32_t patience_ms) override { desk_.stop(patience_ms); }
 
 private:

@@ -334,6 +334,12 @@ public:
         return snapshot;
     }
 
+    void look_again() override {
+        if (memory_ != nullptr) {
+            memory_->refresh();
+        }
+    }
+
     void stop(std::uint32_t patience_ms) override {
         const auto begun = std::chrono::steady_clock::now();
         engine_->stop(patience_ms);
