@@ -225,9 +225,9 @@ std::vector<lane::Settings> Daemon::Parts::wanted_lanes() const {
     search.programs.emplace_back("llama-server", "llama-server");
     search.directories = options.path;
     search.environment = options.child_environment;
-    std::vector<lane::Settings> lanes =
+    std::vector<lane::Settings> wanted =
         lane_settings(config, options, *machine, probe::find_engines(search));
-    for (const lane::Settings& lane : lanes) {
+    for (const lane::Settings& lane : wanted) {
         if (lane.kind == "llama-server" && lane.engine_device.empty()) {
             log_line(
                 LogLevel::warn,
@@ -236,7 +236,7 @@ std::vector<lane::Settings> Daemon::Parts::wanted_lanes() const {
                             lane.name));
         }
     }
-    return lanes;
+    return wanted;
 }
 
 /// A lane that cannot be opened is a line in the log: the others are of use without it. Returns the
