@@ -11,7 +11,7 @@ set(TRILANE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conve
 # of a target are compiled as one where nobody waits for a single file (TRILANE_UNITY). CMake leaves
 # out files with compile options of their own, such as the kernels. The size is a compromise: larger
 # batches save little more, but need more memory and leave cores idle at the end.
-set(TRILANE_UNITY_BATCH 16 CACHE STRING "Files compiled as one with TRILANE_UNITY; 0: all of a target")
+set(TRILANE_UNITY_BATCH 8 CACHE STRING "Files compiled as one with TRILANE_UNITY; 0: all of a target")
 
 # Several sources in one file look like headers to GCC's warning about types of anonymous namespaces
 # in headers; a build without TRILANE_UNITY still warns.

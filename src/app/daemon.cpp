@@ -387,6 +387,7 @@ Status Daemon::Parts::open_plane() {
 void Daemon::Parts::open_library() {
     catalog::LibraryOptions out;
     out.directory = options.models_dir;
+    out.spare_bytes = config.catalog.disk_reserve_bytes;
     const std::string& named = config.catalog.hub_endpoint;
     out.hub = hub_of(named.empty() ? options.hub_endpoint : named, options.hub_token);
     out.entries = [this] { return entries(); };

@@ -5,12 +5,12 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/progress_bar.h"
+#include "app/serve_setup.h"
 #include "app/verbs.h"
 #include "catalog/pull.h"
 #include "json/json.h"
 
 namespace trilane::app {
-namespace {}  // namespace
 
 Result<int> perform(const ImportOptions& options) {
     if (options.models_dir.empty()) {
@@ -22,6 +22,7 @@ Result<int> perform(const ImportOptions& options) {
     catalog::PullOptions importing;
     importing.directory = options.models_dir;
     importing.id = options.id;
+    importing.spare_bytes = readable_config(options.config_file).catalog.disk_reserve_bytes;
     importing.on_progress = [&](const catalog::Progress& progress) {
         if (watch.interrupted()) {
             importing.cancel.cancel();

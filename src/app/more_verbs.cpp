@@ -135,6 +135,7 @@ void add_import(CLI::App& root, Finishers& finishers) {
     verb->add_flag("--link", o->link, "Link to it instead of copying");
     add_json(verb, o->json);
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
+        o->config_file = environment.config_file;
         o->models_dir = environment.models_dir;
         return *o;
     });

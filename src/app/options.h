@@ -175,6 +175,7 @@ struct ImportOptions {
     std::string id;
     bool link = false;
     bool json = false;
+    std::string config_file;  ///< whose disk_reserve counts; "" = none
     std::string models_dir;
 };
 

@@ -88,13 +88,14 @@ Status print_end(const PullVerbOptions& options, const probe::Machine& machine,
 
 Result<catalog::Entry> download(const PullVerbOptions& options, const catalog::Hub& hub,
                                 const catalog::Reference& reference,
-                                const catalog::Variant& variant) {
+                                const catalog::Variant& variant, std::uint64_t spare_bytes) {
     const InterruptWatch watch;
     ProgressBar bar(progress_style(options.json), progress_writer(options.json), terminal_columns);
     catalog::PullOptions pulling;
     pulling.directory = options.models_dir;
     pulling.id = options.id;
     pulling.force = options.force;
+    pulling.spare_bytes = spare_bytes;
     pulling.on_progress = [&](const catalog::Progress& progress) {
         if (watch.interrupted()) {
             pulling.cancel.cancel();
@@ -127,7 +128,8 @@ Result<int> perform(const PullVerbOptions& options) {
     if (options.dry_run) {
         return kExitOk;
     }
-    const auto entry = download(options, hub, reference, choice.variants[choice.chosen].variant);
+    const auto entry = download(options, hub, reference, choice.variants[choice.chosen].variant,
+                                config.catalog.disk_reserve_bytes);
     if (!entry && entry.error().fault == Fault::cancelled) {
         print_error(fmt::format("trilane: {}\n", entry.error().message));
         return kExitInterrupted;

@@ -41,6 +41,8 @@ public:
         ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
         // A client that leaves is an error of one write, not the end of the daemon.
         std::signal(SIGPIPE, SIG_IGN);
+        // So is a file that may not grow further (RLIMIT_FSIZE).
+        std::signal(SIGXFSZ, SIG_IGN);
     }
 
     /// Waits so many seconds for one.

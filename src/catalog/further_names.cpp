@@ -19,7 +19,8 @@ std::string names_text(const std::vector<FurtherName>& names) {
                         {"system", name.system},
                         {"parameters", name.parameters},
                         {"licence", name.licence},
-                        {"added_unix_s", name.added_unix_s}});
+                        {"added_unix_s", name.added_unix_s},
+                        {"pulled", name.pulled}});
     }
     return json::dump_pretty({{"format", kNamesFormat}, {"names", std::move(list)}}) + '\n';
 }
@@ -45,6 +46,8 @@ Result<std::vector<FurtherName>> parse_names(std::string_view text) {
             if (added != node.end() && added->is_number_integer()) {
                 name.added_unix_s = added->get<std::int64_t>();
             }
+            const auto pulled = node.find("pulled");
+            name.pulled = pulled != node.end() && pulled->is_boolean() && pulled->get<bool>();
         }
         if (name.name.empty() || name.model.empty()) {
             return fail(Fault::corrupt, "{} has a name of nothing; delete it to begin anew",

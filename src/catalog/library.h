@@ -32,6 +32,7 @@ struct FurtherName {
     std::string parameters;  ///< JSON text of an API's own; "" = none
     std::string licence;
     std::int64_t added_unix_s = 0;
+    bool pulled = false;  ///< the model was pulled by this name
 };
 
 /// What a model's own files say of it.

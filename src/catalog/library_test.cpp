@@ -277,6 +277,18 @@ TEST_F(LibraryTest, DeletesAModelAndItsNames) {
     EXPECT_EQ(remove("a").error().fault, Fault::not_found);
 }
 
+TEST_F(LibraryTest, DeletesAModelThoughItsNamesCannotBeWritten) {
+    folder_.write("a/a-Q8_0.gguf", gguf_bytes(100));
+    models_.scan();
+    ASSERT_TRUE(add_name({"mine", "a", {}, {}, {}, 0}));
+    folder_.write("names.json.new/in-the-way", "");
+    EXPECT_TRUE(remove("a"));
+    EXPECT_THAT(ids(), ElementsAre());
+    EXPECT_FALSE(library_->further_name("mine"));
+    ASSERT_EQ(logged_.size(), 1U);
+    EXPECT_THAT(logged_[0], HasSubstr("names.json"));
+}
+
 TEST_F(LibraryTest, DescribesAModel) {
     folder_.write("a/a-Q8_0.gguf", gguf_bytes(100));
     models_.scan();
@@ -315,11 +327,12 @@ TEST(LibraryWithoutFolder, SaysSo) {
 }
 
 TEST(FurtherNames, AreReadBackAndChecked) {
-    const std::vector<FurtherName> names{{"n", "m", "s\n", "{}", "l", 5}};
+    const std::vector<FurtherName> names{{"n", "m", "s\n", "{}", "l", 5, true}};
     const auto again = parse_names(names_text(names));
     ASSERT_TRUE(again);
     EXPECT_EQ(again->at(0).system, "s\n");
     EXPECT_EQ(again->at(0).added_unix_s, 5);
+    EXPECT_TRUE(again->at(0).pulled);
     for (const char* bad :
          {"", "[]", "{}", R"({"format":2,"names":[]})", R"({"format":1,"names":[3]})",
           R"({"format":1,"names":[{"name":"a"}]})"}) {

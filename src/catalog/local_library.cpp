@@ -373,15 +373,25 @@ Status LocalLibrary::remove_now(const std::string& id) {
     }
     TRILANE_TRY_STATUS(catalog::remove(entry, {options_.directory}));
     const auto names_it = [&](const FurtherName& name) { return name.model == id; };
-    Status forgotten;
+    const auto forget = [&](std::vector<FurtherName>& names) -> Status {
+        std::erase_if(names, names_it);
+        return {};
+    };
     if (std::ranges::any_of(further_names(), names_it)) {
-        forgotten = change_names([&](std::vector<FurtherName>& names) -> Status {
-            std::erase_if(names, names_it);
-            return {};
-        });
+        if (const Status written = change_names(forget); !written) {
+            // Such as on a full disk. What was asked for has been done nevertheless.
+            const std::scoped_lock lock(mutex_);
+            std::erase_if(names_, names_it);
+            if (options_.log) {
+                options_.log(
+                    fmt::format("{} is deleted, but its further names still stand in the "
+                                "file: {}",
+                                id, written.error().message));
+            }
+        }
     }
     tell_changed();
-    return forgotten;
+    return {};
 }
 
 void LocalLibrary::remove(std::string id, std::function<void(Status)> done) {
@@ -499,7 +509,7 @@ void LocalLibrary::fly(const std::shared_ptr<Flight>& flight) {
             for (const std::string& name : wanted) {
                 std::erase_if(names, [&](const FurtherName& old) { return old.name == name; });
                 if (name != entry->id && names.size() < kFurtherNamesMax) {
-                    names.push_back({name, entry->id, {}, {}, {}, std::time(nullptr)});
+                    names.push_back({name, entry->id, {}, {}, {}, std::time(nullptr), true});
                 }
             }
             return {};

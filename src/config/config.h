@@ -35,6 +35,7 @@ struct MemorySection {
 struct CatalogSection {
     std::vector<std::string> directories;  ///< besides the standard ones
     std::string hub_endpoint;              ///< "" = HF_ENDPOINT, or Hugging Face
+    std::uint64_t disk_reserve_bytes = std::uint64_t{1} << 30U;  ///< of disk that pulls leave free
     bool watch = true;
 };
 

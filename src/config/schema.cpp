@@ -108,13 +108,16 @@ constexpr std::array<Key<Memory>, 1> kMemory{{
 }};
 
 using Catalog = CatalogSection;
-constexpr std::array<Key<Catalog>, 3> kCatalog{{
+constexpr std::array<Key<Catalog>, 4> kCatalog{{
     {"directories", "Folders with GGUF files, besides the standard ones.",
      [](const Reading& r, Catalog& c) { r.texts(c.directories); },
      [](const Catalog& c) { return list(c.directories); }},
     {"hub_endpoint", "Where `trilane pull` gets models; empty: HF_ENDPOINT, or Hugging Face.",
      [](const Reading& r, Catalog& c) { r.text(c.hub_endpoint); },
      [](const Catalog& c) { return quoted(c.hub_endpoint); }},
+    {"disk_reserve", "Disk space that `trilane pull` and `trilane import` leave free.",
+     [](const Reading& r, Catalog& c) { r.bytes(c.disk_reserve_bytes); },
+     [](const Catalog& c) { return quoted(bytes_text(c.disk_reserve_bytes)); }},
     {"watch", "Notice new and removed files while running.",
      [](const Reading& r, Catalog& c) { r.boolean(c.watch); },
      [](const Catalog& c) { return yes_no(c.watch); }},

@@ -1,5 +1,6 @@
 #include "gateway/ollama_library.h"
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -186,10 +187,23 @@ void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
     follower->begin(std::move(pulling));
 }
 
+/// Whether nothing keeps the model once this name is gone: who deletes what he pulled, by the name
+/// that he pulled it by, wants his disk back.
+bool is_last_name(const catalog::Library& library, const catalog::FurtherName& name) {
+    const auto names = library.further_names();
+    return name.pulled && std::ranges::none_of(names, [&](const catalog::FurtherName& other) {
+               return other.model == name.model && other.name != name.name;
+           });
+}
+
 void remove_model(Desk& desk, Call call, ollama::NameAsk ask) {
     catalog::Library& library = *desk.library();
-    if (library.further_name(ask.model)) {
-        library.remove_name(ask.model, plain_answer(desk, std::move(call)));
+    if (const auto further = library.further_name(ask.model)) {
+        if (is_last_name(library, *further)) {
+            library.remove(further->model, plain_answer(desk, std::move(call)));
+        } else {
+            library.remove_name(ask.model, plain_answer(desk, std::move(call)));
+        }
         return;
     }
     const auto card = desk.service().find(ask.model);
@@ -225,6 +239,7 @@ Result<catalog::FurtherName> made_of(Desk& desk, const std::string& from, std::s
     further.name = std::move(name);
     further.model = card.id;
     further.added_unix_s = 0;
+    further.pulled = false;
     return further;
 }
 

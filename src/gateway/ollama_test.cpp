@@ -253,6 +253,21 @@ TEST_F(Ollama, CopiesAndDeletes) {
     EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "none"}}).status, 404U);
 }
 
+TEST_F(Ollama, WhatWasPulledGoesWithItsLastName) {
+    const auto add = [&](const char* name, bool pulled) {
+        library_->add_name({name, "tiny", "", "", "", 0, pulled}, [](const Status&) {});
+    };
+    add("hf.co/owner/Tiny", true);
+    add("twin", false);
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "hf.co/owner/Tiny"}}).status, 200U);
+    EXPECT_THAT(library_->removed(), IsEmpty()) << "twin still means it";
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "twin"}}).status, 200U);
+    EXPECT_THAT(library_->removed(), IsEmpty()) << "it was not pulled by this name";
+    add("hf.co/owner/Tiny", true);
+    EXPECT_EQ(ask("DELETE", "/api/delete", {{"model", "hf.co/owner/Tiny"}}).status, 200U);
+    EXPECT_THAT(library_->removed(), ElementsAre("tiny"));
+}
+
 TEST_F(Ollama, RefusesWhatIsNotDoneHere) {
     EXPECT_THAT(error_of(ask("POST", "/api/push", {{"model", "tiny"}}), 501), HasSubstr("pushed"));
     EXPECT_THAT(error_of(ask("POST", "/api/blobs/sha256:99", {{"a", 1}}), 501),

@@ -90,7 +90,7 @@ TEST(Gbnf, CountsLongRepetitions) {
     ASSERT_TRUE(nested);
     std::string inner;
     for (int i = 0; i < 200; ++i) {
-        inner += std::string(300, 'a') + "b";
+        inner.append(300, 'a').append("b");
     }
     EXPECT_TRUE(matches(*nested, inner + "c" + inner + "c"));
     EXPECT_FALSE(matches(*nested, inner + "c" + inner + "bc"));

@@ -459,10 +459,11 @@ void Connection::on_write(const error_code& ec, std::size_t bytes) {
 /// Says that nothing more will come and waits a little for the client to have read it: closing with
 /// unread input would reset the connection and could take the answer with it.
 void Connection::drain() {
-    if (client_done_sending_) {
+    if (client_done_sending_ || phase_ == Phase::closed) {
         close();
         return;
     }
+    leave_socket();
     phase_ = Phase::draining;
     deadline_ = Clock::now() + limits_.linger_timeout;
     // Under TLS, too: every answer says where it ends, so no close_notify is needed to tell.
@@ -535,15 +536,20 @@ void Connection::close() {
         return;
     }
     const auto self = shared_from_this();
-    phase_ = Phase::closed;
     error_code ignored;
     socket_.close(ignored);
+    leave_socket();
+    phase_ = Phase::closed;
     hall_->remove(self);
     if (answer_) {
         answer_->detach();
         answer_.reset();
     }
-    if (course_ != nullptr) {
+}
+
+void Connection::leave_socket() {
+    if (phase_ == Phase::socketed) {
+        phase_ = Phase::draining;  // the listener may ask for an end, too
         hall_->shared().web_sockets.fetch_sub(1);
         course_->end();
     }

@@ -101,6 +101,7 @@ public:
     void close();
     std::shared_ptr<void> hold() override { return shared_from_this(); }
     void socket_ended() override { close(); }
+    void socket_said_all() override { drain(); }
 
 private:
     /// `socketed`: it is a WebSocket, whose course reads and writes.
@@ -124,6 +125,7 @@ private:
     void write_later();
     void on_write(const boost::system::error_code& ec, std::size_t bytes);
     void drain();
+    void leave_socket();
     void beat(Clock::time_point now);
 
     std::shared_ptr<Hall> hall_;  // first: the members below use what is the hall's

@@ -1,6 +1,8 @@
 #include "net/web_socket_course.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -17,6 +19,39 @@ using boost::system::error_code;
 
 /// A longer message's memory is given back when it has been heard.
 constexpr std::size_t kKeptBytesMax = 64U << 10U;
+
+/// The connection's stream as Beast sees it. Torn down by Beast, the socket would be closed with
+/// unread input, which resets the connection and can take the close frame with it (1.81 reads once,
+/// whatever is left; boostorg/beast#1373 is where it gives up). Here its owner drains it instead.
+template <class Stream>
+class KeptOpen {
+public:
+    using next_layer_type = Stream;
+    using executor_type = Executor;
+
+    explicit KeptOpen(Stream& stream) : stream_(stream) {}
+    executor_type get_executor() { return stream_.get_executor(); }
+    Stream& next_layer() { return stream_; }
+    [[nodiscard]] const Stream& next_layer() const { return stream_; }
+
+    template <class Buffers, class Handler>
+    auto async_read_some(const Buffers& space, Handler&& handler) {
+        return stream_.async_read_some(space, std::forward<Handler>(handler));
+    }
+    template <class Buffers, class Handler>
+    auto async_write_some(const Buffers& bytes, Handler&& handler) {
+        return stream_.async_write_some(bytes, std::forward<Handler>(handler));
+    }
+
+    template <class Handler>
+    friend void async_teardown(beast::role_type /*role*/, KeptOpen& stream, Handler&& handler) {
+        boost::asio::post(stream.get_executor(),
+                          beast::bind_front_handler(std::forward<Handler>(handler), error_code{}));
+    }
+
+private:
+    Stream& stream_;
+};
 
 /// An explicit state machine like Connection's: a read is always under way, to see pings, closes
 /// and the client's leaving; a write is when there is something to say.
@@ -118,7 +153,8 @@ private:
             return;
         }
         if (ec) {
-            parts_.owner.socket_ended();
+            // Also after errors of the connection itself: there is nothing to drain then.
+            parts_.owner.socket_said_all();
             return;
         }
         if (!closing_) {
@@ -169,21 +205,21 @@ private:
         write();
     }
 
-    /// The read under way ends with the client's own close frame.
+    /// The read under way ends with the client's own close frame, and with it the WebSocket.
     void close(const WebSocketMail::Closing& closing) {
         closing_ = true;
         deadline_ = Clock::now() + parts_.limits.linger_timeout;
         websocket::close_reason reason(static_cast<websocket::close_code>(closing.code));
         reason.reason.assign(closing.reason.data(), closing.reason.size());
-        socket_.async_close(reason, [this, keep = parts_.owner.hold()](const error_code& /*ec*/) {
-            if (!ended_) {
+        socket_.async_close(reason, [this, keep = parts_.owner.hold()](const error_code& ec) {
+            if (ec && !ended_) {
                 parts_.owner.socket_ended();
             }
         });
     }
 
     const WebSocketParts parts_;
-    websocket::stream<Stream&, false> socket_;
+    websocket::stream<KeptOpen<Stream>, false> socket_;
     beast::http::request<beast::http::string_body> request_;
     beast::flat_buffer input_;
     std::string output_;

@@ -22,6 +22,8 @@ public:
     virtual std::shared_ptr<void> hold() = 0;
     /// Nothing more will come: close the socket.
     virtual void socket_ended() = 0;
+    /// The close frame is out: let the client read it, then close the socket.
+    virtual void socket_said_all() = 0;
 };
 
 /// What the course works with. The references outlive it.
@@ -53,7 +55,7 @@ public:
     /// The mail has something.
     virtual void wake() = 0;
     virtual void check(Clock::time_point now) = 0;
-    /// The socket has been closed: tells the listener.
+    /// It is a WebSocket no more: tells the listener.
     virtual void end() = 0;
 };
 

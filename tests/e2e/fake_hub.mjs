@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 
+const PIECE_BYTES = 1 << 20;
+
 export class FakeHub {
   static async start() {
     const hub = new FakeHub();
@@ -17,6 +19,7 @@ export class FakeHub {
   ranges = []; // of the requests for files, as they came
   holdAfter = null; // bytes of each answer, then nothing more; null = whole answers
   held = new Set();
+  pieceMs = 0; // between pieces of each answer; 0 = whole answers
 
   put(repository, path, bytes) {
     this.files.set(repository, { ...this.files.get(repository), [path]: bytes });
@@ -52,12 +55,24 @@ export class FakeHub {
       'content-length': end - begin,
       ...(first === undefined ? {} : { 'content-range': `bytes ${begin}-${end - 1}/${bytes.length}` }),
     });
-    if (this.holdAfter === null) {
+    if (this.pieceMs > 0) {
+      this.trickle(response, bytes.subarray(begin, end));
+    } else if (this.holdAfter === null) {
       response.end(bytes.subarray(begin, end));
     } else {
       response.write(bytes.subarray(begin, Math.min(end, begin + this.holdAfter)));
       this.held.add(response);
     }
+  }
+
+  trickle(response, bytes) {
+    response.write(bytes.subarray(0, PIECE_BYTES));
+    const rest = bytes.subarray(PIECE_BYTES);
+    setTimeout(() => {
+      if (response.destroyed) return;
+      if (rest.length > 0) this.trickle(response, rest);
+      else response.end();
+    }, this.pieceMs);
   }
 
   letGo() {

@@ -32,7 +32,9 @@ export class Keeper {
   ask(method, target, body) {
     const begin = performance.now();
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      const json = body === undefined ? '' : JSON.stringify(body);
+      // Its length is said, for Node.js sends DELETE without one otherwise, and without its body.
+      const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
       const request = http.request(
         { host: this.url.hostname, port: this.url.port, method, path: target, headers, agent: this.agent },
         (response) => {
@@ -52,7 +54,7 @@ export class Keeper {
           });
         });
       request.on('error', reject);
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(json);
     });
   }
 
