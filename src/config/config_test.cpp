@@ -161,7 +161,7 @@ TEST(Config, LanesHaveTheKeysOfTheirKind) {
         first_remark("[lane.r]\nkind = \"remote\"\nurl = \"u\"\ncontext_tokens = 5\n"),
         "4:18: error: lane.r.context_tokens: lanes of kind remote have no context_tokens; did "
         "you mean context?; they have kind, url, api_key_file, models, context, requests_max, "
-        "residents_max, hang_timeout");
+        "residents_max, hang_timeout, sanity");
     EXPECT_EQ(first_remark("[lane.x]\nknd = \"native\"\n"),
               "1:1: error: lane.x has no kind; use one of native, llama-server, flm, "
               "whisper-server, sd-server, kokoro, espeak, remote");
@@ -179,6 +179,7 @@ TEST(Config, EveryKeyOfAKindIsRead) {
                                       : type == OptionType::pairs  ? "{ \"U\" = \"u\" }"
                                       : type == OptionType::count  ? fmt::format("{}", option.max)
                                       : type == OptionType::bytes  ? "\"3 MiB\""
+                                      : type == OptionType::flag   ? "true"
                                                                    : "\"77s\"";
             const std::string line = fmt::format("{} = {}\n", option.key, value);
             const std::string url =

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <concepts>
 #include <map>
 #include <type_traits>
 #include <variant>
@@ -175,6 +176,10 @@ std::string shown(const std::map<std::string, std::string>& value, lane::OptionT
     }
     return out + (out.size() > 1 ? " }" : "}");
 }
+template <std::same_as<bool> Flag>
+std::string shown(Flag value, lane::OptionType /*type*/) {
+    return yes_no(value);
+}
 std::string shown(std::uint64_t value, lane::OptionType type) {
     return type == lane::OptionType::bytes     ? quoted(bytes_text(value))
            : type == lane::OptionType::seconds ? quoted(seconds_text(value))
@@ -194,6 +199,9 @@ void read_as(const Reading& r, const lane::Option& /*option*/, std::vector<std::
 void read_as(const Reading& r, const lane::Option& /*option*/,
              std::map<std::string, std::string>& into) {
     r.pairs(into);
+}
+void read_as(const Reading& r, const lane::Option& /*option*/, bool& into) {
+    r.boolean(into);
 }
 void read_as(const Reading& r, const lane::Option& option, std::uint64_t& into) {
     if (option.type == lane::OptionType::bytes) {

@@ -71,13 +71,14 @@ struct Parts {
 };
 
 /// What a value of the configuration is. `device` is one of plan's names, not an engine's.
-enum class OptionType { text, device, texts, pairs, count, bytes, seconds };
+enum class OptionType { text, device, texts, pairs, count, bytes, seconds, flag };
 
 /// Where the value goes.
-using OptionField = std::variant<std::string Settings::*, std::vector<std::string> Settings::*,
-                                 std::map<std::string, std::string> Settings::*,
-                                 std::uint32_t Settings::*, std::uint64_t Settings::*,
-                                 std::uint32_t engine::Options::*, std::size_t engine::Options::*>;
+using OptionField =
+    std::variant<std::string Settings::*, std::vector<std::string> Settings::*,
+                 std::map<std::string, std::string> Settings::*, std::uint32_t Settings::*,
+                 std::uint64_t Settings::*, std::uint32_t engine::Options::*,
+                 std::size_t engine::Options::*, bool Settings::*>;
 
 /// A key of a lane's configuration: reading, checking, showing and docs of the file follow from it.
 struct Option {

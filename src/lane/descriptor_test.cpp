@@ -70,6 +70,8 @@ bool fits(const Option& option) {
             return option.type == T::count || option.type == T::seconds;
         case 4:
             return option.type == T::bytes;
+        case 7:
+            return option.type == T::flag;
         default:
             return option.type == T::count;
     }

@@ -289,7 +289,7 @@ constexpr std::array kLlamaServerOptions{
            .field = &Settings::engine_device,
            .text = "The device as its --list-devices names it: \"Vulkan0\", \"ROCm0\"; \"none\" is "
                    "the CPU.",
-           .usual = "its own choice"},
+           .usual = "the one that `device` is, where its list tells; else its own choice"},
     option::args(),
     option::environment(),
     option::residents_max("16; memory decides first"),

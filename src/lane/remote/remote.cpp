@@ -248,6 +248,11 @@ constexpr std::array kRemoteOptions{
     option::residents_max("256; they take no memory here"),
     option::hang_timeout("Busy, without a token and without health for so long: given up, and "
                          "connected anew with the next request."),
+    Option{.key = "sanity",
+           .type = OptionType::flag,
+           .field = &Settings::sanity,
+           .text = "A model that chats must answer a short test question before it is used; that "
+                   "may cost money."},
 };
 
 }  // namespace
