@@ -161,7 +161,7 @@ TEST(Config, LanesHaveTheKeysOfTheirKind) {
         first_remark("[lane.r]\nkind = \"remote\"\nurl = \"u\"\ncontext_tokens = 5\n"),
         "4:18: error: lane.r.context_tokens: lanes of kind remote have no context_tokens; did "
         "you mean context?; they have kind, url, api_key_file, models, context, requests_max, "
-        "residents_max, hang_timeout, sanity");
+        "residents_max, hang_timeout, silence_timeout, sanity");
     EXPECT_EQ(first_remark("[lane.x]\nknd = \"native\"\n"),
               "1:1: error: lane.x has no kind; use one of native, llama-server, flm, "
               "whisper-server, sd-server, kokoro, espeak, remote");

@@ -43,12 +43,13 @@ struct Settings {
     /// Of the GPU that `device` is, on a machine with several: what engines call it follows from
     /// it.
     probe::GpuMark gpu;
-    std::uint32_t residents_max = 0;       ///< 0 = the kind's default
-    std::uint32_t requests_max = 0;        ///< at once per resident; 0 = the kind's
-    std::uint64_t prompt_cache_bytes = 0;  ///< llama-server's --cache-ram
-    std::string cgroup;                    ///< for its children
-    std::uint32_t start_timeout_s = 600;   ///< from start to ready
-    std::uint32_t hang_timeout_s = 60;     ///< busy, no token and no health for so long = hung
+    std::uint32_t residents_max = 0;        ///< 0 = the kind's default
+    std::uint32_t requests_max = 0;         ///< at once per resident; 0 = the kind's
+    std::uint64_t prompt_cache_bytes = 0;   ///< llama-server's --cache-ram
+    std::string cgroup;                     ///< for its children
+    std::uint32_t start_timeout_s = 600;    ///< from start to ready
+    std::uint32_t hang_timeout_s = 60;      ///< busy, no token and no health for so long = hung
+    std::uint32_t silence_timeout_s = 600;  ///< busy, no token for so long, whatever its health
     // remote
     std::string url;
     std::string api_key;              ///< redacted wherever it is shown

@@ -78,5 +78,15 @@ constexpr Option hang_timeout(std::string_view text =
             .min = 1,
             .max = kDaySeconds};
 }
+constexpr Option silence_timeout(std::string_view text =
+                                     "Busy and without a token for so long, whatever its health: "
+                                     "started anew. Reading a long prompt counts, too.") {
+    return {.key = "silence_timeout",
+            .type = OptionType::seconds,
+            .field = &Settings::silence_timeout_s,
+            .text = text,
+            .min = 1,
+            .max = kDaySeconds};
+}
 
 }  // namespace trilane::lane::option

@@ -58,9 +58,11 @@ Result<OpenedLane> open_shared(const Settings& settings, const Parts& parts,
                                const Descriptor& descriptor, std::string_view default_device,
                                std::span<const Reserved> reserved) {
     TRILANE_CHECK(parts.children != nullptr && parts.loops != nullptr);
-    if (settings.start_timeout_s == 0 || settings.hang_timeout_s == 0) {
+    if (settings.start_timeout_s == 0 || settings.hang_timeout_s == 0 ||
+        settings.silence_timeout_s == 0) {
         return fail(Fault::invalid,
-                    "lane {}: start_timeout and hang_timeout must be at least one second",
+                    "lane {}: start_timeout, hang_timeout and silence_timeout must be at least one "
+                    "second",
                     settings.name);
     }
     TRILANE_TRY_STATUS(refuse_reserved(settings.args, reserved, settings.name));

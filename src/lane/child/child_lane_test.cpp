@@ -276,6 +276,23 @@ TEST_F(ChildLaneTest, AStoppedProcessIsReplaceable) {
     EXPECT_EQ(losses_->count(), 1U);
 }
 
+TEST_F(ChildLaneTest, OneThatIsWellButSilentForTooLongIsReplaced) {
+    Settings impatient = settings("gpu", "llama-server");
+    impatient.silence_timeout_s = 1;
+    const auto lane = open(
+        impatient, install("llama-server", R"({"decode_tps": 50, "rules": [)"
+                                           R"({"body_has": "mute", "hang_after_tokens": 2}]})"));
+    const auto loaded = lane->load(gguf("nano"));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    const auto answer = ask(**loaded, "mute [[tokens:100]]");
+    ASSERT_TRUE(answer->ended());
+    ASSERT_TRUE(answer->error().has_value());
+    EXPECT_EQ(answer->error()->fault, Fault::unavailable);
+    EXPECT_THAT(answer->message(), HasSubstr("no piece of an answer"));
+    ASSERT_TRUE(eventually([&] { return losses_->count() > 0; }));
+    EXPECT_TRUE(eventually([&] { return all_gone(*lane); }));
+}
+
 TEST_F(ChildLaneTest, OneThatIgnoresSigtermIsKilled) {
     const auto lane = gpu(R"({"ignore_term": true})");
     const auto loaded = lane->load(gguf("nano"));

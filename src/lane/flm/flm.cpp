@@ -205,6 +205,7 @@ Result<Launch> FlmLane::launch(const LoadRequest& request, std::uint16_t port) {
     launch.resident.card.abilities.hearing = launch.resident.card.abilities.chat;
     launch.resident.upstream_model = request.entry.path;
     launch.resident.slots = kFlmRequestsMax;
+    launch.resident.silence_timeout = std::chrono::seconds(settings().silence_timeout_s);
     launch.resident.rules = flm_rules();
     launch.takes_chat = !is_served_beside(request.entry.purpose);
     launch.sounds.hears_wav = request.entry.purpose == Purpose::transcribe;
@@ -231,6 +232,7 @@ constexpr std::array kFlmOptions{
     option::cgroup(),
     option::start_timeout(),
     option::hang_timeout(),
+    option::silence_timeout(),
 };
 
 }  // namespace

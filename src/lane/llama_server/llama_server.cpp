@@ -229,6 +229,7 @@ Result<Launch> LlamaServerLane::launch(const LoadRequest& request, std::uint16_t
     launch.resident.card.context_tokens = planned.context_tokens;
     launch.resident.upstream_model = request.entry.id;
     launch.resident.slots = command.parallel;
+    launch.resident.silence_timeout = std::chrono::seconds(settings().silence_timeout_s);
     // Closing the connection cancels, but the slot ends its step first; a further request would
     // wait inside the server, where nobody can take it back.
     launch.resident.rules.cancel_may_linger = true;
@@ -302,6 +303,7 @@ constexpr std::array kLlamaServerOptions{
     option::cgroup(),
     option::start_timeout(),
     option::hang_timeout(),
+    option::silence_timeout(),
 };
 
 }  // namespace

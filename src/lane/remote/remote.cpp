@@ -180,6 +180,7 @@ private:
         options.api_key = settings_.api_key;
         options.rules = remote_rules();
         options.hang_timeout = std::chrono::seconds(settings_.hang_timeout_s);
+        options.silence_timeout = std::chrono::seconds(settings_.silence_timeout_s);
         options.health_interval = std::min(options.health_interval, options.hang_timeout / 4);
         options.health_timeout = std::min(kHealthTimeout, options.hang_timeout / 2);
         options.on_lost = request.on_lost;
@@ -248,6 +249,8 @@ constexpr std::array kRemoteOptions{
     option::residents_max("256; they take no memory here"),
     option::hang_timeout("Busy, without a token and without health for so long: given up, and "
                          "connected anew with the next request."),
+    option::silence_timeout("Busy and without a token for so long, whatever its health: given up, "
+                            "and connected anew with the next request."),
     Option{.key = "sanity",
            .type = OptionType::flag,
            .field = &Settings::sanity,
@@ -297,9 +300,11 @@ Result<std::shared_ptr<Lane>> open_remote_lane(const Settings& settings, const P
                     "without a line break",
                     settings.name);
     }
-    if (settings.requests_max > kRemoteRequestsMax || settings.hang_timeout_s == 0) {
+    if (settings.requests_max > kRemoteRequestsMax || settings.hang_timeout_s == 0 ||
+        settings.silence_timeout_s == 0) {
         return fail(Fault::invalid,
-                    "lane {}: requests_max must be at most {} and hang_timeout at least one second",
+                    "lane {}: requests_max must be at most {}, hang_timeout and silence_timeout at "
+                    "least one second",
                     settings.name, kRemoteRequestsMax);
     }
     Settings complete = settings;

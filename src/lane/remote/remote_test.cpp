@@ -65,6 +65,7 @@ TEST_F(RemoteLaneTest, RefusesSettingsThatCannotWork) {
     EXPECT_THAT(refusal([](Settings& s) { s.api_key = "sk-a\r\nX: y"; }), HasSubstr("api_key"));
     refusal([](Settings& s) { s.requests_max = 100'000; });
     refusal([](Settings& s) { s.hang_timeout_s = 0; });
+    refusal([](Settings& s) { s.silence_timeout_s = 0; });
 }
 
 TEST_F(RemoteLaneTest, OffersWhatItIsToldOrWhatTheServerLists) {
@@ -182,6 +183,19 @@ TEST_F(RemoteLaneTest, AsksATestQuestionWhereItIsToldTo) {
     embeds.entry.purpose = catalog::Purpose::embed;
     EXPECT_TRUE(lane->load(embeds)) << "only what chats can be asked";
     EXPECT_EQ(server_.seen(kChatPath).size(), 2U);
+}
+
+TEST_F(RemoteLaneTest, GivesUpAServerThatIsSilentForTooLong) {
+    server_.on("/v1/models", responds(200, R"({"data":[]})"));
+    server_.on(kChatPath, [&](const net::Request& /*request*/, ScriptedServer::Exchange exchange,
+                              std::size_t /*number*/) { server_.hold(std::move(exchange)); });
+    settings_.silence_timeout_s = 1;
+    const auto lane = open();
+    const auto resident = lane->load(request_for("m"));
+    ASSERT_TRUE(resident) << resident.error().message;
+    Heard heard;
+    (*resident)->submit(upstream::chat_request(), heard.sink(), {});
+    EXPECT_THAT(heard.error().message, HasSubstr("no piece of an answer"));
 }
 
 TEST_F(RemoteLaneTest, RefusesToLoadWhatIsNotThere) {
