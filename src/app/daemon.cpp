@@ -536,6 +536,9 @@ void Daemon::look_at_config() {
                  printable(fresh.error().message) + "; what was read before stays in force");
         return;
     }
+    for (const std::string& warning : fresh->warnings) {
+        log_line(LogLevel::warn, printable(warning));
+    }
     const config::Difference difference = config::compare(parts_->config, *fresh);
     parts_->config.models = fresh->models;
     parts_->config.queue = fresh->queue;

@@ -90,6 +90,9 @@ Result<int> perform(const ServeOptions& options) {
     TRILANE_TRY(config::Config config, effective_config(options));
     const DaemonLog log(log_level_of(config, options));
     log_line(LogLevel::info, fmt::format("trilane {} ({})", version_number(), source_revision()));
+    for (const std::string& warning : config.warnings) {
+        log_line(LogLevel::warn, printable(warning));
+    }
     TRILANE_TRY(const auto daemon, Daemon::start(options, std::move(config)));
     TRILANE_TRY_STATUS(daemon->wait_for_model());
     if (!print(daemon->announcement())) {

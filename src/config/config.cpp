@@ -113,9 +113,23 @@ public:
     void models(const toml::node& node, Config& config);
     void kv_type(const toml::node& node, const std::string& path, const ModelSection& model,
                  const Config& config);
+    void arguments(const toml::node& node, const std::string& path, const ModelSection& model,
+                   const Config& config);
+    /// What is remarked from now on is about that section.
+    void enter(std::string_view section) {
+        leave();
+        section_ = section;
+    }
+    void leave() {
+        for (; named_ < remarks_.size(); ++named_) {
+            remarks_[named_].section = section_;
+        }
+    }
 
 private:
     std::vector<Remark>& remarks_;
+    std::string section_;
+    std::size_t named_ = 0;  // remarks whose section is known
 };
 
 bool is_lane_name(std::string_view name) {
@@ -178,36 +192,73 @@ void Reader::lanes(const toml::node& node, Config& config) {
     });
 }
 
+/// Which of the lanes that may load the model do not know a wish, and whether another one does.
+struct Deaf {
+    std::string lanes;
+    bool heard = false;
+};
+
+/// `may_load` is asked of the lanes of a model that names none.
+Deaf deaf_to(bool lane::Descriptor::*wish, const ModelSection& model, const Config& config,
+             bool (*may_load)(const lane::Descriptor& kind)) {
+    Deaf out;
+    for (const lane::Settings& lane : config.lanes) {
+        const auto kind = lane::descriptor_of(lane.kind);
+        const bool named = std::ranges::find(model.lanes, lane.name) != model.lanes.end();
+        if (!kind || !(model.lanes.empty() ? may_load(**kind) : named)) {
+            continue;
+        }
+        if ((*kind)->*wish) {
+            out.heard = true;
+        } else {
+            out.lanes +=
+                fmt::format("{}{} ({})", out.lanes.empty() ? "" : ", ", lane.name, lane.kind);
+        }
+    }
+    return out;
+}
+
+const toml::node* key_of(const toml::node& node, std::string_view key) {
+    const toml::table* table = node.as_table();
+    return table == nullptr ? nullptr : table->get(key);
+}
+
 /// A KV type counts only where the engine can choose it.
 void Reader::kv_type(const toml::node& node, const std::string& path, const ModelSection& model,
                      const Config& config) {
-    const toml::table* table = node.as_table();
-    const toml::node* kv = table == nullptr ? nullptr : table->get("kv");
+    const toml::node* kv = key_of(node, "kv");
     if (kv == nullptr || model.wishes.kv == plan::KvType::f16) {
         return;
     }
-    std::string deaf;
-    bool heard = false;
-    for (const lane::Settings& lane : config.lanes) {
-        const auto kind = lane::descriptor_of(lane.kind);
-        const bool meant =
-            model.lanes.empty() || std::ranges::find(model.lanes, lane.name) != model.lanes.end();
-        if (!kind || !meant ||
-            std::ranges::find((*kind)->purposes, catalog::Purpose::chat) ==
-                (*kind)->purposes.end()) {
-            continue;
-        }
-        heard = heard || (*kind)->takes_kv;
-        if (!(*kind)->takes_kv) {
-            deaf += fmt::format("{}{} ({})", deaf.empty() ? "" : ", ", lane.name, lane.kind);
-        }
+    const Deaf deaf =
+        deaf_to(&lane::Descriptor::takes_kv, model, config, [](const lane::Descriptor& kind) {
+            return std::ranges::find(kind.purposes, catalog::Purpose::chat) != kind.purposes.end();
+        });
+    if (!deaf.lanes.empty()) {
+        remark(*kv, !deaf.heard,
+               fmt::format(
+                   "{}.kv: \"{}\" has no effect on {}; {}", path,
+                   plan::kv_type_name(model.wishes.kv), deaf.lanes,
+                   deaf.heard ? "the others take it" : "leave it out, or add a llama-server lane"));
     }
-    if (!deaf.empty()) {
-        remark(
-            *kv, !heard,
-            fmt::format("{}.kv: \"{}\" has no effect on {}; {}", path,
-                        plan::kv_type_name(model.wishes.kv), deaf,
-                        heard ? "the others take it" : "leave it out, or add a llama-server lane"));
+}
+
+/// Arguments are for programs.
+void Reader::arguments(const toml::node& node, const std::string& path, const ModelSection& model,
+                       const Config& config) {
+    const toml::node* args = key_of(node, "args");
+    if (args == nullptr || model.wishes.args.empty()) {
+        return;
+    }
+    const Deaf deaf =
+        deaf_to(&lane::Descriptor::takes_args, model, config, [](const lane::Descriptor& kind) {
+            return kind.store == catalog::Store::gguf;  // of which lanes that load files share
+        });
+    if (!deaf.lanes.empty()) {
+        remark(*args, false,
+               fmt::format("{}.args have no effect on {}; {}", path, deaf.lanes,
+                           deaf.heard ? "the others take them"
+                                      : "leave them out, or add a llama-server lane"));
     }
 }
 
@@ -230,6 +281,7 @@ void Reader::models(const toml::node& node, Config& config) {
             }
         }
         kv_type(value, path, model, config);
+        arguments(value, path, model, config);
     }
 }
 
@@ -253,10 +305,12 @@ void check_aliases(const toml::node& node, const Config& config, Reader& reader)
 void read_root(const toml::table& root, Reader& reader, Config& config) {
     // Models refer to lanes, so lanes come first.
     if (const toml::node* lanes = root.get("lane")) {
+        reader.enter("lane");
         reader.lanes(*lanes, config);
     }
     for (const auto& [name, value] : root) {
         const std::string_view key = name.str();
+        reader.enter(key);
         if (key == "server") {
             reader.section(value, "server", server_keys(), config.server);
         } else if (key == "memory") {
@@ -273,12 +327,14 @@ void read_root(const toml::table& root, Reader& reader, Config& config) {
             reader.models(value, config);
             check_aliases(value, config, reader);
         } else if (key != "lane") {
+            reader.enter("");  // it may have been meant for any
             reader.remark(value, true,
                           fmt::format("{} is not known{}", key,
                                       meant(key, {"server", "memory", "catalog", "queue", "usage",
                                                   "telemetry", "lane", "model"})));
         }
     }
+    reader.leave();
 }
 
 /// One section as TOML lines, with `comments` each under its explanation.
@@ -348,8 +404,19 @@ void compare_named(const std::string& kind, const std::vector<Section>& before,
 
 }  // namespace
 
+std::string remark_text(std::string_view source, const Remark& remark) {
+    return fmt::format("{}:{}:{}: {}: {}", source, remark.line, remark.column,
+                       remark.error ? "error" : "warning", remark.text);
+}
+
 bool Checked::good() const {
     return std::ranges::none_of(remarks, &Remark::error);
+}
+
+bool Checked::understood(std::string_view section) const {
+    return std::ranges::none_of(remarks, [&](const Remark& remark) {
+        return remark.error && (remark.section.empty() || remark.section == section);
+    });
 }
 
 namespace {
@@ -391,6 +458,12 @@ Checked read_config(std::string_view text, std::string_view source) {
     read_root(parsed.table(), reader, out.config);
     std::ranges::stable_sort(out.remarks, {},
                              [](const Remark& r) { return std::pair(r.line, r.column); });
+    for (const Remark& remark : out.remarks) {
+        if (!remark.error) {
+            out.config.warnings.push_back(
+                fmt::format("{}:{}:{}: {}", source, remark.line, remark.column, remark.text));
+        }
+    }
     return out;
 }
 

@@ -78,6 +78,7 @@ struct Config {
     std::vector<lane::Settings> lanes;  ///< [lane.NAME]; none = as found on the machine
     std::vector<ModelSection> models;   ///< [model."ID"]
     std::string source;                 ///< the file; "" = none was read
+    std::vector<std::string> warnings;  ///< what of it has no effect, each with its place
 };
 
 /// A remark on the text, with its place.
@@ -86,12 +87,17 @@ struct Remark {
     std::uint32_t column = 0;
     bool error = true;  ///< else a warning: it can be used, but part of it has no effect
     std::string text;
+    std::string section = {};  ///< "memory", "lane" …; "" = what else the file says is in doubt
 };
+/// "config.toml:3:7: error: server.port must be …", as compilers say it.
+std::string remark_text(std::string_view source, const Remark& remark);
 
 struct Checked {
     Config config;
     std::vector<Remark> remarks;
     [[nodiscard]] bool good() const;  ///< no errors among the remarks
+    /// Whether all is known that the file says of that section.
+    [[nodiscard]] bool understood(std::string_view section) const;
 };
 
 /// Reads the text of a file. Never fails: what is wrong is among the remarks, all of it at once.

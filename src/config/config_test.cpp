@@ -213,11 +213,49 @@ TEST(Config, AKvTypeThatNobodyTakesIsAnError) {
     EXPECT_EQ(first_remark("[lane.cpu]\nkind = \"native\"\n[model.x]\nkv = \"f16\"\n"), "");
 }
 
+TEST(Config, ArgumentsThatNobodyTakesAreAWarning) {
+    EXPECT_EQ(first_remark("[lane.cpu]\nkind = \"native\"\n[model.x]\nargs = [\"-ngl\", \"9\"]\n"),
+              "4:8: warning: model.\"x\".args have no effect on cpu (native); leave them out, or "
+              "add a llama-server lane");
+    const std::string_view both =
+        "[lane.cpu]\nkind = \"native\"\n[lane.gpu]\nkind = \"llama-server\"\n"
+        "[lane.far]\nkind = \"remote\"\nurl = \"http://far\"\n";
+    EXPECT_EQ(first_remark(fmt::format("{}[model.x]\nargs = [\"-a\"]\n", both)),
+              "9:8: warning: model.\"x\".args have no effect on cpu (native); the others take "
+              "them");
+    EXPECT_EQ(first_remark(fmt::format("{}[model.x]\nargs = [\"-a\"]\nlanes = [\"gpu\"]\n", both)),
+              "");
+    EXPECT_EQ(
+        first_remark(fmt::format("{}[model.x]\nargs = [\"-a\"]\nlanes = [\"far\"]\n", both)),
+        "9:8: warning: model.\"x\".args have no effect on far (remote); leave them out, or add a "
+        "llama-server lane");
+    EXPECT_EQ(first_remark(fmt::format("{}[model.x]\nargs = []\n", both)), "");
+    const Checked checked =
+        read_config("[lane.cpu]\nkind = \"native\"\n[model.x]\nargs = [\"-a\"]\n", "/etc/c.toml");
+    EXPECT_TRUE(checked.good());
+    ASSERT_EQ(checked.config.warnings.size(), 1U) << "for the daemon's log";
+    EXPECT_TRUE(checked.config.warnings[0].starts_with("/etc/c.toml:4:8: model."));
+}
+
+TEST(Config, TellsWhichSectionsAreInDoubt) {
+    const Checked one = read("[server]\nport = -1\n[lane.x]\nkind = \"cuda\"\n[catalog]\n");
+    EXPECT_FALSE(one.understood("server"));
+    EXPECT_FALSE(one.understood("lane"));
+    EXPECT_TRUE(one.understood("catalog"));
+    EXPECT_FALSE(read("[catalogue]\nhub_endpoint = \"h\"\n").understood("catalog"));
+    EXPECT_FALSE(read("[server\n").understood("catalog"));
+    EXPECT_FALSE(read("catalog = 3\n").understood("catalog"));
+    EXPECT_TRUE(
+        read("[lane.cpu]\nkind = \"native\"\n[model.x]\nargs = [\"-a\"]\n").understood("model"))
+        << "a warning is no error";
+}
+
 TEST(Config, SaysEverythingAtOnce) {
     const Checked checked = read("[server]\nport = -1\nhost = 5\n[queue]\nlength_max = 0\n");
     EXPECT_EQ(checked.remarks.size(), 3U);
     EXPECT_FALSE(checked.good());
     EXPECT_EQ(checked.config.server.port, 13305) << "what is wrong changes nothing";
+    EXPECT_FALSE(read("[memory]\nreserve = []\n").config.memory.reserve.bytes.has_value());
 }
 
 TEST(Config, ModelsReferToLanesThatExist) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <concepts>
+#include <limits>
 #include <map>
 #include <type_traits>
 #include <variant>
@@ -93,9 +94,11 @@ void read_reserve(const Reading& r, Memory& m) {
         m.reserve.share = *share;
         return;
     }
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();
     r.bytes(bytes);
-    m.reserve.bytes = bytes;
+    if (bytes != std::numeric_limits<std::uint64_t>::max()) {
+        m.reserve.bytes = bytes;
+    }
 }
 constexpr std::array<Key<Memory>, 1> kMemory{{
     {"reserve",
@@ -250,7 +253,7 @@ constexpr std::array<Key<Model>, 10> kModel{{
      [](const Model& m) { return number(m.wishes.parallel); }, true},
     {"kv", "Type of its KV cache where llama-server runs it: \"f16\", \"q8_0\" or \"q4_0\".",
      read_kv, [](const Model& m) { return quoted(plan::kv_type_name(m.wishes.kv)); }, true},
-    {"args", "Further arguments of its program.",
+    {"args", "Further arguments of its program; the native engine takes none.",
      [](const Reading& r, Model& m) { r.texts(m.wishes.args); },
      [](const Model& m) { return list(m.wishes.args); }, true},
     {"pin", "Never evicted; loaded at the start, and again should it crash.",

@@ -103,6 +103,7 @@ struct Descriptor {
     std::uint32_t residents_max;
     std::uint32_t requests_max;  ///< 0 = by the model
     bool takes_kv = false;       ///< a model's wish for another KV type than f16 counts there
+    bool takes_args = false;     ///< a model's wish for further arguments does
     Result<std::shared_ptr<Lane>> (*open)(const Settings& settings, const Parts& parts);
 };
 

@@ -247,6 +247,7 @@ const Descriptor kFlmDescriptor{
     .options = kFlmOptions,
     .residents_max = kFlmResidentsMax,
     .requests_max = kFlmRequestsMax,
+    .takes_args = true,
     .open = open_flm_lane,
 };
 

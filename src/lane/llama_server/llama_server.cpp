@@ -319,6 +319,7 @@ const Descriptor kLlamaServerDescriptor{
     .residents_max = kLlamaServerResidentsMax,
     .requests_max = 0,
     .takes_kv = true,
+    .takes_args = true,
     .open = open_llama_server_lane,
 };
 

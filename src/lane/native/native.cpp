@@ -485,11 +485,8 @@ public:
         if (request.on_phase) {
             request.on_phase(LoadPhase::starting);
         }
-        if (request.wishes.kv != plan::KvType::f16 && log_line_) {
-            log_line_(fmt::format(
-                "lane {}: {}: kv = \"{}\" has no effect here, the native engine's "
-                "KV cache is f16; leave it out, or use a llama-server lane",
-                settings_.name, request.entry.id, plan::kv_type_name(request.wishes.kv)));
+        if (log_line_) {
+            say_what_has_no_effect(request);
         }
         NativeOptions options;
         options.model_path = request.entry.path;
@@ -511,6 +508,21 @@ public:
     [[nodiscard]] std::shared_ptr<os::LogRing> log() const override { return log_; }
 
 private:
+    void say_what_has_no_effect(const LoadRequest& request) const {
+        if (request.wishes.kv != plan::KvType::f16) {
+            log_line_(fmt::format(
+                "lane {}: {}: kv = \"{}\" has no effect here, the native engine's "
+                "KV cache is f16; leave it out, or use a llama-server lane",
+                settings_.name, request.entry.id, plan::kv_type_name(request.wishes.kv)));
+        }
+        if (!request.wishes.args.empty()) {
+            log_line_(fmt::format(
+                "lane {}: {}: `args` have no effect here, the native engine is no program of its "
+                "own; leave them out, or use a llama-server lane",
+                settings_.name, request.entry.id));
+        }
+    }
+
     [[nodiscard]] engine::Options engine_options(const LoadWishes& wishes) const {
         engine::Options options = settings_.engine;
         if (wishes.context_tokens != 0) {

@@ -55,6 +55,21 @@ TEST(NativeLane, SaysThatAKvTypeHasNoEffect) {
     EXPECT_EQ(said.find("lane cpu: story: kv = \"q8_0\" has no effect here"), 0U) << said;
 }
 
+TEST(NativeLane, SaysThatArgumentsHaveNoEffect) {
+    std::string said;
+    Parts parts;
+    parts.log = [&](std::string_view line) { said += line; };
+    Settings settings;
+    settings.name = "cpu";
+    const auto lane = open_native_lane(settings, parts).value();
+    LoadRequest request;
+    request.entry.id = "story";
+    request.entry.path = TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf";
+    request.wishes.args = {"-ngl", "99"};
+    ASSERT_TRUE(lane->load(request).has_value());
+    EXPECT_EQ(said.find("lane cpu: story: `args` have no effect here"), 0U) << said;
+}
+
 TEST(NativeLane, StopsBeforeAStopString) {
     const auto lane = open();
     const NativeAnswer whole = ask_native(*lane, completion("Once upon a time", 30));

@@ -101,6 +101,7 @@ const Descriptor kSdServerDescriptor{
     .options = kSdOptions,
     .residents_max = kSdResidentsMax,
     .requests_max = kSdRequestsMax,
+    .takes_args = true,
     .open = open_sd_server_lane,
 };
 

@@ -92,6 +92,7 @@ const Descriptor kSpeechServerDescriptor{
     .options = kSpeechOptions,
     .residents_max = kSpeechResidentsMax,
     .requests_max = kSpeechRequestsMax,
+    .takes_args = true,
     .open = open_speech_server_lane,
 };
 

@@ -103,6 +103,7 @@ const Descriptor kWhisperServerDescriptor{
     .options = kWhisperOptions,
     .residents_max = kWhisperResidentsMax,
     .requests_max = kWhisperRequestsMax,
+    .takes_args = true,
     .open = open_whisper_server_lane,
 };
 
