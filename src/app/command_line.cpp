@@ -387,6 +387,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         // What was asked for comes first, so that it wins over an equal name elsewhere.
         p.models.path = environment.path;
         p.models.environment = environment.child_environment;
+        p.models.config_file = environment.config_file;
         p.models.model_dirs = p.models.asked_dirs;
         p.models.model_dirs.insert(p.models.model_dirs.end(), dirs.begin(), dirs.end());
         return p.models;

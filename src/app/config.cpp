@@ -48,9 +48,7 @@ Result<int> check(const ConfigOptions& options) {
         out = json::dump_pretty(report) + "\n";
     } else {
         for (const config::Remark& remark : checked.remarks) {
-            out += fmt::format("{}:{}:{}: {}: {}\n", printable(options.file), remark.line,
-                               remark.column, remark.error ? "error" : "warning",
-                               printable(remark.text));
+            out += printable(config::remark_text(options.file, remark)) + '\n';
         }
         if (checked.good()) {
             out += fmt::format("{} is good: {} lanes, {} models\n", printable(options.file),

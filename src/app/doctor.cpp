@@ -58,7 +58,7 @@ std::vector<std::pair<std::string, std::string>> named_programs(const config::Co
 }  // namespace
 
 Result<int> perform(const DoctorOptions& options) {
-    const config::Config config = readable_config(options.config_file);
+    const config::Config config = told_config(options.config_file).config;
     TRILANE_TRY(Survey found,
                 survey(options.root, {options.path, options.environment, named_programs(config)}));
     doctor::Surroundings around;

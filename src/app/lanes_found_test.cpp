@@ -10,6 +10,7 @@
 #include "app/model_listing.h"
 #include "app/more_verbs.h"
 #include "app/serve_setup.h"
+#include "app/verbs.h"
 #include "doctor/doctor.h"
 #include "json/json.h"
 
@@ -136,6 +137,73 @@ TEST_F(LanesFound, VerbsLookWhereTheConfigurationSays) {
     environment.config_file = write("config.toml", "[catalog]\ndirectories = [\"/srv/models\"]\n");
     EXPECT_EQ(known_model_dirs(environment),
               (std::vector<std::string>{"/usr/share/models", "/srv/models"}));
+}
+
+TEST_F(LanesFound, VerbsSayWhatTheyDidNotUnderstandAndGoOn) {
+    const std::string file =
+        write("broken.toml",
+              "[catalog]\ndirectories = [\"/srv/models\"]\n[memory]\nreserve = []\n"
+              "[model.x]\npin = 3\n");
+    testing::internal::CaptureStderr();
+    const config::Checked checked = told_config(file);
+    const std::string told = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(told, HasSubstr("trilane: " + file + ":4:11: error: memory.reserve must be"));
+    EXPECT_THAT(told, HasSubstr("trilane: " + file + ":6:7: error: model.\"x\".pin must be"));
+    EXPECT_THAT(told, HasSubstr("that is left out"));
+    EXPECT_EQ(checked.config.catalog.directories, std::vector<std::string>{"/srv/models"});
+    EXPECT_TRUE(checked.understood("catalog"));
+    EXPECT_FALSE(checked.understood("memory"));
+
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(told_config("").good());
+    EXPECT_TRUE(told_config(write("good.toml", "[server]\nport = 1\n")).good());
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+
+    testing::internal::CaptureStderr();
+    EXPECT_FALSE(told_config(folder_ + "/nosuch.toml").understood("catalog"));
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("nosuch.toml"));
+}
+
+TEST_F(LanesFound, ListAndPlanSayWhatTheyDidNotUnderstand) {
+    const std::string file = write("broken.toml", "[catalog]\ndirectories = 3\n");
+    const std::string missing = "catalog.directories must be";
+    ModelsOptions list;
+    list.config_file = file;
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    const auto listed = perform(list);
+    testing::internal::GetCapturedStdout();
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr(missing));
+    EXPECT_EQ(listed.value_or(-1), 0);
+    PlanOptions plan;
+    plan.config_file = file;
+    plan.models = {TRILANE_SOURCE_DIR "/models/trilane-nano/trilane-nano-tq2_0.gguf"};
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    const auto planned = perform(plan);
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("trilane-nano"));
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr(missing));
+    EXPECT_TRUE(planned.has_value());
+}
+
+TEST_F(LanesFound, PullAsksNoHubThatTheFileMayHaveNamedOtherwise) {
+    PullVerbOptions pull;
+    pull.reference = "o/m";
+    pull.models_dir = folder_;
+    pull.hub_endpoint = "no-address://h";
+    pull.config_file = write("broken.toml", "[catalog]\nhub_endpont = \"http://127.0.0.1:2\"\n");
+    testing::internal::CaptureStderr();
+    const auto pulled = perform(pull);
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("did you mean hub_endpoint?"));
+    ASSERT_FALSE(pulled.has_value());
+    EXPECT_EQ(pulled.error().fault, Fault::invalid);
+    EXPECT_THAT(pulled.error().message, HasSubstr("which hub models come from"));
+    pull.config_file = write("broken.toml", "[server]\nport = -1\n");
+    testing::internal::CaptureStderr();
+    const auto asked = perform(pull);
+    ASSERT_FALSE(asked.has_value());
+    EXPECT_THAT(asked.error().message, HasSubstr("no-address")) << "it went on";
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("server.port must be"));
 }
 
 TEST_F(LanesFound, FoldersWithoutModelsAreNamed) {

@@ -7,6 +7,7 @@
 #include "app/gguf_show.h"
 #include "app/model_listing.h"
 #include "app/output.h"
+#include "app/serve_setup.h"
 #include "app/verbs.h"
 #include "catalog/model_folders.h"
 #include "gguf/gguf.h"
@@ -161,6 +162,7 @@ std::vector<std::string> folders_without_models(const std::vector<std::string>& 
 }
 
 Result<int> perform(const ModelsOptions& options) {
+    static_cast<void>(told_config(options.config_file));  // its folders are among the options
     const std::vector<std::string> missing = folders_without_models(options.asked_dirs);
     for (const std::string& problem : missing) {
         print_error(fmt::format("trilane: {}\n", problem));

@@ -83,6 +83,7 @@ struct ModelsOptions {
     std::vector<std::string> model_dirs;
     std::vector<std::string> path;         ///< where FLM is looked for
     std::vector<std::string> environment;  ///< that it gets
+    std::string config_file;               ///< whose folders are among them; "" = none
 };
 
 struct GgufShowOptions {

@@ -362,16 +362,16 @@ json::Value place_json(const PlannedPlace& place, const plan::Memory& memory) {
             {"note", place.note}};
 }
 
-/// What the daemon of this machine would plan with: what it has observed, and its reserve. A
-/// configuration that cannot be read is `trilane config check`'s business.
-void take_from_here(const PlanOptions& options, PlanQuestion& question) {
+/// What the daemon of this machine would plan with: what it has observed, and its reserve.
+void take_from_here(const PlanOptions& options, const config::Config& config,
+                    PlanQuestion& question) {
     auto observed = read_observed_loads(observed_loads_path(options.state_dir));
     if (!observed) {
         print_error(fmt::format("trilane: {}\n", printable(observed.error().message)));
     } else {
         question.observed = *std::move(observed);
     }
-    question.reserve = readable_config(options.config_file).memory.reserve;
+    question.reserve = config.memory.reserve;
 }
 
 }  // namespace
@@ -467,13 +467,14 @@ Result<int> perform(const PlanOptions& options) {
     if (!options.kv.empty()) {
         TRILANE_TRY(question.kv, plan::kv_type_from(options.kv));
     }
+    const config::Config config = told_config(options.config_file).config;
     std::vector<ModelFile> files;
     for (const std::string& name : options.models) {
         TRILANE_TRY(files.emplace_back(), find_model(name, options.model_dirs));
     }
     const probe::Machine machine = probe::read_machine(options.root);
     if (options.root.empty()) {
-        take_from_here(options, question);
+        take_from_here(options, config, question);
     }
     TRILANE_TRY(const PlannedLoads loads, plan_loads(machine, files, question));
     TRILANE_TRY_STATUS(

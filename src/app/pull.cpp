@@ -114,7 +114,14 @@ Result<int> perform(const PullVerbOptions& options) {
         return fail(Fault::invalid,
                     "there is no folder to keep models in; set HOME or XDG_DATA_HOME");
     }
-    const config::Config config = readable_config(options.config_file);
+    const config::Checked checked = told_config(options.config_file);
+    if (!checked.understood("catalog")) {
+        return fail(Fault::invalid,
+                    "{} does not say for sure which hub models come from; mend it first, see: "
+                    "trilane config check",
+                    options.config_file);
+    }
+    const config::Config& config = checked.config;
     const std::string& named = config.catalog.hub_endpoint;
     const catalog::Hub hub =
         hub_of(named.empty() ? options.hub_endpoint : named, options.hub_token);

@@ -159,8 +159,7 @@ Result<config::Config> config_in(const std::string& file) {
         std::string errors;
         for (const config::Remark& remark : checked.remarks) {
             if (remark.error) {
-                errors +=
-                    fmt::format("\n  {}:{}:{}: {}", file, remark.line, remark.column, remark.text);
+                errors += "\n  " + config::remark_text(file, remark);
             }
         }
         return fail(Fault::invalid, "the configuration has errors:{}", errors);
@@ -168,9 +167,33 @@ Result<config::Config> config_in(const std::string& file) {
     return std::move(checked.config);
 }
 
-config::Config readable_config(const std::string& file) {
-    const auto text = file.empty() ? Result<std::string>() : read_file(file, kConfigBytesMax);
-    return text ? config::read_config(*text, file).config : config::Config();
+config::Checked readable_config(const std::string& file) {
+    if (file.empty()) {
+        return {};
+    }
+    const auto text = read_file(file, kConfigBytesMax);
+    if (!text) {
+        config::Checked nothing;
+        nothing.remarks.push_back({.error = true, .text = text.error().message});
+        return nothing;
+    }
+    return config::read_config(*text, file);
+}
+
+config::Checked told_config(const std::string& file) {
+    config::Checked checked = readable_config(file);
+    for (const config::Remark& remark : checked.remarks) {
+        if (remark.error) {
+            const bool whole = remark.line == 0;
+            print_error(
+                fmt::format("trilane: {}\n",
+                            printable(whole ? remark.text : config::remark_text(file, remark))));
+        }
+    }
+    if (!checked.good()) {
+        print_error("trilane: that is left out; mend it, and see: trilane config check\n");
+    }
+    return checked;
 }
 
 Result<config::Config> effective_config(const ServeOptions& options) {

@@ -23,9 +23,12 @@ Result<config::Config> effective_config(const ServeOptions& options);
 /// The settings of a file alone; of "", the defaults. **Errors:** as effective_config().
 Result<config::Config> config_in(const std::string& file);
 
-/// The same as far as they can be read, for verbs that need only some of them: what is wrong with
-/// a file is said by `trilane config check`.
-config::Config readable_config(const std::string& file);
+/// The same as far as they can be read, for verbs that need only some of them; that a file cannot
+/// be read at all is a remark, too.
+config::Checked readable_config(const std::string& file);
+
+/// The same, telling on standard error what was not understood.
+config::Checked told_config(const std::string& file);
 
 /// Where usage is summed up; "" = nowhere.
 std::string usage_file(const config::Config& config, const std::string& state_dir);
