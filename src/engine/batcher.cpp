@@ -23,6 +23,13 @@ double ms_between(Batcher::Clock::time_point from, Batcher::Clock::time_point to
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
+std::optional<Error> reason_to_end(const Generation& generation, Batcher::Clock::time_point now) {
+    if (generation.cancel.cancelled()) {
+        return Error{Fault::cancelled, "the request was cancelled"};
+    }
+    return generation.begin_by.missed(now) ? std::optional(begun_too_late()) : std::nullopt;
+}
+
 }  // namespace
 
 Batcher::Batcher(const model::Model& model, os::ThreadTeam& team, const token::Tokenizer& tokenizer,
@@ -130,7 +137,7 @@ Snapshot Batcher::snapshot() const {
 
 void Batcher::loop() {
     while (wait_for_work()) {
-        drop_cancelled();
+        drop_unwanted();
         admit();
         fill_batch();
         if (batch_.empty()) {
@@ -171,12 +178,14 @@ void Batcher::publish() {
     }
 }
 
-void Batcher::drop_cancelled() {
+/// What nobody waits for any more: cancelled, or not begun in time.
+void Batcher::drop_unwanted() {
+    const Clock::time_point now = Clock::now();
     std::vector<Queued> dropped;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         for (auto at = queue_.begin(); at != queue_.end();) {
-            if (at->generation.cancel.cancelled()) {
+            if (reason_to_end(at->generation, now)) {
                 dropped.push_back(std::move(*at));
                 at = queue_.erase(at);
             } else {
@@ -186,13 +195,16 @@ void Batcher::drop_cancelled() {
         // Before the listeners hear of it: who does may look.
         queued_.store(static_cast<std::uint32_t>(queue_.size()), std::memory_order_relaxed);
     }
-    const Error error{Fault::cancelled, "the request was cancelled"};
     for (Queued& queued : dropped) {
-        queued.generation.listener->on_end({error, job::FinishReason::cancelled, 0, {}});
+        queued.generation.listener->on_end(
+            {reason_to_end(queued.generation, now), job::FinishReason::cancelled, 0, {}});
     }
     for (Slot& slot : slots_) {
-        if (slot.running != nullptr && slot.running->generation.cancel.cancelled()) {
-            end(slot, job::FinishReason::cancelled, error);
+        if (slot.running == nullptr) {
+            continue;
+        }
+        if (auto reason = reason_to_end(slot.running->generation, now)) {
+            end(slot, job::FinishReason::cancelled, std::move(reason));
         }
     }
 }
@@ -409,6 +421,7 @@ void Batcher::draw(Slot& slot, std::span<const float> logits) {
         constrained && generation.constraint->accept(id) && generation.constraint->must_end();
     running.timeline.push_back(id);
     ++running.drawn;
+    generation.begin_by.begin();
     predicted_tokens_.fetch_add(1, std::memory_order_relaxed);
     const Sampled sampled = generation.top_logprobs.has_value()
                                 ? with_logprobs(logits, id, *generation.top_logprobs)

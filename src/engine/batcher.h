@@ -76,7 +76,7 @@ private:
 
     void loop();
     bool wait_for_work();
-    void drop_cancelled();
+    void drop_unwanted();
     void admit();
     std::optional<Queued> next_admissible();
     bool twin_is_being_read(const Generation& generation) const;

@@ -192,6 +192,75 @@ TEST(Batcher, ACancelledWaiterNeverStarts) {
     running.get();
 }
 
+TEST(Batcher, AWaiterThatMissesItsTimeNeverStarts) {
+    const auto engine = open(1);
+    Generation first = greedy_generation(prompt_of(1, 10), 900);
+    const CancelToken cancel = first.cancel;
+    auto running = submit(*engine, std::move(first));
+    Generation second = greedy_generation(prompt_of(2, 10), 5);
+    second.begin_by = BeginBy(BeginBy::Clock::now());
+    const Heard waiter = submit(*engine, std::move(second)).get();
+    EXPECT_EQ(waiter.ending.error->fault, Fault::timeout);
+    EXPECT_TRUE(waiter.ids.empty());
+    cancel.cancel();
+    EXPECT_EQ(running.get().ending.error->fault, Fault::cancelled);
+}
+
+/// Its time is over before its prompt has been read to the end.
+class LateReader final : public Listener {
+public:
+    LateReader(std::unique_ptr<Listener> then, BeginBy::Clock::time_point late)
+        : then_(std::move(then)), late_(late) {}
+    void on_start(std::uint32_t cached_tokens) override {
+        while (BeginBy::Clock::now() <= late_) {
+        }
+        then_->on_start(cached_tokens);
+    }
+    void on_prompt_token(std::uint32_t i, const Sampled& token) override {
+        then_->on_prompt_token(i, token);
+    }
+    bool on_token(const Sampled& token) override { return then_->on_token(token); }
+    void on_end(const Ending& ending) override { then_->on_end(ending); }
+
+private:
+    std::unique_ptr<Listener> then_;
+    BeginBy::Clock::time_point late_;
+};
+
+TEST(Batcher, APromptIsReadNoFurtherOnceTheTimeIsMissed) {
+    const auto engine = open(1, 64, 8);
+    Generation generation = greedy_generation(prompt_of(1, 100), 5);
+    const auto late = BeginBy::Clock::now() + std::chrono::milliseconds(200);
+    generation.begin_by = BeginBy(late);
+    auto collector = std::make_unique<Collector>(std::function<bool(std::size_t)>());
+    auto future = collector->future();
+    generation.listener = std::make_unique<LateReader>(std::move(collector), late);
+    ASSERT_TRUE(engine->submit(std::move(generation)));
+    const Heard heard = future.get();
+    ASSERT_TRUE(heard.ending.error.has_value());
+    EXPECT_EQ(heard.ending.error->fault, Fault::timeout);
+    EXPECT_TRUE(heard.ids.empty());
+    EXPECT_LT(engine->snapshot().steps_total, 3U);
+    EXPECT_EQ(submit(*engine, greedy_generation(prompt_of(2, 4), 3)).get().ids.size(), 3u);
+}
+
+TEST(Batcher, WhatHasBegunInTimeGoesOn) {
+    const auto engine = open(1);
+    const BeginBy begin_by(BeginBy::Clock::now() + std::chrono::hours(1));
+    const auto never = BeginBy::Clock::time_point::max();
+    Generation generation = greedy_generation(prompt_of(1, 10), 5);
+    generation.begin_by = begin_by;
+    EXPECT_TRUE(begin_by.missed(never));
+    EXPECT_EQ(submit(*engine, std::move(generation)).get().ids.size(), 5U);
+    EXPECT_FALSE(begin_by.missed(never)) << "the first token has come";
+    // Another choice of an answer that has begun may come whenever it does.
+    const BeginBy over(BeginBy::Clock::now());
+    over.begin();
+    Generation other = greedy_generation(prompt_of(2, 10), 5);
+    other.begin_by = over;
+    EXPECT_EQ(submit(*engine, std::move(other)).get().ids.size(), 5U);
+}
+
 TEST(Batcher, ACancelledWaiterLeavesTheQueue) {
     const auto engine = open(1);
     Generation first = greedy_generation(prompt_of(1, 10), 900);

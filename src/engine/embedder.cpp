@@ -124,9 +124,8 @@ struct Embedder::State {
         }
         const auto rest = std::span<const Passage>(task.reading.passages).subspan(task.rows.size());
         const auto group = rest.first(reader->group(rest));
-        auto rows = reader->read(group, task.reading.scores, [&] {
-            return task.reading.cancel.cancelled() || aborting.load(std::memory_order_relaxed);
-        });
+        auto rows =
+            reader->read(group, task.reading.scores, [&] { return why_not(task).has_value(); });
         if (!rows) {
             end(task, why_not(task).value_or(std::move(rows).error()));
             return false;
@@ -148,6 +147,9 @@ struct Embedder::State {
         }
         if (aborting.load(std::memory_order_relaxed)) {
             return Error{Fault::unavailable, "the engine was stopped before all texts were read"};
+        }
+        if (task.reading.begin_by.missed(Clock::now())) {
+            return begun_too_late();
         }
         return std::nullopt;
     }

@@ -33,6 +33,7 @@ struct Reading {
     std::vector<Passage> passages;  ///< at least one, each of 1 … context_tokens() tokens
     bool scores = false;            ///< of the classification head rather than vectors
     CancelToken cancel;
+    BeginBy begin_by{};  ///< all must have been read by then: there is no answer before
     /// **Threads:** both are called from the embedder's thread and must not block. on_start when
     /// the first passage is taken, on_end exactly once, last.
     std::function<void()> on_start;

@@ -4,6 +4,8 @@
 // templates and stop strings are the lane's.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,6 +71,37 @@ public:
     virtual void on_end(const Ending& ending) = 0;
 };
 
+/// By when an answer must have begun: the first token of it, whichever of the generations that make
+/// it up brings that. Copies are of one answer. **Threads:** any.
+class BeginBy {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    BeginBy() = default;  ///< whenever
+    explicit BeginBy(Clock::time_point time)
+        : time_(time), begun_(std::make_shared<std::atomic<bool>>(false)) {}
+
+    void begin() const {
+        if (begun_ != nullptr) {
+            begun_->store(true, std::memory_order_relaxed);
+        }
+    }
+    /// It has not begun, and will no more in time.
+    [[nodiscard]] bool missed(Clock::time_point now) const {
+        return begun_ != nullptr && now >= time_ && !begun_->load(std::memory_order_relaxed);
+    }
+
+private:
+    Clock::time_point time_{};
+    std::shared_ptr<std::atomic<bool>> begun_;
+};
+
+/// Why an answer that has missed its time ends.
+inline Error begun_too_late() {
+    return {Fault::timeout,
+            "the answer had not begun by its deadline; try again, or allow more time"};
+}
+
 /// One sequence to continue.
 struct Generation {
     std::vector<token::Id> prompt;  ///< at least one token
@@ -85,6 +118,7 @@ struct Generation {
     /// that was hastened so ends with FinishReason::length all the same.
     bool ends_in_time = false;
     CancelToken cancel;
+    BeginBy begin_by{};  ///< ends with Fault::timeout when that is missed
     std::unique_ptr<Listener> listener;
 };
 

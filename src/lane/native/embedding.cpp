@@ -184,6 +184,7 @@ Status EmbeddingDesk::submit(const job::Request& request, job::EventSink sink,
         tokens += static_cast<std::uint32_t>(passage.ids.size());
     }
     reading.cancel = cancel;
+    reading.begin_by = begin_by_of(request);
     reading.on_start = [sink, tokens] { sink(job::Started{tokens}); };
     reading.on_end = [sink, tokens, wish, counters = counters_](engine::ReadingEnd end) {
         auto answer = end.error ? tl::unexpected(*end.error) : answer_of(wish, std::move(end.rows));

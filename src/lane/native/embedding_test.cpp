@@ -191,6 +191,16 @@ TEST(Embedding, ACancelledRequestEndsAsCancelled) {
     EXPECT_EQ(sample.resident->snapshot().cancelled_total, 1U);
 }
 
+TEST(Embedding, WhatIsNotReadByItsDeadlineEnds) {
+    const Sample sample(model::SampleEncoder{});
+    job::Request request = embed({"the sun"});
+    request.deadline = std::chrono::steady_clock::now();
+    EXPECT_EQ(ask_encoder(*sample.resident, request).fault, Fault::timeout);
+    EXPECT_EQ(sample.resident->snapshot().failed_total, 1U);
+    request.deadline += std::chrono::hours(1);
+    EXPECT_TRUE(ask_encoder(*sample.resident, request).done.has_value());
+}
+
 TEST(Embedding, AnEncoderDoesNothingElse) {
     const Sample sample(model::SampleEncoder{});
     job::Request chat;

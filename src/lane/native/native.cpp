@@ -380,11 +380,13 @@ private:
             std::min(request.max_tokens.value_or(std::max(room, 1U)), std::max(room, 1U));
         const auto run = std::make_shared<Run>(std::move(request), sink, engine_->tokenizer(),
                                                form_, std::move(prompt), counters_);
+        const engine::BeginBy begin_by = begin_by_of(run->request());
         std::vector<engine::Generation> generations;
         for (std::uint32_t choice = 0; choice < run->request().choices; ++choice) {
             engine::Generation generation = generation_of(run, choice, constraint);
             generation.max_tokens = max_tokens;
             generation.cancel = cancel;
+            generation.begin_by = begin_by;
             generations.push_back(std::move(generation));
         }
         return engine_->submit(std::move(generations));
@@ -603,6 +605,12 @@ Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options) {
     }
     TRILANE_TRY_STATUS(engine->check_sanity(options.cancel));
     return std::shared_ptr<Resident>(std::make_shared<NativeResident>(std::move(engine), options));
+}
+
+engine::BeginBy begin_by_of(const job::Request& request) {
+    return request.deadline == engine::BeginBy::Clock::time_point()
+               ? engine::BeginBy()
+               : engine::BeginBy(request.deadline);
 }
 
 Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& parts) {

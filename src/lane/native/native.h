@@ -29,6 +29,9 @@ struct NativeOptions {
 /// not compile is no error here: chats on that model are then refused with its message.
 Result<std::shared_ptr<Resident>> load_native(const NativeOptions& options);
 
+/// When the request's answer must have begun.
+engine::BeginBy begin_by_of(const job::Request& request);
+
 /// A lane that does so, with what `settings.engine` says of slots and threads. Of `parts` it uses
 /// the log.
 Result<std::shared_ptr<Lane>> open_native_lane(const Settings& settings, const Parts& parts);

@@ -181,6 +181,22 @@ TEST(NativeLane, CancelEndsTheJobOnce) {
     EXPECT_EQ(lane->snapshot().cancelled_total, 1u);
 }
 
+TEST(NativeLane, AnAnswerThatHasNotBegunByItsDeadlineEnds) {
+    const auto lane = open();
+    job::Request request = chat("Tell me a long story.", 900);
+    request.deadline = std::chrono::steady_clock::now();
+    const NativeAnswer late = ask_native(*lane, request);
+    ASSERT_TRUE(late.error.has_value());
+    EXPECT_EQ(late.error->fault, Fault::timeout);
+    EXPECT_NE(late.error->message.find("deadline"), std::string::npos);
+    EXPECT_EQ(lane->snapshot().failed_total, 1u);
+    EXPECT_EQ(lane->snapshot().cancelled_total, 0u);
+    request.max_tokens = 5;
+    request.choices = 3;
+    request.deadline = std::chrono::steady_clock::now() + std::chrono::hours(1);
+    EXPECT_EQ(ask_native(*lane, request).done->usage.completion_tokens, 15u);
+}
+
 TEST(NativeLane, RefusesWithTheReason) {
     const auto lane = open();
     std::string text;
