@@ -137,8 +137,11 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
         seat->load_ms = ms;
         seat->holding = nullptr;
         if (!result) {
-            lane.load_failures_total += 1;
-            line = fmt::format("{}: {} could not be loaded: {}", lane.lane->name(), seat->model,
+            // What nobody wants any more has not failed.
+            const bool wanted = !seat->load_cancel.cancelled();
+            lane.load_failures_total += wanted ? 1 : 0;
+            line = fmt::format("{}: {} {}: {}", lane.lane->name(), seat->model,
+                               wanted ? "could not be loaded" : "is loaded no further",
                                result.error().message);
             if (seat->leaving()) {
                 room_was_made(seat, actions);  // nobody wanted it any more

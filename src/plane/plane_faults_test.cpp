@@ -448,6 +448,22 @@ TEST(Ends, UnloadingDuringALoadTellsWhoWaits) {
     EXPECT_EQ(box.gpu->loads("a") + box.cpu->loads("a"), 0) << "nor is it loaded again";
 }
 
+TEST(Ends, ALoadThatNobodyWantsAnyMoreHasNotFailed) {
+    Box box;
+    box.gpu->loads_wait = true;
+    box.start({entry("a")});
+    const News news = load(*box.plane, {.model = "a", .lane = "", .context_tokens = {}, .pin = {}});
+    ASSERT_TRUE(box.gpu->wait_for_loading("a"));
+    ASSERT_TRUE(box.plane->unload("a"));
+    EXPECT_EQ(news.wait().error().fault, Fault::cancelled);
+    ASSERT_TRUE(becomes([&] { return !box.logged("a is loaded no further").empty(); }));
+    EXPECT_EQ(box.plane->view().lanes[0].load_failures_total, 0U);
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(box.gpu->wait_for_loading("a"));
+    box.plane->stop(0);
+    EXPECT_EQ(box.plane->view().lanes[0].load_failures_total, 0U);
+}
+
 TEST(Ends, UnloadingWhatOnlyWaitsTellsWhoWaits) {
     Box box(100);
     box.gpu->answers_at_once = false;
