@@ -59,6 +59,9 @@ public:
     }
 
     [[nodiscard]] plane::Line line_of(std::string_view /*model*/) const override { return {0, 64}; }
+    [[nodiscard]] std::chrono::seconds next_try_in(std::string_view model) const override {
+        return std::chrono::seconds(model == "tiny" ? next_try_s_.load() : 0);
+    }
 
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override {
         const std::scoped_lock lock(mutex_);
@@ -143,6 +146,8 @@ public:
         const std::scoped_lock lock(mutex_);
         return unloads_;
     }
+    /// What is told of it.
+    void pause_for(std::uint32_t seconds) { next_try_s_ = seconds; }
     /// Of the model in memory.
     void give_context(std::uint32_t tokens) { context_tokens_ = tokens; }
     [[nodiscard]] int noticed() const { return noticed_; }
@@ -168,6 +173,7 @@ private:
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
     std::atomic<int> noticed_ = 0;
     std::atomic<std::uint32_t> context_tokens_ = 0;
+    std::atomic<std::uint32_t> next_try_s_ = 0;
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Job> jobs_;

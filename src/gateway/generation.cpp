@@ -28,7 +28,7 @@ void add(Record& record, const job::Done& done) {
 }  // namespace
 
 Generation::Generation(GenerationParts parts)
-    : parts_(std::move(parts)), writer_(std::move(parts_.asked.writer)) {
+    : parts_(std::move(parts)), service_(parts_.service), writer_(std::move(parts_.asked.writer)) {
     for (const job::Request& request : parts_.asked.jobs) {
         last_text_.emplace_back(request.choices);
     }
@@ -46,16 +46,15 @@ void Generation::begin(GenerationParts parts) {
 }
 
 void Generation::submit() {
-    parts_.exchange->on_gone(
-        [self = weak_from_this(), cancel = cancel_, service = std::weak_ptr(parts_.service)] {
-            cancel.cancel();
-            if (const auto plane = service.lock()) {
-                plane->notice_cancel();
-            }
-            if (const auto generation = self.lock()) {
-                generation->on_client_gone();
-            }
-        });
+    parts_.exchange->on_gone([self = weak_from_this(), cancel = cancel_, service = service_] {
+        cancel.cancel();
+        if (const auto plane = service.lock()) {
+            plane->notice_cancel();
+        }
+        if (const auto generation = self.lock()) {
+            generation->on_client_gone();
+        }
+    });
     std::vector<job::Request> jobs = std::move(parts_.asked.jobs);
     // The plane must not be kept alive by what it itself may be the last to drop.
     const std::shared_ptr<plane::Service> service = std::move(parts_.service);
@@ -68,6 +67,7 @@ void Generation::submit() {
 }
 
 void Generation::on_event(std::size_t job_index, const job::Event& event) {
+    look_when_to_retry(event);
     const std::scoped_lock lock(mutex_);
     measure(job_index, event);
     if (ended_) {
@@ -80,13 +80,24 @@ void Generation::on_event(std::size_t job_index, const job::Event& event) {
     }
 }
 
+/// A model that fails again and again is paused for longer and longer. Asks the plane, so not with
+/// the mutex.
+void Generation::look_when_to_retry(const job::Event& event) {
+    const auto* failed = std::get_if<job::Failed>(&event);
+    const auto service = failed == nullptr ? nullptr : service_.lock();
+    if (service != nullptr && failed->error.fault == Fault::unavailable) {
+        const auto pause = service->next_try_in(parts_.asked.model);
+        retry_after_s_ = static_cast<std::uint32_t>(std::max<std::int64_t>(pause.count(), 1));
+    }
+}
+
 void Generation::on_body_event(std::size_t job_index, const job::Event& event) {
     writer_->on_event(job_index, event);
     if (!writer_->finished()) {
         return;
     }
     if (const Error* error = writer_->error()) {
-        respond(fault_response(*parts_.errors, *error));
+        respond(fault_response(*parts_.errors, *error, retry_after_s_));
         return;
     }
     net::Response response;
@@ -97,7 +108,7 @@ void Generation::on_body_event(std::size_t job_index, const job::Event& event) {
 
 void Generation::on_stream_event(std::size_t job_index, const job::Event& event) {
     if (const auto* failed = std::get_if<job::Failed>(&event); failed && !stream_begun_) {
-        respond(fault_response(*parts_.errors, failed->error));
+        respond(fault_response(*parts_.errors, failed->error, retry_after_s_));
         return;
     }
     const std::string bytes = writer_->on_event(job_index, event);

@@ -2,8 +2,10 @@
 // client's leaving to the lane. Knows neither sockets nor models.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -56,6 +58,7 @@ private:
 
     void submit();
     void on_event(std::size_t job_index, const job::Event& event);
+    void look_when_to_retry(const job::Event& event);
     void on_body_event(std::size_t job_index, const job::Event& event);
     void on_stream_event(std::size_t job_index, const job::Event& event);
     void measure(std::size_t job_index, const job::Event& event);
@@ -65,7 +68,9 @@ private:
     void write_record(unsigned status);
 
     GenerationParts parts_;
+    std::weak_ptr<plane::Service> service_;
     const CancelToken cancel_;
+    std::atomic<std::uint32_t> retry_after_s_ = 1;  // told to a client that is refused
     std::mutex mutex_;  // several lane threads may report; held for one event at a time
     std::unique_ptr<dialect::AnswerWriter> writer_;
     bool stream_begun_ = false;

@@ -159,6 +159,22 @@ TEST(Generation, GivesAnEarlyFailureItsOwnStatus) {
     }
 }
 
+TEST(Generation, SaysWhenAModelThatFailsAgainAndAgainIsTriedNext) {
+    Rig rig([](FakeService::Job& job) { job.sink(failure(Fault::unavailable, "it crashed")); });
+    rig.lane->pause_for(37);
+    for (const bool stream : {false, true}) {
+        TestClient client(rig.gateway->port());
+        ASSERT_TRUE(client.post("/v1/chat/completions", chat(stream)));
+        const TestReply reply = client.reply();
+        EXPECT_EQ(reply.status, 503U);
+        EXPECT_TRUE(reply.has("Retry-After: 37\r\n")) << reply.head;
+    }
+    rig.lane->pause_for(0);
+    TestClient client(rig.gateway->port());
+    ASSERT_TRUE(client.post("/v1/chat/completions", chat(false)));
+    EXPECT_TRUE(client.reply().has("Retry-After: 1\r\n"));
+}
+
 TEST(Generation, ReportsAFailureInsideAStream) {
     Rig rig([](FakeService::Job& job) {
         job.sink(job::Started{1});

@@ -24,11 +24,12 @@ net::Response http_error(const dialect::ErrorShape& shape, unsigned status,
     return response;
 }
 
-net::Response fault_response(const dialect::ErrorShape& shape, const Error& error) {
+net::Response fault_response(const dialect::ErrorShape& shape, const Error& error,
+                             std::uint32_t retry_after_s) {
     net::Response response;
     response.status = dialect::http_status(error.fault);
     response.body = shape.of_error(error);
-    add_retry_after(response, 1);
+    add_retry_after(response, retry_after_s);
     return response;
 }
 

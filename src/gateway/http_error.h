@@ -18,7 +18,8 @@ net::Response http_error(const dialect::ErrorShape& shape, unsigned status,
                          std::string_view message, std::uint32_t retry_after_s = 1);
 
 /// The response for a failed job or a refused body.
-net::Response fault_response(const dialect::ErrorShape& shape, const Error& error);
+net::Response fault_response(const dialect::ErrorShape& shape, const Error& error,
+                             std::uint32_t retry_after_s = 1);
 
 /// Puts the x-request-id among `headers` into the body of an error, where the API wants it there.
 void name_request(const dialect::ErrorShape& shape, std::span<const net::Header> headers,

@@ -172,18 +172,27 @@ bool Plane::Core::take_back(const std::shared_ptr<Lease>& lease) {
     if (lease->asked.retried || lease->asked.cancel.cancelled()) {
         return false;
     }
+    Actions actions;
     {
         const std::scoped_lock lock(mutex_);
-        if (stopping_ || lease->seat->leaving()) {
+        const Seat& seat = *lease->seat;
+        if (stopping_ || seat.leaving()) {
             return false;
         }
         Waiting again = lease->asked;
         again.not_before = Clock::now() + kLossShows;
         again.retried = true;
         lease->ended = true;
-        lanes_[lease->seat->lane].line.push_front(std::move(again));
+        if (should_go(again, seat)) {
+            pass_on(std::move(again), seat, actions);
+        } else {
+            lanes_[seat.lane].line.push_front(std::move(again));
+        }
     }
     release(lease, false);
+    for (const auto& action : actions) {
+        action();
+    }
     wake();
     return true;
 }

@@ -70,6 +70,7 @@ public:
     [[nodiscard]] std::shared_ptr<const ModelTable> table() const;
     [[nodiscard]] job::ModelCard card_of(const Model& model) const;
     [[nodiscard]] Line line_of(std::string_view model) const;
+    [[nodiscard]] std::chrono::seconds next_try_in(std::string_view model) const;
     [[nodiscard]] View view() const;
     [[nodiscard]] Result<std::shared_ptr<os::LogRing>> log_of(std::string_view lane) const;
 
@@ -98,9 +99,12 @@ private:
     Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
     Status place(Waiting& waiting, std::size_t lane, bool here, Actions& actions);
     std::optional<std::size_t> pass_on(Waiting waiting, Refusal refusal, Actions& actions);
+    std::optional<std::size_t> pass_on(Waiting waiting, const Seat& seat, Actions& actions);
     void pass_on(Ask ask, Refusal refusal, Actions& actions);
     void pass_line_on(std::size_t lane, const std::string& model, const Error& error,
                       Actions& actions);
+    void pass_on_who_can(const Seat& seat, Actions& actions);
+    [[nodiscard]] bool should_go(const Waiting& waiting, const Seat& seat) const;
     void refuse(const Want& want, const Error& error, Actions& actions);
     [[nodiscard]] Error verdict(const std::string& model,
                                 const std::vector<Refusal>& refusals) const;

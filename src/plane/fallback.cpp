@@ -10,17 +10,22 @@
 namespace trilane::plane {
 namespace {
 
-/// Whether a request may wait for a failed seat's next try. One that crashed in service comes back
-/// soon; one that does not load is not waited for.
-Status worth_waiting_for(const Seat& seat, Time now) {
-    if (seat.retry_at <= now || seat.comes_back_soon(now)) {
+/// What is told of a failed seat until its next try.
+Error pause_of(const Seat& seat, Time now) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(seat.retry_at - now);
+    return {seat.error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
+            fmt::format("'{}' {}: {} (next try in {} s)", seat.model,
+                        seat.lost ? "fails again and again" : "cannot be loaded",
+                        seat.error->message, left.count())};
+}
+
+/// Whether a request that waits no longer than `until` may wait for a failed seat's next try. One
+/// that crashed in service comes back soon; one that does not load is not waited for.
+Status worth_waiting_for(const Seat& seat, Time now, Time until = Time::max()) {
+    if (seat.retry_at <= now || (seat.comes_back_soon(now) && seat.retry_at < until)) {
         return {};
     }
-    const auto left = std::chrono::ceil<std::chrono::seconds>(seat.retry_at - now);
-    return fail(seat.error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
-                "'{}' {}: {} (next try in {} s)", seat.model,
-                seat.lost ? "fails again and again" : "cannot be loaded", seat.error->message,
-                left.count());
+    return tl::unexpected(pause_of(seat, now));
 }
 
 }  // namespace
@@ -92,7 +97,8 @@ Status Plane::Core::place(Waiting& waiting, std::size_t lane, bool here, Actions
     LaneState& state = lanes_[lane];
     const auto seat = seat_of(lane, waiting.request->model);
     if (seat != nullptr && seat->state == lane::State::failed) {
-        TRILANE_TRY_STATUS(worth_waiting_for(*seat, std::chrono::steady_clock::now()));
+        TRILANE_TRY_STATUS(
+            worth_waiting_for(*seat, std::chrono::steady_clock::now(), waiting.until));
     }
     const bool ready = seat != nullptr && seat->state == lane::State::ready;
     const std::uint32_t slots = ready ? seat->resident->slots() : 0;
@@ -132,6 +138,13 @@ std::optional<std::size_t> Plane::Core::pass_on(Waiting waiting, Refusal refusal
         sink(job::Failed{error});
     });
     return std::nullopt;
+}
+
+/// The same of one that a seat's pause keeps waiting.
+std::optional<std::size_t> Plane::Core::pass_on(Waiting waiting, const Seat& seat,
+                                                Actions& actions) {
+    return pass_on(std::move(waiting),
+                   {seat.lane, pause_of(seat, std::chrono::steady_clock::now())}, actions);
 }
 
 /// The same of an administrator's load.
@@ -174,6 +187,70 @@ void Plane::Core::pass_line_on(std::size_t lane, const std::string& model, const
                             lanes_[*next].lane->name(), error.message));
         }
     }
+}
+
+/// Whether a request in the line of a seat that crashes again and again is better off elsewhere:
+/// another lane may have it, or its next try is too far off to be waited for.
+bool Plane::Core::should_go(const Waiting& waiting, const Seat& seat) const {
+    const Time now = std::chrono::steady_clock::now();
+    if (seat.state != lane::State::failed || seat.retry_at <= now) {
+        return false;
+    }
+    if (!worth_waiting_for(seat, now, waiting.until)) {
+        return true;
+    }
+    std::vector<Refusal> refusals = waiting.refusals;
+    refusals.push_back({seat.lane, {}});
+    const Model* model = table_->by_id(seat.model);
+    const auto other = model == nullptr ? std::nullopt
+                                        : choose_lane({model, waiting.only_lane},
+                                                      waiting.request->lanes, refusals);
+    if (!other) {
+        return false;
+    }
+    const auto there = seat_of(*other, seat.model);
+    const bool comes = there == nullptr || there->state != lane::State::failed ||
+                       worth_waiting_for(*there, now, waiting.until).has_value();
+    return comes && lanes_[*other].line.room_for(waiting.request->client, waiting.weight);
+}
+
+/// Of those who wait for a seat that has crashed, who should go.
+void Plane::Core::pass_on_who_can(const Seat& seat, Actions& actions) {
+    std::size_t gone = 0;
+    for (Waiting& waiting : lanes_[seat.lane].line.take_if([&](const Waiting& one) {
+             return one.request->model == seat.model && should_go(one, seat);
+         })) {
+        gone += pass_on(std::move(waiting), seat, actions) ? 1U : 0U;
+    }
+    if (gone > 0) {
+        log(fmt::format("{}: {} request(s) for {} go to another lane meanwhile",
+                        lanes_[seat.lane].lane->name(), gone, seat.model));
+    }
+}
+
+/// Once nothing of the model is there or comes: when the first of its failed seats is tried again;
+/// zero = that is not what is waited for.
+std::chrono::seconds Plane::Core::next_try_in(std::string_view model) const {
+    const std::scoped_lock lock(mutex_);
+    const auto meaning = table_->find(model);
+    if (!meaning) {
+        return {};
+    }
+    const Time now = std::chrono::steady_clock::now();
+    std::optional<Time> first;
+    for (const Candidate& candidate : meaning->model->candidates) {
+        const auto seat = meaning->lane && *meaning->lane != candidate.lane
+                              ? nullptr
+                              : seat_of(candidate.lane, meaning->model->id);
+        if (seat == nullptr) {
+            continue;
+        }
+        if (seat->state != lane::State::failed || seat->retry_at <= now) {
+            return {};
+        }
+        first = first ? std::min(*first, seat->retry_at) : seat->retry_at;
+    }
+    return first ? std::chrono::ceil<std::chrono::seconds>(*first - now) : std::chrono::seconds();
 }
 
 /// The lane will not have it: everybody who wants it there goes on, or is told.

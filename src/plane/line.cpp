@@ -77,8 +77,7 @@ std::optional<Waiting> WaitingLine::pop(std::string_view model, std::uint32_t we
     return take(best);
 }
 
-template <class Which>
-std::vector<Waiting> WaitingLine::take_if(const Which& which) {
+std::vector<Waiting> WaitingLine::take_if(const std::function<bool(const Waiting&)>& which) {
     std::vector<Waiting> out;
     for (auto at = waiting_.begin(); at != waiting_.end();) {
         const auto next = std::next(at);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -65,6 +66,7 @@ public:
     /// Takes out everything for a model.
     std::vector<Waiting> take_model(std::string_view model);
     std::vector<Waiting> take_all();
+    std::vector<Waiting> take_if(const std::function<bool(const Waiting&)>& which);
 
     /// Models somebody waits for, in the order of their oldest request, with its arrival.
     struct Wanted {
@@ -85,8 +87,6 @@ public:
 private:
     using Place = std::list<Waiting>::iterator;
     Waiting take(Place place);
-    template <class Which>
-    std::vector<Waiting> take_if(const Which& which);
 
     LineLimits limits_;
     std::list<Waiting> waiting_;  // oldest first

@@ -199,6 +199,8 @@ void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Acti
             told.fault = Fault::unavailable;
         }
         pass_line_on(seat->lane, seat->model, told, actions);
+    } else if (seat->retry_at > Clock::now()) {
+        pass_on_who_can(*seat, actions);
     }
     if (seat->resident != nullptr) {
         actions.emplace_back([self = shared_from_this(), seat] {

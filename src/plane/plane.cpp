@@ -29,6 +29,9 @@ Result<job::ModelCard> Plane::find(std::string_view name) const {
 Line Plane::line_of(std::string_view model) const {
     return core_->line_of(model);
 }
+std::chrono::seconds Plane::next_try_in(std::string_view model) const {
+    return core_->next_try_in(model);
+}
 void Plane::submit(job::Request request, job::EventSink sink, CancelToken cancel) {
     core_->submit(std::move(request), std::move(sink), cancel);
 }

@@ -52,6 +52,7 @@ public:
     [[nodiscard]] std::vector<job::ModelCard> models() const override;
     [[nodiscard]] Result<job::ModelCard> find(std::string_view name) const override;
     [[nodiscard]] Line line_of(std::string_view model) const override;
+    [[nodiscard]] std::chrono::seconds next_try_in(std::string_view model) const override;
     void submit(job::Request request, job::EventSink sink, CancelToken cancel) override;
     void notice_cancel() override;
     [[nodiscard]] View view() const override;

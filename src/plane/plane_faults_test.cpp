@@ -199,6 +199,76 @@ TEST(Fallback, WhatRanOnALostModelGoesOnWhenItDoesNotComeBack) {
     EXPECT_TRUE(is_on(box, "cpu", "a"));
 }
 
+TEST(Fallback, WhoWaitsForALaneThatCrashesAgainAndAgainGoesOn) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 1;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    const Ear first = box.ask("a");
+    const Ear second = box.ask("a");
+    ASSERT_TRUE(box.gpu->resident("a")->wait_for_running(1));
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    // Loaded again at once: nobody leaves a lane for one crash.
+    ASSERT_TRUE(becomes([&] { return is_on(box, "gpu", "a"); }));
+    const auto again = box.gpu->resident("a");
+    ASSERT_TRUE(again->wait_for_running(1));
+    EXPECT_EQ(box.cpu->loads("a"), 0);
+    EXPECT_EQ(first.ends() + second.ends(), 0);
+    box.gpu->lose("a", {Fault::unavailable, "it crashed once more"});
+    ASSERT_TRUE(first.wait());
+    ASSERT_TRUE(second.wait());
+    // Who was taken back once is not, a second time; the other goes on, whether it ran or waited.
+    EXPECT_FALSE(second.error()) << second.error()->message;
+    EXPECT_EQ(box.cpu->loads("a"), 1);
+    EXPECT_EQ(box.gpu->loads("a"), 2) << "nobody waits for its next try";
+}
+
+TEST(Fallback, WhatACrashLoopInterruptsGoesOn) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.start({entry("a")});
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(box.gpu->resident("a")->wait_for_running(1));
+    box.gpu->lose("a", {Fault::unavailable, "it crashed once more"});
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error()) << ear.error()->message;
+    EXPECT_EQ(box.cpu->loads("a"), 1);
+}
+
+TEST(Fallback, WithoutAnotherLaneAPauseIsToldEarlyAndItsEnd) {
+    Box box;
+    box.gpu->answers_at_once = false;
+    box.gpu->slots = 1;
+    box.options.policies["a"].lanes = {"gpu"};
+    box.start({entry("a")});
+    EXPECT_EQ(box.plane->next_try_in("a"), std::chrono::seconds(0));
+    // The pauses are 0, 0.5, 1, 2, 4 and 8 s; what is ordered in between ends them.
+    for (int crashes = 0; crashes < 5; ++crashes) {
+        ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+        box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    }
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    const Ear running = box.ask("a");
+    const Ear waiting = box.ask("a");
+    ASSERT_TRUE(box.gpu->resident("a")->wait_for_running(1));
+    const auto begin = std::chrono::steady_clock::now();
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    ASSERT_TRUE(running.wait());
+    ASSERT_TRUE(waiting.wait());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    for (const Ear& ear : {running, waiting}) {
+        ASSERT_TRUE(ear.error());
+        EXPECT_EQ(ear.error()->fault, Fault::unavailable);
+        EXPECT_THAT(ear.error()->message, HasSubstr("fails again and again: it crashed (next try"));
+    }
+    EXPECT_GT(box.plane->next_try_in("a"), std::chrono::seconds(5));
+    EXPECT_LE(box.plane->next_try_in("gpu/a"), std::chrono::seconds(8));
+}
+
 TEST(Fallback, APinAndAPreloadGoOn) {
     Box box;
     box.gpu->bad["pin"] = {Fault::corrupt, "not here"};
@@ -208,6 +278,20 @@ TEST(Fallback, APinAndAPreloadGoOn) {
     box.start({entry("pin"), entry("pre")});
     EXPECT_TRUE(becomes([&] { return is_pinned_on(box, "cpu", "pin"); }));
     EXPECT_TRUE(becomes([&] { return is_on(box, "cpu", "pre"); }));
+}
+
+TEST(Fallback, WhoseTimeEndsBeforeTheNextTryIsToldAtOnce) {
+    Box box;
+    box.options.policies["a"].lanes = {"gpu"};
+    box.options.wait_max = std::chrono::milliseconds(100);
+    box.start({entry("a")});
+    for (int crashes = 0; crashes < 2; ++crashes) {
+        ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+        box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    }
+    const Ear ear = box.ask("a");
+    EXPECT_EQ(ear.ends(), 1) << "its pause is half a second";
+    EXPECT_THAT(ear.error()->message, HasSubstr("fails again and again"));
 }
 
 TEST(Orders, APinIsMetByTheLaneItNames) {

@@ -93,6 +93,11 @@ public:
     /// **Errors:** not_found, with what there is.
     [[nodiscard]] virtual Result<job::ModelCard> find(std::string_view name) const = 0;
     [[nodiscard]] virtual Line line_of(std::string_view model) const = 0;
+    /// Of a model that has failed wherever it was: when it is tried again; zero = nothing of the
+    /// kind is known.
+    [[nodiscard]] virtual std::chrono::seconds next_try_in(std::string_view /*model*/) const {
+        return {};
+    }
 
     /// Answers the request: at once, after a wait in line, or after loading its model. The answer
     /// arrives through `sink`, ending with exactly one Done or Failed.
