@@ -221,16 +221,24 @@ std::optional<std::size_t> Plane::Core::lane_for_policy(const Model& model, Time
             return std::nullopt;  // a leaving one, too: what comes next is seen when it has gone
         }
     }
+    const auto passed = passed_.find(model.id);
+    const auto was_tried = [&](const Candidate& one) {
+        return passed != passed_.end() && passed->second.contains(one.lane);
+    };
     for (const Candidate& candidate : model.candidates) {
         const auto seat = allowed(candidate) ? seat_of(candidate.lane, model.id) : nullptr;
         if (seat != nullptr && seat->comes_back_soon(now)) {
             return is_missing(candidate.lane, model.id, now, due) ? std::optional(candidate.lane)
                                                                   : std::nullopt;
         }
+        // What crashed where it had fallen back to comes back on a better lane that is well.
+        if (pin && allowed(candidate) && !was_tried(candidate) &&
+            is_missing(candidate.lane, model.id, now, due)) {
+            return candidate.lane;
+        }
     }
-    const auto passed = passed_.find(model.id);
     for (const Candidate& candidate : model.candidates) {
-        const bool tried = passed != passed_.end() && passed->second.contains(candidate.lane);
+        const bool tried = was_tried(candidate);
         // What is only preloaded is loaded once.
         const bool once = !pin && seat_of(candidate.lane, model.id) != nullptr;
         if (allowed(candidate) && !tried && !once &&

@@ -160,6 +160,7 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
                 fail_seat(seat, *seat->error, actions);
             } else {
                 set_state(*seat, lane::State::ready);
+                pin_seats();
                 preloaded_.insert(seat->model);
                 passed_.erase(seat->model);
                 for (Ask& ask : std::exchange(seat->asks, {})) {

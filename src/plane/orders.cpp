@@ -64,17 +64,22 @@ bool Plane::Core::may_pin(const Model& model, std::size_t lane) const {
     return model.policy.pin && (named.empty() || named == lanes_[lane].lane->name());
 }
 
-/// Of each model that shall stay, the seat that does: one is enough. Called with the mutex.
+/// Of each model that shall stay, the seat that does: one is enough. Of two that are ready it is
+/// the one on the better lane, wherever the model had to go before. Called with the mutex.
 void Plane::Core::pin_seats() {
     const auto rank = [](const Seat& seat) {
-        return seat.leaving() ? 0 : !seat.active() ? 1 : seat.pinned ? 3 : 2;
+        const bool sure = seat.pinned || seat.state == lane::State::ready;
+        return seat.leaving() ? 0 : !seat.active() ? 1 : sure ? 3 : 2;
     };
     std::map<std::string_view, Seat*> chosen;
-    for (const auto& [key, seat] : seats_) {
-        const Model* model = table_->by_id(seat->model);
-        if (model != nullptr && may_pin(*model, seat->lane)) {
-            Seat*& best = chosen[seat->model];
-            best = best == nullptr || rank(*seat) > rank(*best) ? seat.get() : best;
+    for (const Model& model : table_->models()) {
+        for (const Candidate& candidate : model.candidates) {
+            const auto seat =
+                may_pin(model, candidate.lane) ? seat_of(candidate.lane, model.id) : nullptr;
+            if (seat != nullptr) {
+                Seat*& best = chosen[seat->model];
+                best = best == nullptr || rank(*seat) > rank(*best) ? seat.get() : best;
+            }
         }
     }
     for (const auto& [key, seat] : seats_) {

@@ -294,6 +294,48 @@ TEST(Fallback, WhoseTimeEndsBeforeTheNextTryIsToldAtOnce) {
     EXPECT_THAT(ear.error()->message, HasSubstr("fails again and again"));
 }
 
+TEST(Fallback, APinThatFellBackComesBackToItsBetterLane) {
+    Box box;
+    box.gpu->bad["a"] = {Fault::unavailable, "the driver is not there yet"};
+    box.options.policies["a"].pin = true;
+    box.start({entry("a")});
+    ASSERT_TRUE(becomes([&] { return is_pinned_on(box, "cpu", "a"); }));
+    box.gpu->repair("a");
+    // Its pause after the failure must be over; until then the other lane is all there is.
+    ASSERT_TRUE(becomes([&] {
+        const View view = box.plane->view();
+        const Residency* failed = find_on(view, "gpu", "a");
+        return failed != nullptr && box.plane->next_try_in("gpu/a") == std::chrono::seconds(0);
+    }));
+    EXPECT_EQ(box.gpu->loads("a"), 0) << "what serves is left alone";
+    box.cpu->lose("a", {Fault::unavailable, "it crashed"});
+    EXPECT_TRUE(becomes([&] { return is_pinned_on(box, "gpu", "a"); }));
+    EXPECT_TRUE(becomes([&] { return is_on(box, "gpu", "a"); }));
+}
+
+TEST(Fallback, APinMovesToItsBetterLaneWhenThatIsLoaded) {
+    Box box;
+    box.gpu->bad["a"] = {Fault::unavailable, "the driver is not there yet"};
+    box.options.policies["a"].pin = true;
+    box.start({entry("a")});
+    ASSERT_TRUE(becomes([&] { return is_pinned_on(box, "cpu", "a"); }));
+    box.gpu->repair("a");
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
+    EXPECT_FALSE(is_pinned_on(box, "cpu", "a")) << "one of them";
+    EXPECT_TRUE(is_on(box, "cpu", "a"));
+}
+
+TEST(Fallback, APinThatCrashesOnItsBestLaneComesBackThere) {
+    Box box;
+    box.options.policies["a"].pin = true;
+    box.start({entry("a")});
+    ASSERT_TRUE(becomes([&] { return is_pinned_on(box, "gpu", "a") && is_on(box, "gpu", "a"); }));
+    box.gpu->lose("a", {Fault::unavailable, "it crashed"});
+    EXPECT_TRUE(becomes([&] { return box.gpu->loads("a") == 2; }));
+    EXPECT_EQ(box.cpu->loads("a"), 0);
+}
+
 TEST(Orders, APinIsMetByTheLaneItNames) {
     Box box;
     box.start({entry("b"), entry("thought")});
