@@ -227,6 +227,12 @@ TEST(LoadingLine, SaysWhatTheModelWaitsFor) {
               "gpu/coder: warming on gpu, 2 s");
     EXPECT_EQ(loading_text(*state, "other", std::chrono::seconds(3)),
               "other: waiting for room, 3 s");
+    json::Value known = *state;
+    known["model"] = "coder";
+    EXPECT_EQ(loading_text(known, "my/alias", std::chrono::seconds(4)),
+              "my/alias: warming on gpu, 4 s");
+    known["model"] = json::Value();
+    EXPECT_EQ(loading_text(known, "coder", std::chrono::seconds(5)), "coder: warming on gpu, 5 s");
 }
 
 }  // namespace

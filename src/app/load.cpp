@@ -8,6 +8,7 @@
 #include "app/loading_line.h"
 #include "app/output.h"
 #include "app/verbs.h"
+#include "catalog/web.h"
 #include "json/json.h"
 
 namespace trilane::app {
@@ -50,11 +51,12 @@ public:
 private:
     void draw() {
         const Clock::time_point begin = Clock::now();
+        const std::string target = "/trilane/v1/state?model=" + catalog::percent_encoded(model_);
         bool drawn = false;
         std::unique_lock lock(mutex_);
         while (!told_.wait_for(lock, kLookInterval, [this] { return done_; })) {
             lock.unlock();
-            if (const auto state = daemon_->get("/trilane/v1/state")) {
+            if (const auto state = daemon_->get(target)) {
                 const auto waited =
                     std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin);
                 print_error("\r" + loading_text(*state, model_, waited) + "\x1b[K");
@@ -85,8 +87,9 @@ Status print_answer(const json::Value& answer, bool json) {
 
 std::string loading_text(const json::Value& state, std::string_view model,
                          std::chrono::seconds waited) {
-    // "gpu/coder" is the model coder on the lane gpu.
-    const std::string_view id = model.substr(model.find('/') + 1);
+    // The daemon knows what an alias means; "gpu/coder" is the model coder on the lane gpu.
+    const std::string meant = said_in(state, "model");
+    const std::string id(meant.empty() ? model.substr(model.find('/') + 1) : meant);
     std::string doing = "waiting for room";
     for (const json::Value& lane : state.value("lanes", json::Value::array())) {
         for (const json::Value& one : lane.value("models", json::Value::array())) {

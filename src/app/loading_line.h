@@ -9,8 +9,8 @@
 
 namespace trilane::app {
 
-/// "coder: warming on gpu, 12 s", from what /trilane/v1/state answers; of a model that no lane has
-/// begun to load, that it waits for room.
+/// "coder: warming on gpu, 12 s", from what /trilane/v1/state?model=… answers; of a model that no
+/// lane has begun to load, that it waits for room.
 std::string loading_text(const json::Value& state, std::string_view model,
                          std::chrono::seconds waited);
 

@@ -5,6 +5,7 @@
 
 #include "dialect/openai/openai.h"
 #include "gateway/http_error.h"
+#include "gateway/query.h"
 #include "json/json.h"
 
 namespace trilane::gateway {
@@ -74,7 +75,8 @@ json::Value residency_json(const plane::Residency& one) {
     return out;
 }
 
-net::Response state(const plane::Service& service) {
+/// Who asks for a name's sake is told which of the models it means.
+net::Response state(const plane::Service& service, const net::Request& request) {
     const plane::View view = service.view();
     json::Value lanes = json::Value::array();
     for (const plane::LaneView& lane : view.lanes) {
@@ -106,7 +108,12 @@ net::Response state(const plane::Service& service) {
                          {"foreign_bytes", pool.foreign_bytes},
                          {"planned_bytes", pool.planned_bytes}});
     }
-    return json_response({{"lanes", std::move(lanes)}, {"pools", std::move(pools)}});
+    json::Value out{{"lanes", std::move(lanes)}, {"pools", std::move(pools)}};
+    if (const std::string name = query_text(request.target, "model"); !name.empty()) {
+        const auto card = service.find(name);
+        out["model"] = card ? json::Value(card->id) : json::Value();
+    }
+    return json_response(out);
 }
 
 net::Response logs(const plane::Service& service, const net::Request& request) {
@@ -160,7 +167,7 @@ void answer_admin(plane::Service& service, const net::Request& request,
                   std::function<void(net::Response)> respond) {
     const std::string_view path = request.path();
     if (path == "/trilane/v1/state") {
-        respond(state(service));
+        respond(state(service, request));
         return;
     }
     if (path == "/trilane/v1/logs") {

@@ -431,6 +431,12 @@ TEST(Admin, ShowsTheState) {
     EXPECT_EQ(model["correction"]["bytes"], 23);
     EXPECT_EQ(model["correction"]["observed_bytes"], 122);
     EXPECT_EQ(state["pools"][0]["planned_bytes"], 30);
+    EXPECT_FALSE(state.contains("model"));
+    const auto meant = [&](std::string_view name) {
+        return parsed(ask(*gateway, fmt::format("GET /trilane/v1/state?model={}", name)))["model"];
+    };
+    EXPECT_EQ(meant("%64efault"), "tiny");
+    EXPECT_EQ(meant("nobody"), json::Value());
 }
 
 TEST(Admin, LoadsAndUnloads) {
