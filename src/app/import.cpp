@@ -22,7 +22,7 @@ Result<int> perform(const ImportOptions& options) {
     catalog::PullOptions importing;
     importing.directory = options.models_dir;
     importing.id = options.id;
-    importing.spare_bytes = readable_config(options.config_file).catalog.disk_reserve_bytes;
+    importing.spare_bytes = told_config(options.config_file).config.catalog.disk_reserve_bytes;
     importing.on_progress = [&](const catalog::Progress& progress) {
         if (watch.interrupted()) {
             importing.cancel.cancel();
