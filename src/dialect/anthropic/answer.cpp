@@ -57,18 +57,21 @@ void append_usage(std::string& out, const job::Usage& usage) {
     const std::uint32_t cached = std::min(usage.cached_tokens, usage.prompt_tokens);
     fmt::format_to(std::back_inserter(out),
                    R"({{"input_tokens":{},"cache_creation_input_tokens":0,)"
-                   R"("cache_read_input_tokens":{},"output_tokens":{},"server_tool_use":null,)"
-                   R"("service_tier":"standard"}})",
+                   R"("cache_read_input_tokens":{},"cache_creation":{{)"
+                   R"("ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}},)"
+                   R"("output_tokens":{},"output_tokens_details":null,"server_tool_use":null,)"
+                   R"("service_tier":"standard","inference_geo":null,"speed":"standard"}})",
                    usage.prompt_tokens - cached, cached, usage.completion_tokens);
 }
 
-/// `{"id":…,"type":"message","role":"assistant","model":…,"container":null,"content":`
+/// `{"id":…,"type":"message","role":"assistant","model":…,"container":null,"diagnostics":null,
+/// "content":`
 void append_head(std::string& out, std::string_view id, std::string_view model) {
     out += "{\"id\":";
     append_string(out, id);
     out += R"(,"type":"message","role":"assistant","model":)";
     append_string(out, model);
-    out += R"(,"container":null,"content":)";
+    out += R"(,"container":null,"diagnostics":null,"content":)";
 }
 
 /// The input of a call as JSON, always an object: a model may write anything.

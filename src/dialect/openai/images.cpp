@@ -77,11 +77,28 @@ private:
     std::vector<job::Picture> pictures_;
 };
 
-/// An event for each picture, when it is whole.
+/// The size as these events may name it: one of the API's, or "auto" for all others.
+std::string_view named_size(const job::Draw& draw) {
+    struct Size {
+        std::uint32_t width;
+        std::uint32_t height;
+        std::string_view name;
+    };
+    constexpr Size kSizes[] = {
+        {1024, 1024, "1024x1024"}, {1024, 1536, "1024x1536"}, {1536, 1024, "1536x1024"}};
+    for (const Size& size : kSizes) {
+        if (size.width == draw.width && size.height == draw.height) {
+            return size.name;
+        }
+    }
+    return "auto";
+}
+
+/// An event for each picture, when it is whole. Nothing counts tokens here.
 class PictureEvents final : public AnswerWriter {
 public:
-    PictureEvents(std::string_view type, std::int64_t created_unix_s)
-        : type_(type), created_unix_s_(created_unix_s) {}
+    PictureEvents(std::string_view type, const job::Draw& draw, std::int64_t created_unix_s)
+        : type_(type), size_(named_size(draw)), created_unix_s_(created_unix_s) {}
 
     void name_model(std::string_view /*id*/) override {}
 
@@ -95,7 +112,12 @@ public:
             append_base64(out, *picture);
             out += ",\"output_format\":";
             json::append_string(out, format_of(picture->type));
-            out += "}\n\n";
+            fmt::format_to(std::back_inserter(out),
+                           R"(,"background":"auto","quality":"auto","size":"{}","usage":{{)"
+                           R"("input_tokens":0,"input_tokens_details":{{"image_tokens":0,)"
+                           R"("text_tokens":0}},"output_tokens":0,"total_tokens":0}}}})"
+                           "\n\n",
+                           size_);
             return out;
         }
         if (const auto* failed = std::get_if<job::Failed>(&event)) {
@@ -113,6 +135,7 @@ public:
 
 private:
     const std::string type_;
+    const std::string_view size_;
     const std::int64_t created_unix_s_;
     bool finished_ = false;
 };
@@ -243,7 +266,7 @@ Result<Asked> ask_pictures(PictureAsk kind, std::string_view content_type, std::
     if (asked.stream) {
         asked.writer = std::make_unique<PictureEvents>(
             kind == PictureAsk::generation ? "image_generation.completed" : "image_edit.completed",
-            context.now_unix_s);
+            draw, context.now_unix_s);
     } else {
         asked.writer = std::make_unique<PicturesAnswer>(request.model, context.now_unix_s);
     }

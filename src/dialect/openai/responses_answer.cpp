@@ -296,18 +296,18 @@ std::string ResponseWriter::response(std::string_view status) const {
         out += i == 0 ? "" : ",";
         out += item_json(items_[i]);
     }
-    out += "],\"usage\":";
-    if (!usage_) {
-        out += "null}";
+    out += ']';
+    if (!usage_) {  // the published schema knows no null here
+        out += '}';
         return out;
     }
     const std::uint32_t thoughts = std::min(thought_pieces_, usage_->completion_tokens);
-    fmt::format_to(
-        std::back_inserter(out),
-        R"({{"input_tokens":{},"input_tokens_details":{{"cached_tokens":{}}},"output_tokens":{},)"
-        R"("output_tokens_details":{{"reasoning_tokens":{}}},"total_tokens":{}}}}})",
-        usage_->prompt_tokens, usage_->cached_tokens, usage_->completion_tokens, thoughts,
-        std::uint64_t{usage_->prompt_tokens} + usage_->completion_tokens);
+    fmt::format_to(std::back_inserter(out),
+                   R"(,"usage":{{"input_tokens":{},"input_tokens_details":{{"cached_tokens":{},)"
+                   R"("cache_write_tokens":0}},"output_tokens":{},)"
+                   R"("output_tokens_details":{{"reasoning_tokens":{}}},"total_tokens":{}}}}})",
+                   usage_->prompt_tokens, usage_->cached_tokens, usage_->completion_tokens,
+                   thoughts, std::uint64_t{usage_->prompt_tokens} + usage_->completion_tokens);
     return out;
 }
 

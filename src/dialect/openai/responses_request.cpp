@@ -257,7 +257,7 @@ std::string fields_of(const json::Value& body, const Read& read, const Context& 
     text.update(sent(body, "text", json::Value::object()));
     json::Value reasoning = {{"effort", nullptr}, {"summary", nullptr}};
     reasoning.update(sent(body, "reasoning", json::Value::object()));
-    const json::Value fields = {
+    json::Value fields = {
         {"created_at", context.now_unix_s},
         {"background", false},
         {"instructions", sent(body, "instructions")},
@@ -278,8 +278,10 @@ std::string fields_of(const json::Value& body, const Read& read, const Context& 
         {"top_logprobs", sent(body, "top_logprobs", 0)},
         {"top_p", sent(body, "top_p", 1.0)},
         {"truncation", "disabled"},  // nothing is ever cut out of a conversation here
-        {"user", sent(body, "user")},
     };
+    if (json::Value user = sent(body, "user"); !user.is_null()) {
+        fields["user"] = std::move(user);  // the published schema knows no null here
+    }
     const std::string object = json::dump(fields);
     return object.substr(1, object.size() - 2);
 }

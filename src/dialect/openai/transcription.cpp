@@ -70,7 +70,7 @@ public:
         } else if (std::holds_alternative<job::Done>(event)) {
             out = R"(data: {"type":"transcript.text.done","text":)";
             json::append_string(out, heard_.text());
-            out += ',' + duration_usage(heard_.transcript.duration_s) + "}\n\n";
+            out += "}\n\n";  // usage is of tokens here, and none are known
             finished_ = true;
         }
         return out;
