@@ -285,7 +285,8 @@ void Reader::models(const toml::node& node, Config& config) {
     }
 }
 
-/// An alias that two models have, or that is another model's id, would hide one of them.
+/// An alias that two models have, or that is another model's id, would hide one of them. A '*'
+/// stands for any end of a name, nothing else.
 void check_aliases(const toml::node& node, const Config& config, Reader& reader) {
     std::set<std::string_view> names;
     for (const ModelSection& model : config.models) {
@@ -293,6 +294,12 @@ void check_aliases(const toml::node& node, const Config& config, Reader& reader)
     }
     for (const ModelSection& model : config.models) {
         for (const std::string& alias : model.aliases) {
+            if (alias.find('*') < alias.size() - 1) {
+                reader.remark(node, true,
+                              fmt::format("model.\"{}\".aliases: \"{}\": a * may only be at the "
+                                          "end, as in \"{}*\"",
+                                          model.id, alias, alias.substr(0, alias.find('*'))));
+            }
             if (!names.insert(alias).second) {
                 reader.remark(node, true,
                               fmt::format("model.\"{}\".aliases: \"{}\" is another model's name",

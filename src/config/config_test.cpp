@@ -264,6 +264,16 @@ TEST(Config, ModelsReferToLanesThatExist) {
     EXPECT_FALSE(read("[model.x]\naliases=[\"y\"]\n[model.y]\n").good());
 }
 
+TEST(Config, AStarOfAnAliasIsAtItsEnd) {
+    EXPECT_TRUE(read("[model.x]\naliases=[\"claude-*\", \"*\"]\n[model.claude-y]\n").good());
+    for (const char* wrong : {"*-claude", "claude-*-y", "claude-**"}) {
+        const Checked checked = read(fmt::format("[model.x]\naliases=[\"{}\"]\n", wrong));
+        EXPECT_FALSE(checked.good()) << wrong;
+        EXPECT_NE(checked.remarks.front().text.find("at the end"), std::string::npos);
+    }
+    EXPECT_FALSE(read("[model.x]\naliases=[\"gpt-*\"]\n[model.y]\naliases=[\"gpt-*\"]\n").good());
+}
+
 TEST(Config, TheDefaultTextIsReadAsTheDefaults) {
     const Checked checked = read(default_text());
     ASSERT_TRUE(checked.good());

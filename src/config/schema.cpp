@@ -267,7 +267,7 @@ constexpr std::array<Key<Model>, 10> kModel{{
     {"priority", "Larger stays longer when room is needed.",
      [](const Reading& r, Model& m) { r.signed_whole(m.priority, -1000, 1000); },
      [](const Model& m) { return number(m.priority); }, true},
-    {"aliases", "Other names that clients may use for it.",
+    {"aliases", "Other names that clients may use for it; \"claude-*\": all that begin so.",
      [](const Reading& r, Model& m) { r.texts(m.aliases); },
      [](const Model& m) { return list(m.aliases); }, true},
 }};

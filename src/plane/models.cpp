@@ -1,6 +1,7 @@
 #include "plane/models.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/utf8.h"
 #include "lane/card.h"
@@ -105,9 +106,15 @@ ModelTable::ModelTable(std::span<const catalog::Entry> entries,
     }
     for (std::size_t i = 0; i < models_.size(); ++i) {
         for (const std::string& alias : models_[i].policy.aliases) {
-            names_.emplace(alias, i);
+            if (alias.ends_with('*')) {
+                patterns_.push_back({alias.substr(0, alias.size() - 1), i});
+            } else {
+                names_.emplace(alias, i);
+            }
         }
     }
+    std::ranges::stable_sort(patterns_, std::greater(),
+                             [](const Pattern& pattern) { return pattern.prefix.size(); });
     for (const auto& [name, id] : further_names) {
         if (const auto at = names_.find(id); at != names_.end()) {
             names_.emplace(name, at->second);
@@ -170,6 +177,24 @@ std::optional<Meaning> ModelTable::look_up(std::string_view name) const {
     return std::nullopt;
 }
 
+std::optional<Meaning> ModelTable::find_pattern(std::string_view name) const {
+    const auto longest = [&](std::string_view text) {
+        return std::ranges::find_if(
+            patterns_, [&](const Pattern& pattern) { return text.starts_with(pattern.prefix); });
+    };
+    const std::size_t slash = name.find('/');
+    if (slash != std::string_view::npos) {
+        const auto lane = lanes_.find(name.substr(0, slash));
+        const auto at = longest(name.substr(slash + 1));
+        if (lane != lanes_.end() && at != patterns_.end()) {
+            return Meaning{&models_[at->model], lane->second};
+        }
+    }
+    const auto at = longest(name);
+    return at == patterns_.end() ? std::nullopt
+                                 : std::optional(Meaning{&models_[at->model], std::nullopt});
+}
+
 Result<Meaning> ModelTable::find(std::string_view name) const {
     constexpr std::string_view kLatest = ":latest";
     auto meaning = look_up(name);
@@ -181,7 +206,13 @@ Result<Meaning> ModelTable::find(std::string_view name) const {
     }
     const auto* convention = std::ranges::find(kConventions, name, &Convention::name);
     if (convention != std::end(kConventions)) {
-        return find_able(name, convention->can);
+        auto able = find_able(name, convention->can);
+        meaning = able ? std::nullopt : find_pattern(name);
+        return meaning ? *meaning : able;
+    }
+    meaning = find_pattern(name);
+    if (meaning) {
+        return *meaning;
     }
     if (models_.empty()) {
         return fail(Fault::not_found,

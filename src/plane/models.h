@@ -28,6 +28,7 @@ struct ModelPolicy {
     bool preload = false;
     std::uint32_t keep_warm_s = 900;  ///< idle for so long: unloaded; 0 = kept until room is needed
     std::int32_t priority = 0;        ///< larger stays longer
+    /// One that ends with '*' stands for every name that begins so and means nothing else.
     std::vector<std::string> aliases;
 };
 /// Further names of models, beside the aliases of their policies: name → model's id.
@@ -74,7 +75,8 @@ public:
 
     /// An id, an alias, "lane/name" or "default", each also with ":latest" behind it; else one of
     /// the names that clients take for granted ("tts-1", "whisper-1", "dall-e-3" …): the first
-    /// model that can do what it stands for. **Errors:** not_found, with what there is;
+    /// model that can do what it stands for; else what the longest alias with '*' says, also
+    /// behind "lane/". **Errors:** not_found, with what there is;
     /// unavailable: nothing here can do that, and what to install.
     [[nodiscard]] Result<Meaning> find(std::string_view name) const;
     [[nodiscard]] const Model* by_id(std::string_view id) const;
@@ -83,12 +85,18 @@ public:
 private:
     [[nodiscard]] Result<Meaning> find_able(std::string_view name, bool job::Abilities::*can) const;
     [[nodiscard]] std::optional<Meaning> look_up(std::string_view name) const;
+    [[nodiscard]] std::optional<Meaning> find_pattern(std::string_view name) const;
     void add(const catalog::Entry& entry, std::span<const std::shared_ptr<lane::Lane>> lanes,
              std::optional<std::size_t> only_lane, const Policies& policies);
     void order_candidates(Model& model, std::span<const std::shared_ptr<lane::Lane>> lanes) const;
 
     std::vector<Model> models_;
+    struct Pattern {
+        std::string prefix;
+        std::size_t model = 0;
+    };
     std::map<std::string, std::size_t, std::less<>> names_;  // ids and aliases
+    std::vector<Pattern> patterns_;                          // aliases with '*', the longest first
     std::map<std::string, std::size_t, std::less<>> lanes_;
     std::string default_model_;
 };

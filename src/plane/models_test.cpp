@@ -73,6 +73,40 @@ TEST(ModelTable, ThePolicyOfTheOthers) {
     EXPECT_EQ(table.by_id("b")->policy.keep_warm_s, 5U);
 }
 
+TEST(ModelTable, AnAliasWithAStarIsAllNamesThatBeginSo) {
+    const Lanes l;
+    Policies policies;
+    policies["coder"].aliases = {"claude-*", "gpt-*", "gpt-4"};
+    policies["story"].aliases = {"claude-haiku-*", "claude-opus-1"};
+    std::vector entries{stored("coder"), stored("story"), stored("gpt-oss"), stored("painter")};
+    entries[3].purpose = catalog::Purpose::image;
+    const ModelTable table(entries, l.lanes, policies, "");
+    const auto id_of = [&](std::string_view name) {
+        const auto meaning = table.find(name);
+        return meaning ? meaning->model->id : meaning.error().message;
+    };
+    EXPECT_EQ(id_of("claude-sonnet-5"), "coder");
+    EXPECT_EQ(id_of("claude-"), "coder");
+    EXPECT_EQ(id_of("claude-sonnet-5:latest"), "coder");
+    EXPECT_EQ(id_of("claude-haiku-5"), "story") << "the longest wins";
+    EXPECT_EQ(id_of("claude-opus-1"), "story") << "an alias wins";
+    EXPECT_EQ(id_of("gpt-4"), "coder");
+    EXPECT_EQ(id_of("gpt-oss"), "gpt-oss") << "a model wins";
+    EXPECT_EQ(id_of("gpt-oss:latest"), "gpt-oss");
+    EXPECT_EQ(id_of("gpt-image-1"), "painter") << "names of other abilities win, where one has it";
+    EXPECT_EQ(id_of("gpt-4o-transcribe"), "coder") << "nothing here transcribes";
+    EXPECT_EQ(table.find("claude").error().fault, Fault::not_found);
+    EXPECT_EQ(table.find("my-claude-sonnet").error().fault, Fault::not_found);
+    const auto there = table.find("cpu/claude-haiku-5");
+    ASSERT_TRUE(there);
+    EXPECT_EQ(there->model->id, "story");
+    EXPECT_EQ(there->lane, 1U);
+    policies["painter"].aliases = {"*"};
+    const ModelTable any(entries, l.lanes, policies, "");
+    EXPECT_EQ(any.find("whatever")->model->id, "painter");
+    EXPECT_EQ(any.find("claude-x")->model->id, "coder");
+}
+
 TEST(ModelTable, NamesThatClientsTakeForGranted) {
     const Lanes l;
     std::vector entries{stored("chatty"),    stored("ears"),
