@@ -303,6 +303,18 @@ TEST(Embedder, GenerationsGoOnBetweenTheTextsOfADecoder) {
     EXPECT_EQ(endless.get().error->fault, Fault::cancelled);
 }
 
+TEST(Embedder, AVocabularyOfXlmRobertaIsRefusedBeforeALoad) {
+    model::SampleEncoder sample;
+    sample.tokenizer = "t5";
+    const SampleFile file(sample);
+    const auto need = memory_need(file.path(), options());
+    ASSERT_FALSE(need.has_value());
+    EXPECT_NE(need.error().message.find("XLM-RoBERTa"), std::string::npos);
+    const auto opened = Embedder::open(file.path(), options());
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_NE(opened.error().message.find("a llama-server lane runs"), std::string::npos);
+}
+
 TEST(Embedder, ItsMemoryIsToldBeforeItIsLoaded) {
     model::SampleEncoder sample;
     const SampleFile file(sample);

@@ -27,7 +27,8 @@ struct SampleEncoder {
     std::uint32_t token_types = 2;
     std::uint32_t pooling = 1;
     bool rank_head = false;  ///< cls and cls.output
-    bool q8_0 = false;       ///< matrices of the layers; else F32
+    std::string tokenizer = "bert";
+    bool q8_0 = false;  ///< matrices of the layers; else F32
     std::vector<std::string> words = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁the",  "▁sun",  "▁moon",
                                       "▁is",   "▁hot",  "▁cold", "▁a",    "▁star", "▁what", "s"};
     std::map<std::string, std::vector<float>> tensors;  ///< as written, before rounding to Q8_0
@@ -165,7 +166,7 @@ private:
         }
         std::vector<std::int32_t> kinds(words.size(), 1);
         std::fill_n(kinds.begin(), 4, 3);
-        out.add("tokenizer.ggml.model", "bert");
+        out.add("tokenizer.ggml.model", tokenizer);
         out.add("tokenizer.ggml.tokens", std::span<const std::string>(words));
         out.add("tokenizer.ggml.token_type", std::span<const std::int32_t>(kinds));
         out.add("tokenizer.ggml.unknown_token_id", 1U);

@@ -591,8 +591,8 @@ Error Plane::Core::refusal_of(const Want& want, const plan::Need& least) const {
     const plan::Verdict beside =
         plan::judge(memory_, holdings(want, true, Time(), ignored), lane.lane->device(), least);
     if (alone.fit == plan::Fit::does_not_fit) {
-        return {Fault::invalid, fmt::format("'{}' does not fit this machine on lane {}: {}",
-                                            want.model, lane.lane->name(), alone.text)};
+        return {Fault::exhausted, fmt::format("'{}' does not fit this machine on lane {}: {}",
+                                              want.model, lane.lane->name(), alone.text)};
     }
     return {Fault::unavailable, fmt::format("'{}' does not fit lane {} beside what is pinned: {}",
                                             want.model, lane.lane->name(), beside.text)};

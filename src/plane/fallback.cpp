@@ -13,7 +13,7 @@ namespace {
 /// What is told of a failed seat until its next try.
 Error pause_of(const Seat& seat, Time now) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(seat.retry_at - now);
-    return {seat.error->fault == Fault::invalid ? Fault::invalid : Fault::unavailable,
+    return {seat.lost ? Fault::unavailable : fault_of_load(seat.error->fault),
             fmt::format("'{}' {}: {} (next try in {} s)", seat.model,
                         seat.lost ? "fails again and again" : "cannot be loaded",
                         seat.error->message, left.count())};
@@ -147,8 +147,12 @@ std::optional<std::size_t> Plane::Core::pass_on(Waiting waiting, const Seat& sea
                    {seat.lane, pause_of(seat, std::chrono::steady_clock::now())}, actions);
 }
 
-/// The same of an administrator's load.
+/// The same of an administrator's load. Who says what context to load with may say a wrong one.
 void Plane::Core::pass_on(Ask ask, Refusal refusal, Actions& actions) {
+    Fault& fault = refusal.error.fault;
+    if (fault == Fault::exhausted || fault == Fault::invalid) {
+        fault = ask.context_tokens ? Fault::invalid : fault_of_load(fault);
+    }
     ask.refusals.push_back(std::move(refusal));
     const Model* model = table_->by_id(ask.want.model);
     while (model != nullptr && !stopping_) {
@@ -266,7 +270,11 @@ void Plane::Core::refuse(const Want& want, const Error& error, Actions& actions)
     if (want.replaces) {
         return;  // those in line have what is loaded
     }
-    pass_line_on(want.lane, want.model, error, actions);
+    Error told = error;
+    if (told.fault != Fault::not_found) {
+        told.fault = fault_of_load(told.fault);
+    }
+    pass_line_on(want.lane, want.model, told, actions);
     if (want.why == Want::Why::policy) {
         passed_[want.model].insert(want.lane);
         actions.emplace_back([this] { wake(); });

@@ -196,9 +196,7 @@ void Plane::Core::fail_seat(const std::shared_ptr<Seat>& seat, Error error, Acti
         }
         Error told = *seat->error;
         told.message = fmt::format("'{}' cannot be loaded: {}", seat->model, told.message);
-        if (told.fault != Fault::invalid) {
-            told.fault = Fault::unavailable;
-        }
+        told.fault = fault_of_load(told.fault);
         pass_line_on(seat->lane, seat->model, told, actions);
     } else if (seat->retry_at > Clock::now()) {
         pass_on_who_can(*seat, actions);

@@ -107,7 +107,7 @@ TEST(Fallback, TheLastRefusalNamesEveryLaneAndItsReason) {
     const Ear ear = box.ask("a");
     ASSERT_TRUE(ear.wait());
     ASSERT_TRUE(ear.error());
-    EXPECT_EQ(ear.error()->fault, Fault::unavailable) << "repaired, one lane could";
+    EXPECT_EQ(ear.error()->fault, Fault::unavailable) << "another lane may have room later";
     EXPECT_THAT(ear.error()->message, HasSubstr("gpu: 'a' cannot be loaded: it is no model"));
     EXPECT_THAT(ear.error()->message, HasSubstr("cpu: 'a' does not fit this machine"));
     const Ear second = box.ask("a");
@@ -119,14 +119,43 @@ TEST(Fallback, TheLastRefusalNamesEveryLaneAndItsReason) {
     EXPECT_THAT(loaded.error().message, HasSubstr("cpu: "));
 }
 
-TEST(Fallback, WhatFitsNoLaneIsTheClientsToChange) {
+TEST(Fallback, WhatFitsNoLaneIsNoFaultOfTheRequests) {
     Box box(100);
     box.start({entry("huge", 1000)});
     const Ear ear = box.ask("huge");
     ASSERT_TRUE(ear.wait());
-    EXPECT_EQ(ear.error()->fault, Fault::invalid);
+    EXPECT_EQ(ear.error()->fault, Fault::unavailable);
     EXPECT_THAT(ear.error()->message, HasSubstr("gpu: "));
     EXPECT_THAT(ear.error()->message, HasSubstr("cpu: "));
+    EXPECT_EQ(load_and_wait(*box.plane, "huge").error().fault, Fault::unavailable);
+}
+
+TEST(Fallback, AFileThatIsNoGoodIsNoFaultOfTheRequests) {
+    for (const Fault why : {Fault::invalid, Fault::corrupt}) {
+        Box box;
+        box.gpu->bad["a"] = box.cpu->bad["a"] = {why, "tensor output.weight is missing"};
+        box.start({entry("a")});
+        for (const char* again : {"", "within the pause"}) {
+            const Ear ear = box.ask("a");
+            ASSERT_TRUE(ear.wait());
+            ASSERT_TRUE(ear.error());
+            EXPECT_EQ(ear.error()->fault, Fault::corrupt) << again;
+            EXPECT_THAT(ear.error()->message, HasSubstr("tensor output.weight is missing"));
+        }
+        EXPECT_EQ(load_and_wait(*box.plane, "a").error().fault, Fault::corrupt);
+    }
+}
+
+TEST(Fallback, AChildThatDoesNotComeUpMayLater) {
+    for (const Fault why : {Fault::internal, Fault::timeout, Fault::unavailable}) {
+        Box box;
+        box.gpu->bad["a"] = box.cpu->bad["a"] = {why, "the program exited with status 1"};
+        box.start({entry("a")});
+        const Ear ear = box.ask("a");
+        ASSERT_TRUE(ear.wait());
+        ASSERT_TRUE(ear.error());
+        EXPECT_EQ(ear.error()->fault, Fault::unavailable);
+    }
 }
 
 TEST(Fallback, ALaneThatTheNameSaysIsNotLeft) {

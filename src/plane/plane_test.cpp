@@ -126,11 +126,11 @@ TEST(Plane, AFailingLoadLeavesThePinnedOnes) {
     ASSERT_TRUE(load_and_wait(*box.plane, "b", true));
     const Ear bad = box.ask("c");
     ASSERT_TRUE(bad.wait());
-    EXPECT_EQ(bad.error()->fault, Fault::unavailable);
+    EXPECT_EQ(bad.error()->fault, Fault::corrupt);
     EXPECT_NE(bad.error()->message.find("it is no model"), std::string::npos);
     const Ear huge = box.ask("huge");
     ASSERT_TRUE(huge.wait());
-    EXPECT_EQ(huge.error()->fault, Fault::invalid) << "waiting would not help";
+    EXPECT_EQ(huge.error()->fault, Fault::unavailable) << "what it asks for is in order";
     EXPECT_TRUE(box.holds("a"));
     EXPECT_TRUE(box.holds("b"));
 }
@@ -549,7 +549,7 @@ TEST(Plane, WaitsForMemoryThatIsBeingAskedFor) {
     box.cpu->bad["a"] = {Fault::invalid, "not here"};
     box.start({entry("a")});
     const Ear ear = box.ask("a");
-    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a").error().fault == Fault::invalid)
+    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a").error().fault == Fault::corrupt)
         << "the other device is known";
     EXPECT_GE(asked, 1);
     EXPECT_EQ(ear.ends(), 0) << "neither refused nor loaded";

@@ -31,6 +31,12 @@ struct Want {
     bool replaces = false;  ///< it is loaded, but otherwise than asked for
 };
 
+/// What those in line are told of a load that fails: their requests are in order. A file that is no
+/// good stays so (invalid, corrupt); room and programs may be had later.
+inline Fault fault_of_load(Fault why) {
+    return why == Fault::invalid || why == Fault::corrupt ? Fault::corrupt : Fault::unavailable;
+}
+
 /// An administrator's want, until it is answered.
 struct Ask {
     Want want;

@@ -25,6 +25,12 @@ Result<Family> family_of(std::string_view model) {
     if (model == "bert") {
         return Family::wordpiece;
     }
+    if (model == "t5") {
+        return fail(Fault::invalid,
+                    "tokenizer.ggml.model is \"t5\" (SentencePiece unigram, as XLM-RoBERTa models "
+                    "such as bge-m3 and multilingual-e5 have it), which Trilane does not read; a "
+                    "llama-server lane runs this model");
+    }
     return fail(Fault::invalid,
                 "tokenizer.ggml.model is \"{}\", which Trilane does not read; it knows gpt2 "
                 "(byte-level BPE), llama (SentencePiece BPE) and bert (WordPiece)",

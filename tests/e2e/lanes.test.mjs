@@ -214,7 +214,7 @@ describe('room for one model', () => {
       config: `[memory]\nreserve = ${available - 1_000_000}`,
     });
     const answer = await box.chat('a');
-    assert.equal(answer.status, 400, JSON.stringify(answer.body));
+    assert.equal(answer.status, 503, JSON.stringify(answer.body));
     assert.match(answer.body.error.message, /does not fit this machine/);
     assert.match(answer.body.error.message, /[MG]B/);
     assert.deepEqual(box.children(), []);
