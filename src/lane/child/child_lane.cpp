@@ -212,7 +212,9 @@ Error ChildLane::explain(Error error, const LoadWatch& watch, bool insane) const
             ? fmt::format("{} is up, but fails its first task ({}); try another version or device",
                           program_name(), error.message)
             : fmt::format("{} is up, but cannot be used ({})", program_name(), error.message);
-    return {error.fault, watch.process().with_tail(sentence)};
+    // A child's nonsense is its own, or its device's: the file may be good.
+    const Fault fault = error.fault == Fault::corrupt ? Fault::unavailable : error.fault;
+    return {fault, watch.process().with_tail(sentence)};
 }
 
 Result<std::shared_ptr<Resident>> ChildLane::bring_up(const LoadRequest& request, Launch launch,

@@ -182,7 +182,7 @@ TEST_F(ChildLaneTest, OneThatIsNeverReadyIsGivenUp) {
 TEST_F(ChildLaneTest, GarbageIsNotReady) {
     const auto lane = gpu(R"({"text": "GGGGGGGGGGGGGGGG"})");
     const Error error = failure(*lane, gguf("nano"));
-    EXPECT_EQ(error.fault, Fault::corrupt);
+    EXPECT_EQ(error.fault, Fault::unavailable);
     EXPECT_THAT(error.message, AllOf(HasSubstr("fails its first task"), HasSubstr("GGGG")));
 }
 
