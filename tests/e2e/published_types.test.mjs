@@ -169,6 +169,11 @@ describe('OpenAI', () => {
     'JSON of a schema': { text: { format: { type: 'json_schema', name: 'word', schema: WORD } } },
     'tools that must be called': { tools: [{ type: 'function', name: 'add', parameters: ADD, strict: false }], tool_choice: 'required', max_output_tokens: 128 },
     'calls of tools': { input: '[[tool:2]][[id:t]]', tools: [{ type: 'function', name: 'add', parameters: ADD, strict: true }] },
+    'calls into a namespace': {
+      input: '[[tool]][[id:t]]',
+      tools: [{ type: 'namespace', name: 'sums', description: 'Sums.', tools: [{ type: 'function', name: 'add', parameters: ADD }] }],
+      tool_choice: 'required',
+    },
     'a tool\'s result': {
       tools: [{ type: 'function', name: 'add', parameters: ADD, strict: false }],
       input: [
@@ -196,6 +201,10 @@ describe('OpenAI', () => {
         const last = seen.at(-1).response;
         assert.deepEqual(openai.check('responseAnswer', await json(`${url}/v1/responses/${last.id}`)), last);
         assert.deepEqual(last.output.map((item) => item.type), answer.output.map((item) => item.type));
+        if (name === 'calls into a namespace') {
+          const calls = last.output.filter((item) => item.type === 'function_call');
+          assert.deepEqual(calls.map((call) => [call.namespace, call.name]), [['sums', 'add']]);
+        }
       }
     });
   }

@@ -171,8 +171,7 @@ void ResponseWriter::close(std::string_view status) {
             item.text = "{}";
         }
         event("response.function_call_arguments.done",
-              place(item) + ",\"name\":" + string_of(item.call.name) +
-                  ",\"arguments\":" + string_of(item.text));
+              place(item) + ',' + name_json(item) + ",\"arguments\":" + string_of(item.text));
     } else {
         close_text(item);
     }
@@ -254,6 +253,16 @@ std::string ResponseWriter::part_json(const Item& item, bool whole) const {
     return out;
 }
 
+/// `"name":…` of a call, and `"namespace":…` where it has one.
+std::string ResponseWriter::name_json(const Item& item) const {
+    const auto spaced = frame_.spaced_names.find(item.call.name);
+    if (spaced == frame_.spaced_names.end()) {
+        return "\"name\":" + string_of(item.call.name);
+    }
+    return "\"name\":" + string_of(spaced->second.name) +
+           ",\"namespace\":" + string_of(spaced->second.space);
+}
+
 std::string ResponseWriter::item_json(const Item& item) const {
     const bool closed = item.status != "in_progress";
     const std::string parts = closed ? "[" + part_json(item, true) + "]" : "[]";
@@ -269,9 +278,8 @@ std::string ResponseWriter::item_json(const Item& item) const {
             out += R"(,"type":"message","role":"assistant","content":)" + parts;
             break;
         case Kind::call:
-            out += R"(,"type":"function_call","call_id":)" + string_of(item.call.id) +
-                   ",\"name\":" + string_of(item.call.name) +
-                   ",\"arguments\":" + string_of(item.text);
+            out += R"(,"type":"function_call","call_id":)" + string_of(item.call.id) + ',' +
+                   name_json(item) + ",\"arguments\":" + string_of(item.text);
             break;
     }
     fmt::format_to(std::back_inserter(out), ",\"status\":\"{}\"}}", item.status);

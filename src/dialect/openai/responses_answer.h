@@ -11,6 +11,7 @@
 
 #include "dialect/dialect.h"
 #include "dialect/openai/responses.h"
+#include "dialect/openai/tools.h"
 
 namespace trilane::dialect::openai {
 
@@ -23,6 +24,7 @@ struct ResponseFrame {
     bool stream = false;
     bool with_logprobs = false;
     bool as_summary = false;  ///< thoughts are shown as a summary
+    SpacedNames spaced_names;
     /// What is kept of it, less the answer; null = nothing is.
     std::shared_ptr<StoredResponse> kept;
     std::shared_ptr<ResponseStore> store;
@@ -71,6 +73,7 @@ private:
 
     [[nodiscard]] std::string response(std::string_view status) const;
     [[nodiscard]] std::string item_json(const Item& item) const;
+    [[nodiscard]] std::string name_json(const Item& item) const;
     [[nodiscard]] std::string part_json(const Item& item, bool whole) const;
     [[nodiscard]] std::string place(const Item& item) const;
     void keep();

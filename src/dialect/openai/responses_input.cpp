@@ -7,6 +7,7 @@
 #include "dialect/fields.h"
 #include "dialect/media.h"
 #include "dialect/openai/messages.h"
+#include "dialect/openai/tools.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
@@ -127,6 +128,10 @@ private:
         job::ToolCall call;
         TRILANE_TRY(call.id, item.required_text("call_id", "the id that the call had"));
         TRILANE_TRY(call.name, item.required_text("name", "the name of the function"));
+        TRILANE_TRY(const std::optional<std::string> space, item.text("namespace"));
+        if (space) {
+            call.name = joined_name(*space, call.name);
+        }
         TRILANE_TRY(std::optional<std::string> arguments, item.text("arguments"));
         call.arguments = std::move(arguments).value_or("{}");
         if (input_.messages.empty() || input_.messages.back().role != job::Role::assistant) {

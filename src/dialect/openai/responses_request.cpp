@@ -242,6 +242,9 @@ json::Value sent(const json::Value& body, const char* name, json::Value usual = 
 json::Value sent_tools(const json::Value& body) {
     json::Value tools = sent(body, "tools", json::Value::array());
     for (json::Value& tool : tools) {
+        if (tool["type"] != "function") {
+            continue;
+        }
         for (const char* name : {"parameters", "strict"}) {
             if (!tool.contains(name)) {
                 tool[name] = nullptr;
@@ -360,6 +363,7 @@ Result<Asked> ask_response(std::string_view body, const Context& context,
     frame.stream = read.stream;
     frame.with_logprobs = read.request.top_logprobs.has_value();
     frame.as_summary = read.as_summary;
+    frame.spaced_names = spaced_names(Fields(value, ""));
     frame.store = store;
     if (read.store) {
         frame.kept = to_keep(read);

@@ -50,6 +50,32 @@ Result<job::Tool> read_tool(const json::Value& value, ToolShape shape, const std
     return read_function(Fields(*function, fields.path_of("function")));
 }
 
+constexpr std::string_view kNamespace = "namespace";
+
+bool is_namespace(const json::Value& tool) {
+    return tool.is_object() && tool.value("type", json::Value()) == kNamespace;
+}
+
+/// {"type": "namespace", "name": …, "tools": [functions]}: each under its joined name.
+Status read_namespace(const json::Value& value, const std::string& path, job::Chat& chat) {
+    const Fields fields(value, path);
+    TRILANE_TRY(const std::string space, fields.required_text("name", "the name of the namespace"));
+    TRILANE_TRY(const json::Value* tools, fields.array("tools", "tools"));
+    for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
+        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], ToolShape::flat,
+                                              fmt::format("{}[{}]", fields.path_of("tools"), i)));
+        tool.name = joined_name(space, tool.name);
+        chat.tools.push_back(std::move(tool));
+        if (chat.tools.size() > kToolsMax) {
+            return fail(Fault::invalid,
+                        "tools: got more than {} with those of namespaces; send "
+                        "fewer",
+                        kToolsMax);
+        }
+    }
+    return {};
+}
+
 /// The name in {"type": "function", "function": {"name": …}}, or in {"type": …, "name": …}.
 Result<std::string> read_name(const json::Value& value, const std::string& path) {
     constexpr std::string_view kWanted = "the name of one of the tools";
@@ -175,6 +201,27 @@ Status read_old_functions(const Fields& body, job::Chat& chat) {
 
 }  // namespace
 
+std::string joined_name(std::string_view space, std::string_view name) {
+    return fmt::format("{}__{}", space, name);
+}
+
+SpacedNames spaced_names(const Fields& body) {
+    SpacedNames names;
+    const json::Value* tools = body.find("tools");
+    for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
+        const json::Value& tool = (*tools)[i];
+        if (!is_namespace(tool) || !tool.contains("tools")) {
+            continue;
+        }
+        const auto& space = tool["name"].get_ref<const std::string&>();
+        for (const json::Value& inner : tool["tools"]) {
+            const auto& name = inner["name"].get_ref<const std::string&>();
+            names.insert_or_assign(joined_name(space, name), SpacedName{space, name});
+        }
+    }
+    return names;
+}
+
 bool has_old_functions(const Fields& body) {
     const json::Value* functions = body.find("functions");
     return functions != nullptr && functions->is_array() && !functions->empty();
@@ -184,7 +231,12 @@ Status read_tools(const Fields& body, ToolShape shape, job::Chat& chat) {
     TRILANE_TRY(const json::Value* tools, body.array("tools", "tools"));
     TRILANE_TRY_STATUS(check_count(tools, "tools"));
     for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
-        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], shape, fmt::format("tools[{}]", i)));
+        const std::string path = fmt::format("tools[{}]", i);
+        if (shape == ToolShape::flat && is_namespace((*tools)[i])) {
+            TRILANE_TRY_STATUS(read_namespace((*tools)[i], path, chat));
+            continue;
+        }
+        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], shape, path));
         chat.tools.push_back(std::move(tool));
     }
     TRILANE_TRY(const auto parallel, body.boolean("parallel_tool_calls"));

@@ -2,7 +2,10 @@
 // dialect.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "dialect/fields.h"
@@ -14,8 +17,20 @@ namespace trilane::dialect::openai {
 /// itself (responses).
 enum class ToolShape { nested, flat };
 
+/// A function of a namespace as the model knows it: one name.
+std::string joined_name(std::string_view space, std::string_view name);
+struct SpacedName {
+    std::string space;
+    std::string name;
+};
+/// What the model calls → what the client does, of all functions in {"type": "namespace"} tools.
+using SpacedNames = std::map<std::string, SpacedName, std::less<>>;
+/// Of a body whose tools read_tools() has taken.
+SpacedNames spaced_names(const Fields& body);
+
 /// "tools", "tool_choice" and "parallel_tool_calls"; of a chat also "functions" and
-/// "function_call", which they had before. Tools that must not be called are left out.
+/// "function_call", which they had before; of responses also namespaces of functions. Tools that
+/// must not be called are left out.
 /// **Errors:** invalid, as parse() says.
 Status read_tools(const Fields& body, ToolShape shape, job::Chat& chat);
 
