@@ -152,7 +152,8 @@ protected:
             .model = model, .yes = true, .models_dir = own_, .model_dirs = {kModels, own_}});
     }
     std::string import(const std::string& path, const std::string& id, bool link) const {
-        return run(ImportOptions{.path = path, .id = id, .link = link, .models_dir = own_});
+        return run(ImportOptions{
+            .path = path, .id = id, .link = link, .config_file = "", .models_dir = own_});
     }
 
     const std::string kModels = TRILANE_SOURCE_DIR "/models";

@@ -63,6 +63,16 @@ std::vector<std::string> row_of(const json::Value& lane, const json::Value& mode
             memory_of(model)};
 }
 
+std::string pull_line(const json::Value& pull) {
+    const std::uint64_t total = number_of(pull, "total_bytes");
+    const std::string so_far =
+        total == 0 ? ""
+                   : fmt::format(": {} of {} ({} %)", human_bytes(number_of(pull, "done_bytes")),
+                                 human_bytes(total), number_of(pull, "done_bytes") * 100 / total);
+    return fmt::format("\nPulling {}, {}{}\n", text_of(pull, "reference"), text_of(pull, "phase"),
+                       so_far);
+}
+
 std::string listing(const json::Value& state) {
     std::vector<std::vector<std::string>> rows = {
         {"LANE", "MODEL", "STATE", "SINCE", ">BUSY", ">WAITING", ">CONTEXT", "MEMORY"}};
@@ -84,6 +94,9 @@ std::string listing(const json::Value& state) {
     std::string out = rows.size() > 1 ? table(rows) : "Nothing is loaded.\n";
     if (!idle.empty() && rows.size() > 1) {
         out += "\nLanes without a model: " + idle + "\n";
+    }
+    for (const json::Value& pull : state.value("pulls", json::Value::array())) {
+        out += pull_line(pull);
     }
     for (const json::Value& pool : state.value("pools", json::Value::array())) {
         out += fmt::format("\nMemory {}: {} planned, {} held by others, {} kept free, of {}\n",

@@ -75,8 +75,23 @@ json::Value residency_json(const plane::Residency& one) {
     return out;
 }
 
+json::Value pulls_json(const catalog::Library& library) {
+    json::Value pulls = json::Value::array();
+    for (const auto& [reference, news] : library.pulls()) {
+        pulls.push_back({{"reference", reference},
+                         {"phase", news.phase},
+                         {"model", news.model},
+                         {"file", news.file},
+                         {"total_bytes", news.total_bytes},
+                         {"done_bytes", news.done_bytes},
+                         {"bytes_per_s", news.bytes_per_s}});
+    }
+    return pulls;
+}
+
 /// Who asks for a name's sake is told which of the models it means.
-net::Response state(const plane::Service& service, const net::Request& request) {
+net::Response state(const plane::Service& service, const catalog::Library* library,
+                    const net::Request& request) {
     const plane::View view = service.view();
     json::Value lanes = json::Value::array();
     for (const plane::LaneView& lane : view.lanes) {
@@ -108,7 +123,9 @@ net::Response state(const plane::Service& service, const net::Request& request) 
                          {"foreign_bytes", pool.foreign_bytes},
                          {"planned_bytes", pool.planned_bytes}});
     }
-    json::Value out{{"lanes", std::move(lanes)}, {"pools", std::move(pools)}};
+    json::Value out{{"lanes", std::move(lanes)},
+                    {"pools", std::move(pools)},
+                    {"pulls", library != nullptr ? pulls_json(*library) : json::Value::array()}};
     if (const std::string name = query_text(request.target, "model"); !name.empty()) {
         const auto card = service.find(name);
         out["model"] = card ? json::Value(card->id) : json::Value();
@@ -163,11 +180,11 @@ Result<plane::Service::LoadAsk> read_ask(std::string_view body) {
 
 }  // namespace
 
-void answer_admin(plane::Service& service, const net::Request& request,
-                  std::function<void(net::Response)> respond) {
+void answer_admin(plane::Service& service, const catalog::Library* library,
+                  const net::Request& request, std::function<void(net::Response)> respond) {
     const std::string_view path = request.path();
     if (path == "/trilane/v1/state") {
-        respond(state(service, request));
+        respond(state(service, library, request));
         return;
     }
     if (path == "/trilane/v1/logs") {

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "catalog/library.h"
 #include "net/http.h"
 #include "plane/service.h"
 
@@ -13,8 +14,8 @@ namespace trilane::gateway {
 inline constexpr std::size_t kLogLinesMax = 5000;
 
 /// Answers a request whose path is below /trilane/v1/, at once or, for a load, when it has ended.
-/// `respond` is called once, on any thread.
-void answer_admin(plane::Service& service, const net::Request& request,
-                  std::function<void(net::Response)> respond);
+/// `respond` is called once, on any thread. `library`: whose pulls are shown; may be null.
+void answer_admin(plane::Service& service, const catalog::Library* library,
+                  const net::Request& request, std::function<void(net::Response)> respond);
 
 }  // namespace trilane::gateway

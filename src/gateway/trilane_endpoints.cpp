@@ -65,9 +65,9 @@ void openapi(Desk& desk, Call call) {
 
 void administrate(Desk& desk, Call call) {
     const auto shared = std::make_shared<Call>(std::move(call));
-    answer_admin(desk.service(), shared->request, [&desk, shared](net::Response response) {
-        desk.respond(*shared, std::move(response));
-    });
+    answer_admin(
+        desk.service(), desk.library(), shared->request,
+        [&desk, shared](net::Response response) { desk.respond(*shared, std::move(response)); });
 }
 
 constexpr std::array kTrilaneRows = std::to_array<Endpoint>({

@@ -41,7 +41,7 @@ TEST_F(OtherServersTest, WhisperThatAnswersNonsenseIsNotReady) {
                            install("whisper-server", R"({"error_status": 500})"));
     const auto loaded = lane->load(gguf("whisper", catalog::Purpose::transcribe));
     ASSERT_FALSE(loaded.has_value());
-    EXPECT_EQ(loaded.error().fault, Fault::corrupt);
+    EXPECT_EQ(loaded.error().fault, Fault::unavailable);
     EXPECT_THAT(loaded.error().message, HasSubstr("a transcription of silence"));
     EXPECT_TRUE(all_gone(*lane));
 }
@@ -62,7 +62,7 @@ TEST_F(OtherServersTest, SdServerThatDrawsNothingIsNotReady) {
         open(settings("paint", "sd-server"), install("sd-server", R"({"error_status": 500})"));
     const auto loaded = lane->load(gguf("flux", catalog::Purpose::image));
     ASSERT_FALSE(loaded.has_value());
-    EXPECT_EQ(loaded.error().fault, Fault::corrupt);
+    EXPECT_EQ(loaded.error().fault, Fault::unavailable);
     EXPECT_THAT(loaded.error().message, HasSubstr("a drawing came back as HTTP 500"));
     EXPECT_TRUE(all_gone(*lane));
 }

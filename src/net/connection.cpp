@@ -125,7 +125,8 @@ void Connection::read() {
     auto then = [self = shared_from_this()](const error_code& ec, std::size_t bytes) {
         self->on_read(ec, bytes);
     };
-    if (tls_ != nullptr) {
+    // What is drained is not looked at, and TLS may have been ended.
+    if (tls_ != nullptr && phase_ != Phase::draining) {
         tls_->async_read_some(space, std::move(then));
     } else {
         socket_.async_read_some(space, std::move(then));

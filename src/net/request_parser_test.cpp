@@ -79,7 +79,8 @@ TEST(RequestParser, AnEmptyChunkedBodyMayComeInPieces) {
 }
 
 TEST(RequestParser, LeavesTheNextRequestAlone) {
-    const std::string two = std::string(kChat) + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n";
+    std::string two(kChat);
+    two += "GET /second HTTP/1.1\r\nHost: h\r\n\r\n";
     RequestParser parser{Limits{}};
     std::size_t consumed = 0;
     ASSERT_EQ(parser.feed(two, consumed), Step::complete);

@@ -8,6 +8,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 #include <boost/beast/websocket/stream.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace trilane::net {
@@ -43,10 +44,18 @@ public:
         return stream_.async_write_some(bytes, std::forward<Handler>(handler));
     }
 
+    /// Under TLS the client is told by a close_notify, too; whether it answers that is no matter.
     template <class Handler>
     friend void async_teardown(beast::role_type /*role*/, KeptOpen& stream, Handler&& handler) {
-        boost::asio::post(stream.get_executor(),
-                          beast::bind_front_handler(std::forward<Handler>(handler), error_code{}));
+        auto done = [handler = std::forward<Handler>(handler)](const error_code& /*ec*/) mutable {
+            handler(error_code{});
+        };
+        if constexpr (std::is_same_v<Stream, WebSocketCourse::Tls>) {
+            stream.stream_.async_shutdown(std::move(done));
+        } else {
+            boost::asio::post(stream.get_executor(),
+                              beast::bind_front_handler(std::move(done), error_code{}));
+        }
     }
 
 private:

@@ -287,10 +287,16 @@ describe('models that come and go', () => {
   test('a pull that is broken off goes on where it was', async () => {
     hub.holdAfter = 300_000;
     const stream = await client.pull({ model: reference, stream: true });
+    let listed;
     await assert.rejects(async () => {
-      for await (const part of stream) if (hub.held.size > 0 && part.completed > 0) stream.abort();
+      for await (const part of stream) {
+        if (hub.held.size === 0 || !(part.completed > 0)) continue;
+        listed ??= await box.verb('ps');
+        stream.abort();
+      }
     }, { name: 'AbortError' });
     hub.letGo();
+    assert.match(listed.out, /Pulling .*owner\/Nano-GGUF.*downloading: .* of 32\.5 MB/);
     assert.deepEqual(await names(), ['a:latest']);
     hub.ranges.length = 0;
     const deadline = Date.now() + FREE_MS_MAX;
