@@ -85,8 +85,8 @@ public:
             return;
         }
         for (const auto& [name, value] : *table) {
-            const auto key =
-                std::ranges::find_if(keys, [&](const auto& one) { return one.name == name.str(); });
+            const auto key = std::ranges::find_if(
+                keys, [wanted = name.str()](const auto& one) { return one.name == wanted; });
             const std::string full = fmt::format("{}.{}", path, name.str());
             if (key == keys.end()) {
                 remark(value, true, unknown(full, name.str()));

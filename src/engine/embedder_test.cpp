@@ -322,7 +322,8 @@ TEST(Embedder, ItsMemoryIsToldBeforeItIsLoaded) {
     EXPECT_EQ(need.context_tokens, 48U);
     EXPECT_EQ(need.kv_bytes, 0U);
     std::size_t weights = 0;
-    for (const gguf::Tensor& tensor : open(file)->file().tensors()) {
+    const auto embedder = open(file);
+    for (const gguf::Tensor& tensor : embedder->file().tensors()) {
         weights += tensor.bytes;
     }
     EXPECT_GE(need.weight_bytes, weights);

@@ -14,10 +14,12 @@ constexpr std::array<std::string_view, 4> kBackends{"CUDA", "ROCm", "SYCL", "Vul
 constexpr std::uint64_t kMemoryToleranceDivisor = 10;
 
 bool contains_word(const std::string& text, const std::string& word) {
-    const auto at = std::ranges::search(text, word, [](char a, char b) {
-        return (a | 0x20) == (b | 0x20);  // names are ASCII; only letters' case matters here
-    });
-    return !word.empty() && !at.empty();
+    // Not ranges::search: clang 14 cannot compile GCC 12's.
+    const auto at =
+        std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
+            return (a | 0x20) == (b | 0x20);  // names are ASCII; only letters' case matters here
+        });
+    return !word.empty() && at != text.end();
 }
 
 bool has_memory(const EngineDevice& device, std::uint64_t bytes) {
