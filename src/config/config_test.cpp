@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "config/reading.h"
+#include "config/stray_letters.h"
 
 namespace trilane::config {
 namespace {
@@ -134,6 +135,19 @@ TEST(Config, SaysWhatIsWrongAndWhere) {
               "2:12: error: queue.wait_max must be a time such as \"90s\" or \"15m\", at most 1d");
     EXPECT_EQ(first_remark("server = 3\n"), "1:10: error: server must be a table: [server]");
     EXPECT_EQ(first_remark("[a\n").substr(0, 11), "1:3: error:");
+}
+
+TEST(Config, LettersOutsideOfQuotesAreAscii) {
+    EXPECT_EQ(first_remark("x = 1\n \u0183 = 1\n"),
+              "2:2: error: only ASCII may stand outside of quotes and comments; put the word in "
+              "quotes");
+    for (const std::string_view fine : {"\xEF\xBB\xBF# \u0183\n", "a = \"\u0183 \\\" # \u0183\"",
+                                        "a = '\u0183\\'", "a = \"\"\"\u0183\n\"\" \u0183\"\"\"",
+                                        "a = \'\'\'\u0183\n\'\' # \u0183\'\'\'", "a = \"\\"}) {
+        EXPECT_FALSE(find_stray_letter(fine)) << fine;
+    }
+    EXPECT_EQ(find_stray_letter("'\u0183\n\u0183")->line, 2U);
+    EXPECT_EQ(find_stray_letter("\"\\\"\" \u0183")->column, 6U);
 }
 
 TEST(Config, LanesHaveTheKeysOfTheirKind) {
