@@ -7,7 +7,6 @@
 
 #include "config/reading.h"
 #include "config/schema.h"
-#include "config/stray_letters.h"
 #include "config/toml.h"
 
 namespace trilane::config {
@@ -453,12 +452,6 @@ Checked read_config(std::string_view text, std::string_view source) {
         out.remarks.push_back({line, 1, true,
                                fmt::format("the line has more than {} dots; break it into several",
                                            kDotsPerLineMax)});
-        return out;
-    }
-    if (const auto place = find_stray_letter(text)) {
-        out.remarks.push_back({place->line, place->column, true,
-                               "only ASCII may stand outside of quotes and comments; put the word "
-                               "in quotes"});
         return out;
     }
     const toml::parse_result parsed = toml::parse(text, source);

@@ -59,12 +59,13 @@ void AnswerReader::on_head(unsigned status, std::string_view content_type) {
 
 /// Servers answer errors as JSON where a stream was asked for, some under a stream's content type,
 /// and some know no streams: the first byte says more than the head.
-void AnswerReader::choose_mode(std::string_view bytes) {
-    const std::size_t first = bytes.find_first_not_of(" \t\r\n");
-    if (first == std::string_view::npos) {
+/// White space before it is dropped, however the bytes are cut.
+void AnswerReader::choose_mode(std::string_view& bytes) {
+    bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+    if (bytes.empty()) {
         return;
     }
-    const bool like_stream = std::string_view("deir:").find(bytes[first]) != std::string_view::npos;
+    const bool like_stream = std::string_view("deir:").find(bytes[0]) != std::string_view::npos;
     mode_ = like_stream && !says_json_ ? Mode::stream : Mode::whole;
 }
 

@@ -76,7 +76,7 @@ private:
         bool end_sent = false;
     };
 
-    void choose_mode(std::string_view bytes);
+    void choose_mode(std::string_view& bytes);
     bool take_data(std::string_view data);
     void take_whole();
     void take_chunk();

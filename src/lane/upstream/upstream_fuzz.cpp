@@ -7,6 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -144,7 +146,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     one.content_type = kTypes[data[3] % kTypes.size()];
     one.body = {reinterpret_cast<const char*>(data + kHeadBytes), size - kHeadBytes};
     const std::string whole = read(one, size);
-    TRILANE_CHECK(read(one, 1U + data[2]) == whole);
+    if (const std::string pieces = read(one, 1U + data[2]); pieces != whole) {
+        std::fprintf(stderr, "whole:\n%s\nin pieces:\n%s\n", whole.c_str(), pieces.c_str());
+        std::abort();
+    }
     (void)judge_sanity(one.body);
     return 0;
 }
