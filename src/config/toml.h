@@ -9,8 +9,8 @@
 #define TOML_ASSERT(condition) static_cast<void>(0)
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
-// Which letters are white space it knows by tables with holes; a letter in one (U+0183 in a bare key)
-// becomes a promise to the compiler that is not kept. It is no white space.
+// Which letters are white space it knows by tables with holes; a letter in one, U+0183 in a bare
+// key, becomes a promise to the compiler that is not kept. It is no white space.
 #include <toml++/impl/preprocessor.h>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
