@@ -116,6 +116,7 @@ private:
     Status understand(const LoadAsk& asked, Ask& ask) const;
     void take_order(const LoadAsk& asked, Ask& ask);
     void withdraw_order(const Ask& ask, Actions& actions);
+    bool unpin(const std::string& model);
     std::vector<Ask> take_asks(const std::function<bool(const Want&)>& which);
     bool give_up_waiting(const std::string& model, std::optional<std::size_t> lane,
                          Actions& actions);
@@ -210,6 +211,7 @@ private:
     std::vector<plan::Observation> observations_;
     bool unkept_ = false;              // something of them is not written down
     std::set<std::string> preloaded_;  // models that were loaded once, or sent away
+    std::set<std::string> unpinned_;  // sent away: the file's pin counts when they are loaded again
     std::map<std::string, std::set<std::size_t>> passed_;  // of pins, preloads: lanes tried in vain
     std::set<SeatKey> refused_;                            // of these: told about once
     bool stopping_ = false;

@@ -38,6 +38,10 @@ void Plane::Core::remake_table() {
         }
         policies = options_.policies;
         orders = orders_;
+        for (const std::string& model : unpinned_) {
+            Order& order = orders[model];
+            order.pin = order.pin.value_or(false);
+        }
         version = version_;
     }
     auto table = std::make_shared<const ModelTable>(listing->entries, lanes, policies,
@@ -102,6 +106,9 @@ void Plane::Core::set_policies(Policies policies, LineLimits line) {
                 order.context_tokens.reset();
             }
         }
+        std::erase_if(unpinned_, [&](const std::string& id) {
+            return policy_of(options_.policies, id).pin != policy_of(policies, id).pin;
+        });
         options_.policies = std::move(policies);
         ++version_;
         for (LaneState& state : lanes_) {
@@ -246,6 +253,22 @@ bool Plane::Core::give_up_waiting(const std::string& model, std::optional<std::s
     return any;
 }
 
+/// What was said of its pin is over, and the file's does not count until it is loaded again. True
+/// when the table is to be made anew. Called with the mutex.
+bool Plane::Core::unpin(const std::string& model) {
+    bool changed = false;
+    if (const auto order = orders_.find(model); order != orders_.end() && order->second.pin) {
+        order->second.pin.reset();
+        order->second.pin_lane.clear();
+        changed = true;
+    }
+    if (policy_of(options_.policies, model).pin) {
+        changed = unpinned_.insert(model).second || changed;
+    }
+    version_ += changed ? 1 : 0;
+    return changed;
+}
+
 Status Plane::Core::unload(std::string_view name) {
     std::string model;
     std::optional<std::size_t> lane;
@@ -259,13 +282,8 @@ Status Plane::Core::unload(std::string_view name) {
             lane && std::ranges::any_of(seats_, [&](const auto& one) {
                 return one.second->model == model && one.second->pinned && one.first.first != *lane;
             });
-        if (meaning.model->policy.pin && !stays_elsewhere) {
-            // Or it would be loaded again at once.
-            Order& order = orders_[model];
-            order.pin = false;
-            order.pin_lane.clear();
-            ++version_;
-            ordered = true;
+        if (!stays_elsewhere) {
+            ordered = unpin(model);  // or it would be loaded again at once
         }
     }
     if (ordered) {

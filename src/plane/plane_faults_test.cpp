@@ -435,6 +435,36 @@ TEST(Orders, EndWhereTheFileSaysSomethingNewOfTheSame) {
     EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
 }
 
+TEST(Orders, AnUnloadEndsAPinOfTheFileUntilTheNextLoad) {
+    Box box;
+    box.options.policies["a"].pin = true;
+    box.start({entry("a"), entry("thought")});
+    const auto stays = [&] { return is_on(box, "gpu", "a") && is_pinned_on(box, "gpu", "a"); };
+    ASSERT_TRUE(becomes(stays));
+    ASSERT_TRUE(box.plane->unload("a"));
+    let_think(box);
+    EXPECT_EQ(box.gpu->loads("a"), 1) << "it does not come back by itself";
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error());
+    EXPECT_TRUE(becomes(stays)) << "as the file says";
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_TRUE(stays()) << "whoever loads it";
+    EXPECT_EQ(box.gpu->loads("a"), 3);
+}
+
+TEST(Orders, AnUnloadEndsWhatWasSaidOfAPin) {
+    Box box;
+    box.options.policies["a"].pin = true;
+    box.start({entry("a")});
+    ASSERT_TRUE(becomes([&] { return is_pinned_on(box, "gpu", "a"); }));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", false));
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_TRUE(is_pinned_on(box, "gpu", "a")) << "the file's word counts again";
+}
+
 TEST(Orders, AnotherContextIsLoadedAgain) {
     Box box;
     box.gpu->answers_at_once = false;
