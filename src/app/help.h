@@ -152,7 +152,8 @@ Examples:
   trilane pull OWNER/NAME --dry-run)";
 
 inline constexpr std::string_view kRemove =
-    R"(Deletes only what lies in Trilane's own models folder. --json needs --yes.
+    R"(Deletes only what lies in Trilane's own models folder. --json needs --yes. A daemon that has the
+model loaded unloads it when it sees that its file has gone, once its answers have ended.
 
 Example:
   trilane rm coder)";

@@ -117,6 +117,13 @@ private:
     void take_order(const LoadAsk& asked, Ask& ask);
     void withdraw_order(const Ask& ask, Actions& actions);
     bool unpin(const std::string& model);
+    struct Named {
+        std::string model;
+        std::optional<std::size_t> lane;
+    };
+    [[nodiscard]] Result<Named> named(std::string_view name) const;
+    void send_away(const std::shared_ptr<Seat>& seat, Actions& actions);
+    void drop_vanished();
     std::vector<Ask> take_asks(const std::function<bool(const Want&)>& which);
     bool give_up_waiting(const std::string& model, std::optional<std::size_t> lane,
                          Actions& actions);

@@ -2,11 +2,23 @@
 // catalogue, the configuration). Nothing here waits for a load, nor, but for catalogue_changed(),
 // for a file.
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "plane/core.h"
 
 namespace trilane::plane {
+namespace {
+
+/// Not where it cannot be told: a disk that is away for a moment deletes nothing.
+bool is_deleted(const std::string& path) {
+    std::error_code failed;
+    return !path.empty() &&
+           std::filesystem::status(path, failed).type() == std::filesystem::file_type::not_found;
+}
+
+}  // namespace
 
 /// Reads the catalogue; the others take it as it was last read. Waits for files.
 void Plane::Core::catalogue_changed() {
@@ -21,6 +33,40 @@ void Plane::Core::catalogue_changed() {
         ++version_;
     }
     remake_table();
+    drop_vanished();
+}
+
+/// What is loaded from a file that has been deleted goes, once its requests have ended. What the
+/// catalogue could only not read this time stays. Waits for files.
+void Plane::Core::drop_vanished() {
+    std::vector<std::shared_ptr<Seat>> gone;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [key, seat] : seats_) {
+            if (seat->entry.store == catalog::Store::gguf && !seat->leaving() &&
+                table_->by_id(seat->model) == nullptr) {
+                gone.push_back(seat);
+            }
+        }
+    }
+    std::erase_if(gone, [](const auto& seat) { return !is_deleted(seat->entry.path); });
+    Actions actions;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& seat : gone) {
+            if (seat_of(seat->lane, seat->model) != seat || seat->leaving() ||
+                table_->by_id(seat->model) != nullptr) {
+                continue;  // it has changed meanwhile
+            }
+            log(fmt::format("{}: {} is unloaded: its file has been deleted",
+                            lanes_[seat->lane].lane->name(), seat->model));
+            version_ += orders_.erase(seat->model);
+            send_away(seat, actions);
+        }
+    }
+    for (const auto& action : actions) {
+        action();
+    }
 }
 
 /// Makes the table of what counts now. When it returns, the one in force is as new as that.
@@ -269,15 +315,46 @@ bool Plane::Core::unpin(const std::string& model) {
     return changed;
 }
 
+/// What a name means to who speaks of what is loaded: that may have gone from the catalogue.
+Result<Plane::Core::Named> Plane::Core::named(std::string_view name) const {
+    for (const auto& [key, seat] : seats_) {
+        if (table_->by_id(seat->model) != nullptr) {
+            continue;
+        }
+        if (name == seat->model) {
+            return Named{seat->model, std::nullopt};
+        }
+        if (name == lanes_[seat->lane].lane->name() + '/' + seat->model) {
+            return Named{seat->model, seat->lane};
+        }
+    }
+    TRILANE_TRY(const Meaning meaning, table_->find(name));
+    return Named{meaning.model->id, meaning.lane};
+}
+
+/// Called with the mutex.
+void Plane::Core::send_away(const std::shared_ptr<Seat>& seat, Actions& actions) {
+    seat->pinned = false;
+    if (seat->state != lane::State::failed) {
+        begin_unload(seat, actions);
+    } else if (seat->resident == nullptr) {
+        seats_.erase({seat->lane, seat->model});
+    } else {
+        // It is being cleared away, and holds its room until that is done.
+        set_state(*seat, lane::State::unloading);
+        seat->unloading_begun = true;
+    }
+}
+
 Status Plane::Core::unload(std::string_view name) {
     std::string model;
     std::optional<std::size_t> lane;
     bool ordered = false;
     {
         const std::scoped_lock lock(mutex_);
-        TRILANE_TRY(const Meaning meaning, table_->find(name));
-        model = meaning.model->id;
-        lane = meaning.lane;
+        TRILANE_TRY(const Named meant, named(name));
+        model = meant.model;
+        lane = meant.lane;
         const bool stays_elsewhere =
             lane && std::ranges::any_of(seats_, [&](const auto& one) {
                 return one.second->model == model && one.second->pinned && one.first.first != *lane;
@@ -300,16 +377,7 @@ Status Plane::Core::unload(std::string_view name) {
                 continue;
             }
             found = true;
-            seat->pinned = false;
-            if (seat->state != lane::State::failed) {
-                begin_unload(seat, actions);
-            } else if (seat->resident == nullptr) {
-                seats_.erase({seat->lane, seat->model});
-            } else {
-                // It is being cleared away, and holds its room until that is done.
-                set_state(*seat, lane::State::unloading);
-                seat->unloading_begun = true;
-            }
+            send_away(seat, actions);
         }
         found = give_up_waiting(model, lane, actions) || found;
     }
@@ -328,10 +396,9 @@ Status Plane::Core::keep(std::string_view model, std::optional<std::chrono::mill
     bool found = false;
     {
         const std::scoped_lock lock(mutex_);
-        TRILANE_TRY(const Meaning meaning, table_->find(model));
+        TRILANE_TRY(const Named meant, named(model));
         for (const auto& [key, seat] : seats_) {
-            if (seat->model == meaning.model->id &&
-                (!meaning.lane || *meaning.lane == seat->lane)) {
+            if (seat->model == meant.model && (!meant.lane || *meant.lane == seat->lane)) {
                 seat->keep = time && *time < kLong ? *time : Seat::kForever;
                 found = true;
             }

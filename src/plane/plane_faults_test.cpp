@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "plane/plane_rig.h"
@@ -582,6 +584,65 @@ TEST(Catalogue, AnOlderReadingDoesNotFollowANewer) {
     slow.join();
     fast.join();
     EXPECT_TRUE(plane.find("b"));
+}
+
+/// Starts the plane with what `listed` says each time the catalogue is read.
+void start_with(Box& box, std::function<std::vector<catalog::Entry>()> listed) {
+    box.options.catalogue = std::move(listed);
+    box.plane = std::make_unique<Plane>(box.options,
+                                        std::vector<std::shared_ptr<lane::Lane>>{box.gpu, box.cpu});
+}
+
+TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
+    const std::string path = testing::TempDir() + "deleted_while_loaded.gguf";
+    std::ofstream(path) << "a model";
+    catalog::Entry stored = entry("a");
+    stored.path = path;
+    std::atomic<bool> listed = true;
+    Box box;
+    box.gpu->answers_at_once = false;
+    start_with(box, [&] { return listed ? std::vector{stored} : std::vector<catalog::Entry>{}; });
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
+    const Ear running = box.ask("a");
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    const auto state = [&] { return find_on(box.plane->view(), "gpu", "a")->state; };
+    listed = false;
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::serving) << "its folder could not be read; the file is there";
+    std::filesystem::remove(path);
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::draining);
+    resident->answer_next();
+    ASSERT_TRUE(running.wait());
+    EXPECT_FALSE(running.error());
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "gpu", "a") == nullptr; }));
+    EXPECT_THAT(box.logged("deleted"), HasSubstr("gpu: a is unloaded"));
+    std::ofstream(path) << "a model";
+    listed = true;
+    box.plane->catalogue_changed();
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_FALSE(is_pinned_on(box, "gpu", "a")) << "its pin went with it";
+    std::filesystem::remove(path);
+}
+
+TEST(Catalogue, WhatIsLoadedIsUnloadedByItsNameThoughNothingListsIt) {
+    std::atomic<bool> listed = true;
+    Box box;
+    start_with(box, [&] {
+        return listed ? std::vector{entry("a"), entry("b")} : std::vector{entry("b")};
+    });
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a"));
+    listed = false;
+    box.plane->catalogue_changed();
+    EXPECT_TRUE(is_on(box, "gpu", "a"));
+    EXPECT_TRUE(box.plane->unload("cpu/a"));
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "cpu", "a") == nullptr; }));
+    EXPECT_TRUE(is_on(box, "gpu", "a"));
+    EXPECT_TRUE(box.plane->unload("a"));
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "gpu", "a") == nullptr; }));
+    EXPECT_EQ(box.plane->unload("a").error().fault, Fault::not_found);
 }
 
 TEST(Ends, StoppingAnswersLoadsThatWaitForRoom) {
