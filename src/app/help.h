@@ -213,8 +213,8 @@ Examples:
 
 inline constexpr std::string_view kUnload =
     R"(Running answers end first; then its memory is free. What waits for the model is told so, a load
-that is under way ends, and what `load` said of its pin is over. The next request loads it again;
-what the configuration pins is pinned from then on.
+that is under way ends, and what `load` said of its pin and context is over. The next request loads
+it again; what the configuration pins is pinned from then on.
 
 Example:
   trilane unload coder)";

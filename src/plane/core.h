@@ -117,6 +117,7 @@ private:
     void take_order(const LoadAsk& asked, Ask& ask);
     void withdraw_order(const Ask& ask, Actions& actions);
     bool unpin(const std::string& model);
+    bool forget_context(const std::string& model);
     struct Named {
         std::string model;
         std::optional<std::size_t> lane;

@@ -315,6 +315,17 @@ bool Plane::Core::unpin(const std::string& model) {
     return changed;
 }
 
+/// What was said of its context is over. As unpin().
+bool Plane::Core::forget_context(const std::string& model) {
+    const auto order = orders_.find(model);
+    if (order == orders_.end() || !order->second.context_tokens) {
+        return false;
+    }
+    order->second.context_tokens.reset();
+    ++version_;
+    return true;
+}
+
 /// What a name means to who speaks of what is loaded: that may have gone from the catalogue.
 Result<Plane::Core::Named> Plane::Core::named(std::string_view name) const {
     for (const auto& [key, seat] : seats_) {
@@ -355,12 +366,17 @@ Status Plane::Core::unload(std::string_view name) {
         TRILANE_TRY(const Named meant, named(name));
         model = meant.model;
         lane = meant.lane;
-        const bool stays_elsewhere =
-            lane && std::ranges::any_of(seats_, [&](const auto& one) {
-                return one.second->model == model && one.second->pinned && one.first.first != *lane;
-            });
-        if (!stays_elsewhere) {
-            ordered = unpin(model);  // or it would be loaded again at once
+        const auto elsewhere = [&](const auto& is) {
+            return lane && std::ranges::any_of(seats_, [&](const auto& one) {
+                       return one.first.second == model && one.first.first != *lane &&
+                              is(*one.second);
+                   });
+        };
+        if (!elsewhere([](const Seat& seat) { return seat.active() && !seat.leaving(); })) {
+            ordered = forget_context(model);
+        }
+        if (!elsewhere([](const Seat& seat) { return seat.pinned; })) {
+            ordered = unpin(model) || ordered;  // or it would be loaded again at once
         }
     }
     if (ordered) {

@@ -498,6 +498,25 @@ TEST(Orders, AnotherContextIsLoadedAgain) {
     EXPECT_EQ(box.gpu->loads("a"), 2) << "as it is already";
 }
 
+TEST(Orders, AnUnloadEndsWhatWasSaidOfTheContext) {
+    Box box;
+    box.start({entry("a")});
+    const auto context_on = [&](std::string_view lane) {
+        return find_on(box.plane->view(), lane, "a")->context_tokens;
+    };
+    for (const char* lane : {"gpu", "cpu"}) {
+        ASSERT_TRUE(
+            load(*box.plane, {.model = "a", .lane = lane, .context_tokens = 1024, .pin = {}})
+                .wait());
+    }
+    ASSERT_TRUE(box.plane->unload("gpu/a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    EXPECT_EQ(context_on("gpu"), 1024U) << "what is still loaded elsewhere stays as asked for";
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    EXPECT_EQ(context_on("gpu"), 4096U);
+}
+
 TEST(Orders, AnotherContextDuringALoadBeginsItAnew) {
     Box box;
     box.gpu->loads_wait = true;
