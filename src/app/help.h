@@ -204,8 +204,9 @@ inline constexpr std::string_view kLoad =
     R"(Returns when the model can answer, or with the reason why it cannot. Meanwhile a terminal shows
 what the model waits for, and for how long. Where no lane is named, one that will not have it passes
 it on to the next that may. What is loaded with another context than --ctx is loaded again, after its
-running answers; if that one does not fit, what is loaded stays. A --pin (and --ctx) lasts until
-`unload`, until the configuration says something new of the same model's, or until the daemon ends.
+running answers; if that one does not fit, what is loaded stays. More than the model was made for is
+cut to that, unless the configuration gives it more. A --pin (and --ctx) lasts until `unload`, until
+the configuration says something new of the same model's, or until the daemon ends.
 
 Examples:
   trilane load coder

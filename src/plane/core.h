@@ -114,6 +114,7 @@ private:
     void pin_seats();
     [[nodiscard]] bool may_pin(const Model& model, std::size_t lane) const;
     Status understand(const LoadAsk& asked, Ask& ask) const;
+    [[nodiscard]] std::uint32_t context_most(const Model& model, std::size_t lane) const;
     void take_order(const LoadAsk& asked, Ask& ask);
     void withdraw_order(const Ask& ask, Actions& actions);
     bool unpin(const std::string& model);

@@ -193,7 +193,23 @@ Status Plane::Core::understand(const LoadAsk& asked, Ask& ask) const {
         return no_lane_for(ask.want.model, !ask.lanes.empty());
     }
     ask.want.lane = *lane;
+    if (const std::uint32_t most = context_most(*meaning.model, *lane);
+        ask.context_tokens && most != 0) {
+        ask.context_tokens = std::min(*ask.context_tokens, most);
+    }
     return {};
+}
+
+/// What an order may ask for: what the model was made for, or what its owner has configured beyond
+/// that; 0 = nobody knows. Called with the mutex.
+std::uint32_t Plane::Core::context_most(const Model& model, std::size_t lane) const {
+    const auto candidate = std::ranges::find(model.candidates, lane, &Candidate::lane);
+    if (candidate == model.candidates.end() || candidate->entry.store != catalog::Store::gguf ||
+        candidate->entry.context_tokens == 0) {
+        return 0;
+    }
+    return std::max(candidate->entry.context_tokens,
+                    policy_of(options_.policies, model.id).wishes.context_tokens);
 }
 
 /// What shall count from now on. Called with the mutex.
@@ -204,8 +220,8 @@ void Plane::Core::take_order(const LoadAsk& asked, Ask& ask) {
         order.pin = asked.pin;
         order.pin_lane = *asked.pin && ask.only_lane ? lanes_[*ask.only_lane].lane->name() : "";
     }
-    if (asked.context_tokens) {
-        order.context_tokens = asked.context_tokens;
+    if (ask.context_tokens) {
+        order.context_tokens = ask.context_tokens;
     }
     ask.ordered = order;
     ++version_;

@@ -540,6 +540,27 @@ TEST(Orders, AnotherContextDuringALoadBeginsItAnew) {
     EXPECT_EQ(box.gpu->loads("a"), 1);
 }
 
+TEST(Orders, AContextIsCutToWhatTheModelWasMadeFor) {
+    Box box;
+    catalog::Entry small = entry("small");
+    small.context_tokens = 1024;
+    catalog::Entry stretched = small;
+    stretched.id = "stretched";
+    box.options.policies["stretched"].wishes.context_tokens = 2048;
+    box.start({small, stretched, entry("unknown")});
+    const auto context_of = [&](const char* model) {
+        EXPECT_TRUE(
+            load(*box.plane, {.model = model, .lane = "", .context_tokens = 99'999, .pin = {}})
+                .wait());
+        return find_on(box.plane->view(), "gpu", model)->context_tokens;
+    };
+    EXPECT_EQ(context_of("small"), 1024U);
+    EXPECT_EQ(context_of("small"), 1024U);
+    EXPECT_EQ(box.gpu->loads("small"), 1) << "it is as it can be";
+    EXPECT_EQ(context_of("stretched"), 2048U) << "its owner says that it can do that";
+    EXPECT_EQ(context_of("unknown"), 99'999U);
+}
+
 TEST(Orders, AContextThatDoesNotFitLeavesWhatIsLoaded) {
     Box box(10'000);
     box.gpu->bytes_per_token = box.cpu->bytes_per_token = 1;
