@@ -48,9 +48,6 @@ inline Error stopping_error() {
     return {Fault::unavailable, "the daemon is stopping; try again in a moment"};
 }
 
-/// Why a model has no lane: nothing here can serve it, or nothing that who asks is `limited` to.
-tl::unexpected<Error> no_lane_for(std::string_view model, bool limited);
-
 class Plane::Core : public std::enable_shared_from_this<Plane::Core> {
 public:
     Core(PlaneOptions options, std::vector<std::shared_ptr<lane::Lane>> lanes);
@@ -96,6 +93,8 @@ private:
     std::optional<std::size_t> choose_lane(const Meaning& meaning,
                                            const std::vector<std::string>& allowed = {},
                                            const std::vector<Refusal>& refusals = {}) const;
+    [[nodiscard]] Error no_lane(const Meaning& meaning,
+                                const std::vector<std::string>& allowed) const;
     Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
     Status place(Waiting& waiting, std::size_t lane, bool here, Actions& actions);
     std::optional<std::size_t> pass_on(Waiting waiting, Refusal refusal, Actions& actions);

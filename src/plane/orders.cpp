@@ -190,7 +190,7 @@ Status Plane::Core::understand(const LoadAsk& asked, Ask& ask) const {
     ask.lanes = asked.lanes;
     const auto lane = choose_lane({meaning.model, ask.only_lane}, ask.lanes);
     if (!lane) {
-        return no_lane_for(ask.want.model, !ask.lanes.empty());
+        return tl::unexpected(no_lane({meaning.model, ask.only_lane}, ask.lanes));
     }
     ask.want.lane = *lane;
     if (const std::uint32_t most = context_most(*meaning.model, *lane);

@@ -197,6 +197,22 @@ TEST(Fallback, StaysWithinThePolicy) {
     EXPECT_EQ(box.cpu->loads("a"), 0);
 }
 
+TEST(Fallback, ALaneThatThePolicyDoesNotAllowIsRefusedWithThoseItDoes) {
+    Box box;
+    box.options.policies["a"].lanes = {"gpu"};
+    box.start({entry("a")});
+    const Status by_order =
+        load(*box.plane, {.model = "a", .lane = "cpu", .context_tokens = {}, .pin = {}}).wait();
+    const Ear ear = box.ask("cpu/a");
+    ASSERT_TRUE(ear.wait());
+    for (const Error& error :
+         {by_order ? Error() : by_order.error(), ear.error().value_or(Error())}) {
+        EXPECT_EQ(error.fault, Fault::invalid);
+        EXPECT_THAT(error.message, HasSubstr("allows 'a' only on gpu, not on cpu"));
+    }
+    EXPECT_EQ(box.gpu->loads("a") + box.cpu->loads("a"), 0);
+}
+
 TEST(Fallback, AllWhoWaitGoOn) {
     Box box;
     box.gpu->bad["a"] = {Fault::corrupt, "it is no model"};
