@@ -328,7 +328,7 @@ describe('the command line against a daemon', () => {
     assert.match((await box.verb('ps')).out, /Nothing is loaded/);
     const loaded = await box.verb('load', 'a', '--ctx', '512', '--pin');
     assert.equal(loaded.code, 0, loaded.err);
-    assert.match(loaded.out, /a is ready/);
+    assert.match(loaded.out, /^a is ready on gpu: 512 tokens of context, .*B, after /);
     const ps = await box.verb('ps');
     assert.match(ps.out, /gpu +a +ready, pinned .* 512 /);
     assert.match(ps.out, /Memory system:/);
