@@ -133,6 +133,9 @@ void Plane::Core::pin_seats() {
         }
     }
     for (const auto& [key, seat] : seats_) {
+        if (seat->entry.store == catalog::Store::gguf && table_->by_id(seat->model) == nullptr) {
+            continue;  // drop_vanished() sees whether its file has gone, or was only not to be read
+        }
         const auto at = chosen.find(seat->model);
         seat->pinned = at != chosen.end() && at->second == seat.get();
     }

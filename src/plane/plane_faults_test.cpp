@@ -666,6 +666,7 @@ TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
     listed = false;
     box.plane->catalogue_changed();
     EXPECT_EQ(state(), lane::State::serving) << "its folder could not be read; the file is there";
+    EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
     std::filesystem::remove(path);
     box.plane->catalogue_changed();
     EXPECT_EQ(state(), lane::State::draining);
