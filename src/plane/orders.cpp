@@ -11,11 +11,16 @@
 namespace trilane::plane {
 namespace {
 
-/// Not where it cannot be told: a disk that is away for a moment deletes nothing.
-bool is_deleted(const std::string& path) {
+/// Not where it cannot be told: where the folder is away, too (its own one may have been deleted
+/// with the file), a disk is more likely to be.
+bool is_deleted(const std::filesystem::path& path) {
+    namespace fs = std::filesystem;
     std::error_code failed;
-    return !path.empty() &&
-           std::filesystem::status(path, failed).type() == std::filesystem::file_type::not_found;
+    if (path.empty() || fs::status(path, failed).type() != fs::file_type::not_found) {
+        return false;
+    }
+    const fs::path folder = path.parent_path();
+    return fs::is_directory(folder, failed) || fs::is_directory(folder.parent_path(), failed);
 }
 
 }  // namespace

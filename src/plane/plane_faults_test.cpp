@@ -650,7 +650,11 @@ void start_with(Box& box, std::function<std::vector<catalog::Entry>()> listed) {
 }
 
 TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
-    const std::string path = testing::TempDir() + "deleted_while_loaded.gguf";
+    const std::string disk = testing::TempDir() + "deleted_while_loaded";
+    std::filesystem::remove_all(disk);
+    std::filesystem::remove_all(disk + "_away");
+    std::filesystem::create_directories(disk + "/models");
+    const std::string path = disk + "/models/a.gguf";
     std::ofstream(path) << "a model";
     catalog::Entry stored = entry("a");
     stored.path = path;
@@ -667,6 +671,10 @@ TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
     box.plane->catalogue_changed();
     EXPECT_EQ(state(), lane::State::serving) << "its folder could not be read; the file is there";
     EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
+    std::filesystem::rename(disk, disk + "_away");
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::serving) << "the whole disk is away";
+    std::filesystem::rename(disk + "_away", disk);
     std::filesystem::remove(path);
     box.plane->catalogue_changed();
     EXPECT_EQ(state(), lane::State::draining);
@@ -680,7 +688,7 @@ TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
     box.plane->catalogue_changed();
     ASSERT_TRUE(load_and_wait(*box.plane, "a"));
     EXPECT_FALSE(is_pinned_on(box, "gpu", "a")) << "its pin went with it";
-    std::filesystem::remove(path);
+    std::filesystem::remove_all(disk);
 }
 
 TEST(Catalogue, WhatIsLoadedIsUnloadedByItsNameThoughNothingListsIt) {
