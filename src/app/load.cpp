@@ -79,7 +79,7 @@ private:
     std::thread thread_;
 };
 
-double number_in(const json::Value& object, const char* key) {
+double figure_in(const json::Value& object, const char* key) {
     const auto at = object.find(key);
     return at != object.end() && at->is_number() ? at->get<double>() : 0;
 }
@@ -106,13 +106,13 @@ std::string loaded_text(const json::Value& answer) {
         text += " on " + lane;
     }
     std::vector<std::string> facts;
-    if (const double tokens = number_in(answer, "context_tokens"); tokens > 0) {
+    if (const double tokens = figure_in(answer, "context_tokens"); tokens > 0) {
         facts.push_back(grouped(static_cast<std::uint64_t>(tokens)) + " tokens of context");
     }
-    if (const double bytes = number_in(answer, "planned_bytes"); bytes > 0) {
+    if (const double bytes = figure_in(answer, "planned_bytes"); bytes > 0) {
         facts.push_back(human_bytes(static_cast<std::uint64_t>(bytes)));
     }
-    if (const double ms = number_in(answer, "load_ms"); ms > 0) {
+    if (const double ms = figure_in(answer, "load_ms"); ms > 0) {
         facts.push_back(fmt::format("after {:.1f} s", ms / 1000));
     }
     for (const std::string& fact : facts) {

@@ -181,7 +181,7 @@ Result<plane::Service::LoadAsk> read_ask(std::string_view body) {
 
 /// What a load has brought, as it stands where it was asked for; else on the first lane that has
 /// it.
-net::Response loaded(const plane::Service& service, const plane::Service::LoadAsk& ask) {
+net::Response load_response(const plane::Service& service, const plane::Service::LoadAsk& ask) {
     const auto card = service.find(ask.model);
     const std::string id = card ? card->id : ask.model;
     json::Value out{{"status", "ready"}, {"model", id}};
@@ -237,7 +237,7 @@ void answer_admin(plane::Service& service, const catalog::Library* library,
         return;
     }
     service.load(*ask, [&service, ask = *ask, respond = std::move(respond)](const Status& status) {
-        respond(status ? loaded(service, ask)
+        respond(status ? load_response(service, ask)
                        : fault_response(dialect::openai::kErrorShape, status.error()));
     });
 }
