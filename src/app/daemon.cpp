@@ -319,7 +319,9 @@ void Daemon::Parts::remember_loads(plane::PlaneOptions& out) const {
 
 std::vector<catalog::Entry> Daemon::Parts::entries() const {
     std::vector<catalog::Entry> all = models->list();
-    if (served && std::ranges::find(all, served->id, &catalog::Entry::id) == all.end()) {
+    std::error_code failed;
+    if (served && std::ranges::find(all, served->id, &catalog::Entry::id) == all.end() &&
+        fs::status(served->path, failed).type() != fs::file_type::not_found) {
         all.insert(all.begin(), entry_of(*served));
     }
     return all;

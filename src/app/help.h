@@ -152,7 +152,8 @@ Examples:
   trilane pull OWNER/NAME --dry-run)";
 
 inline constexpr std::string_view kRemove =
-    R"(Deletes only what lies in Trilane's own models folder. --json needs --yes.
+    R"(Deletes only what lies in Trilane's own models folder. --json needs --yes. A daemon that has the
+model loaded unloads it when it sees that its file has gone, once its answers have ended.
 
 Example:
   trilane rm coder)";
@@ -203,8 +204,9 @@ inline constexpr std::string_view kLoad =
     R"(Returns when the model can answer, or with the reason why it cannot. Meanwhile a terminal shows
 what the model waits for, and for how long. Where no lane is named, one that will not have it passes
 it on to the next that may. What is loaded with another context than --ctx is loaded again, after its
-running answers; if that one does not fit, what is loaded stays. A --pin (and --ctx) lasts until
-`unload`, until the configuration says something new of the same model's, or until the daemon ends.
+running answers; if that one does not fit, what is loaded stays. More than the model was made for is
+cut to that, unless the configuration gives it more. A --pin (and --ctx) lasts until `unload`, until
+the configuration says something new of the same model's, or until the daemon ends.
 
 Examples:
   trilane load coder
@@ -212,7 +214,8 @@ Examples:
 
 inline constexpr std::string_view kUnload =
     R"(Running answers end first; then its memory is free. What waits for the model is told so, a load
-that is under way ends, and a pin goes. The next request loads it again.
+that is under way ends, and what `load` said of its pin and context is over. The next request loads
+it again; what the configuration pins is pinned from then on.
 
 Example:
   trilane unload coder)";

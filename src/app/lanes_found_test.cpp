@@ -235,5 +235,20 @@ TEST(LoadingLine, SaysWhatTheModelWaitsFor) {
     EXPECT_EQ(loading_text(known, "coder", std::chrono::seconds(5)), "coder: warming on gpu, 5 s");
 }
 
+TEST(LoadingLine, SaysWhatTheLoadHasBrought) {
+    const auto answer = json::parse(
+        R"({"status":"ready","model":"coder","lane":"gpu","context_tokens":32768,
+            "planned_bytes":169000000,"load_ms":1234.5})");
+    EXPECT_EQ(loaded_text(*answer),
+              "coder is ready on gpu: 32,768 tokens of context, 169 MB, after 1.2 s\n");
+    json::Value cut = *answer;
+    cut["context_tokens"] = 512;
+    cut["note"] = "context cut";
+    EXPECT_EQ(loaded_text(cut),
+              "coder is ready on gpu: 512 tokens of context, 169 MB, after 1.2 s\ncontext cut\n");
+    EXPECT_EQ(loaded_text(json::Value{{"status", "unloading"}, {"model", "coder"}}),
+              "coder is unloading\n");
+}
+
 }  // namespace
 }  // namespace trilane::app

@@ -1,7 +1,9 @@
 // `trilane load` and `unload`: changing what a running daemon has loaded.
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "app/command_line.h"
 #include "app/daemon_client.h"
@@ -77,13 +79,48 @@ private:
     std::thread thread_;
 };
 
+double figure_in(const json::Value& object, const char* key) {
+    const auto at = object.find(key);
+    return at != object.end() && at->is_number() ? at->get<double>() : 0;
+}
+
+/// "32,768".
+std::string grouped(std::uint64_t number) {
+    constexpr std::size_t kGroup = 3;
+    std::string text = std::to_string(number);
+    for (std::size_t at = text.size(); at > kGroup; at -= kGroup) {
+        text.insert(at - kGroup, ",");
+    }
+    return text;
+}
+
 Status print_answer(const json::Value& answer, bool json) {
-    return print(
-        json ? json::dump_pretty(answer) + "\n"
-             : fmt::format("{} is {}\n", said_in(answer, "model"), said_in(answer, "status")));
+    return print(json ? json::dump_pretty(answer) + "\n" : loaded_text(answer));
 }
 
 }  // namespace
+
+std::string loaded_text(const json::Value& answer) {
+    std::string text = fmt::format("{} is {}", said_in(answer, "model"), said_in(answer, "status"));
+    if (const std::string lane = said_in(answer, "lane"); !lane.empty()) {
+        text += " on " + lane;
+    }
+    std::vector<std::string> facts;
+    if (const double tokens = figure_in(answer, "context_tokens"); tokens > 0) {
+        facts.push_back(grouped(static_cast<std::uint64_t>(tokens)) + " tokens of context");
+    }
+    if (const double bytes = figure_in(answer, "planned_bytes"); bytes > 0) {
+        facts.push_back(human_bytes(static_cast<std::uint64_t>(bytes)));
+    }
+    if (const double ms = figure_in(answer, "load_ms"); ms > 0) {
+        facts.push_back(fmt::format("after {:.1f} s", ms / 1000));
+    }
+    for (const std::string& fact : facts) {
+        text += (&fact == facts.data() ? ": " : ", ") + fact;
+    }
+    const std::string note = said_in(answer, "note");
+    return text + '\n' + (note.empty() ? "" : note + '\n');
+}
 
 std::string loading_text(const json::Value& state, std::string_view model,
                          std::chrono::seconds waited) {

@@ -256,7 +256,9 @@ constexpr std::array<Key<Model>, 10> kModel{{
     {"args", "Further arguments of its program; the native engine takes none.",
      [](const Reading& r, Model& m) { r.texts(m.wishes.args); },
      [](const Model& m) { return list(m.wishes.args); }, true},
-    {"pin", "Never evicted; loaded at the start, and again should it crash.",
+    {"pin",
+     "Never evicted; loaded at the start, and again should it crash. `trilane unload` ends that "
+     "until it is next loaded.",
      [](const Reading& r, Model& m) { r.boolean(m.pin); },
      [](const Model& m) { return yes_no(m.pin); }, true},
     {"preload", "Loaded at the start.", [](const Reading& r, Model& m) { r.boolean(m.preload); },

@@ -1,5 +1,6 @@
 #include "gateway/admin.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -178,6 +179,39 @@ Result<plane::Service::LoadAsk> read_ask(std::string_view body) {
     return ask;
 }
 
+/// What a load has brought, as it stands where it was asked for; else on the first lane that has
+/// it.
+net::Response load_response(const plane::Service& service, const plane::Service::LoadAsk& ask) {
+    const auto card = service.find(ask.model);
+    const std::string id = card ? card->id : ask.model;
+    json::Value out{{"status", "ready"}, {"model", id}};
+    const std::string lane = ask.lane.empty() ? ask.model.substr(0, ask.model.find('/')) : ask.lane;
+    const plane::View view = service.view();
+    const plane::Residency* found = nullptr;
+    for (const plane::LaneView& one : view.lanes) {
+        const auto at = std::ranges::find_if(one.residents, [&](const plane::Residency& resident) {
+            return resident.model == id && lane::takes_requests(resident.state);
+        });
+        if (at != one.residents.end() && (found == nullptr || one.name == lane)) {
+            found = &*at;
+            out["lane"] = one.name;
+        }
+    }
+    if (found == nullptr) {
+        return json_response(out);  // it has gone again already
+    }
+    out["pinned"] = found->pinned;
+    out["context_tokens"] = found->context_tokens;
+    out["planned_bytes"] = found->planned_bytes;
+    out["load_ms"] = found->load_ms;
+    if (found->context_tokens != 0 && ask.context_tokens.value_or(0) > found->context_tokens) {
+        out["note"] = fmt::format(
+            "context cut to {} tokens: the model was made, or is configured, for no more",
+            found->context_tokens);
+    }
+    return json_response(out);
+}
+
 }  // namespace
 
 void answer_admin(plane::Service& service, const catalog::Library* library,
@@ -202,9 +236,8 @@ void answer_admin(plane::Service& service, const catalog::Library* library,
                        : fault_response(dialect::openai::kErrorShape, status.error()));
         return;
     }
-    const std::string model = ask->model;
-    service.load(*std::move(ask), [model, respond = std::move(respond)](const Status& status) {
-        respond(status ? json_response({{"status", "ready"}, {"model", model}})
+    service.load(*ask, [&service, ask = *ask, respond = std::move(respond)](const Status& status) {
+        respond(status ? load_response(service, ask)
                        : fault_response(dialect::openai::kErrorShape, status.error()));
     });
 }

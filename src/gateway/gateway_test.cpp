@@ -441,7 +441,13 @@ TEST(Admin, ShowsTheState) {
 
 TEST(Admin, LoadsAndUnloads) {
     const auto gateway = started();
-    EXPECT_EQ(parsed(post(*gateway, "/trilane/v1/load", R"({"model":"tiny"})"))["status"], "ready");
+    const json::Value ready = parsed(post(*gateway, "/trilane/v1/load", R"({"model":"default"})"));
+    EXPECT_EQ(ready["status"], "ready");
+    EXPECT_EQ(ready["model"], "tiny") << "what the name means";
+    EXPECT_EQ(ready["lane"], "fake");
+    EXPECT_EQ(ready["planned_bytes"], 123);
+    EXPECT_TRUE(ready.contains("context_tokens") && ready.contains("load_ms"));
+    EXPECT_FALSE(ready.contains("note"));
     EXPECT_EQ(parsed(post(*gateway, "/trilane/v1/unload", R"({"model":"tiny"})"))["status"],
               "unloading");
     EXPECT_EQ(post(*gateway, "/trilane/v1/load", R"({"model":"huge"})").status, 404U);

@@ -48,9 +48,6 @@ inline Error stopping_error() {
     return {Fault::unavailable, "the daemon is stopping; try again in a moment"};
 }
 
-/// Why a model has no lane: nothing here can serve it, or nothing that who asks is `limited` to.
-tl::unexpected<Error> no_lane_for(std::string_view model, bool limited);
-
 class Plane::Core : public std::enable_shared_from_this<Plane::Core> {
 public:
     Core(PlaneOptions options, std::vector<std::shared_ptr<lane::Lane>> lanes);
@@ -96,6 +93,8 @@ private:
     std::optional<std::size_t> choose_lane(const Meaning& meaning,
                                            const std::vector<std::string>& allowed = {},
                                            const std::vector<Refusal>& refusals = {}) const;
+    [[nodiscard]] Error no_lane(const Meaning& meaning,
+                                const std::vector<std::string>& allowed) const;
     Status admit(Waiting waiting, const Meaning& meaning, Actions& actions);
     Status place(Waiting& waiting, std::size_t lane, bool here, Actions& actions);
     std::optional<std::size_t> pass_on(Waiting waiting, Refusal refusal, Actions& actions);
@@ -114,8 +113,18 @@ private:
     void pin_seats();
     [[nodiscard]] bool may_pin(const Model& model, std::size_t lane) const;
     Status understand(const LoadAsk& asked, Ask& ask) const;
+    [[nodiscard]] std::uint32_t context_most(const Model& model, std::size_t lane) const;
     void take_order(const LoadAsk& asked, Ask& ask);
     void withdraw_order(const Ask& ask, Actions& actions);
+    bool unpin(const std::string& model);
+    bool forget_context(const std::string& model);
+    struct Named {
+        std::string model;
+        std::optional<std::size_t> lane;
+    };
+    [[nodiscard]] Result<Named> named(std::string_view name) const;
+    void send_away(const std::shared_ptr<Seat>& seat, Actions& actions);
+    void drop_vanished();
     std::vector<Ask> take_asks(const std::function<bool(const Want&)>& which);
     bool give_up_waiting(const std::string& model, std::optional<std::size_t> lane,
                          Actions& actions);
@@ -210,6 +219,7 @@ private:
     std::vector<plan::Observation> observations_;
     bool unkept_ = false;              // something of them is not written down
     std::set<std::string> preloaded_;  // models that were loaded once, or sent away
+    std::set<std::string> unpinned_;  // sent away: the file's pin counts when they are loaded again
     std::map<std::string, std::set<std::size_t>> passed_;  // of pins, preloads: lanes tried in vain
     std::set<SeatKey> refused_;                            // of these: told about once
     bool stopping_ = false;

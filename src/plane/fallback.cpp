@@ -1,6 +1,8 @@
 // Which lane a request or a load goes to, and where to when that one will not have it: the next
 // that its name, its key and the model's policy allow, until the last one's refusal ends it. Knows
 // nothing of why lanes refuse.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -62,13 +64,34 @@ std::optional<std::size_t> Plane::Core::choose_lane(const Meaning& meaning,
     return best;
 }
 
-tl::unexpected<Error> no_lane_for(std::string_view model, bool limited) {
-    return limited
-               ? fail(Fault::invalid,
-                      "model: none of the lanes that this API key may use can serve '{}'", model)
-               : fail(Fault::unavailable,
-                      "no lane here can serve '{}'; `trilane probe` shows what is installed",
-                      model);
+/// Why choose_lane() finds none before anybody has refused.
+Error Plane::Core::no_lane(const Meaning& meaning, const std::vector<std::string>& allowed) const {
+    const std::string& model = meaning.model->id;
+    const std::vector<std::string>& configured = meaning.model->policy.lanes;
+    const std::string lane = meaning.lane ? lanes_[*meaning.lane].lane->name() : "";
+    if (meaning.lane && !configured.empty() &&
+        std::ranges::find(configured, lane) == configured.end()) {
+        return {Fault::invalid,
+                fmt::format("model: the configuration allows '{}' only on {}, not on {}; name no "
+                            "other lane, or change `lanes` of its [model] table",
+                            model, fmt::join(configured, ", "), lane)};
+    }
+    if (!allowed.empty()) {
+        return {Fault::invalid,
+                fmt::format("model: none of the lanes that this API key may use can serve '{}'",
+                            model)};
+    }
+    if (meaning.lane && !meaning.model->candidates.empty()) {
+        std::string able;
+        for (const Candidate& candidate : meaning.model->candidates) {
+            able += (able.empty() ? "" : ", ") + lanes_[candidate.lane].lane->name();
+        }
+        return {Fault::unavailable,
+                fmt::format("lane {} cannot serve '{}'; what can: {}", lane, model, able)};
+    }
+    return {
+        Fault::unavailable,
+        fmt::format("no lane here can serve '{}'; `trilane probe` shows what is installed", model)};
 }
 
 /// Called with the mutex, like all below.
@@ -88,7 +111,7 @@ Status Plane::Core::admit(Waiting waiting, const Meaning& meaning, Actions& acti
     if (!waiting.refusals.empty()) {
         return tl::unexpected(verdict(meaning.model->id, waiting.refusals));
     }
-    return no_lane_for(meaning.model->id, !waiting.request->lanes.empty());
+    return tl::unexpected(no_lane(meaning, waiting.request->lanes));
 }
 
 /// Gives the request to a free slot of the model on that lane, or puts it in the line there. `here`

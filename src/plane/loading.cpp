@@ -163,6 +163,10 @@ void Plane::Core::finish_load(const std::shared_ptr<Seat>& seat,
                 pin_seats();
                 preloaded_.insert(seat->model);
                 passed_.erase(seat->model);
+                if (unpinned_.erase(seat->model) > 0) {
+                    ++version_;
+                    actions.emplace_back([this] { remake_table(); });
+                }
                 for (Ask& ask : std::exchange(seat->asks, {})) {
                     actions.emplace_back([done = std::move(ask.done)] { done({}); });
                 }

@@ -220,6 +220,19 @@ Result<Meaning> ModelTable::find(std::string_view name) const {
                     "pull`, or start with --model FILE",
                     utf8_clipped(name, kShownBytesMax));
     }
+    const std::size_t slash = name.find('/');
+    if (slash != std::string_view::npos && !lanes_.contains(name.substr(0, slash)) &&
+        names_.contains(name.substr(slash + 1))) {
+        std::string lanes;
+        for (const auto& [lane, index] : lanes_) {
+            lanes += (lanes.empty() ? "" : ", ") + lane;
+        }
+        return fail(Fault::not_found,
+                    "model: there is no lane called '{0}' here; leave '{0}/' out for any that can "
+                    "serve '{1}', or name one of: {2}",
+                    utf8_clipped(name.substr(0, slash), kShownBytesMax),
+                    utf8_clipped(name.substr(slash + 1), kShownBytesMax), lanes);
+    }
     std::string known;
     for (std::size_t i = 0; i < std::min(models_.size(), kNamesShownMax); ++i) {
         known += (i == 0 ? "" : ", ") + models_[i].id;

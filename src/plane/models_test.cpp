@@ -38,6 +38,10 @@ TEST(ModelTable, FindsIdsAliasesLanesAndTheDefault) {
     const auto absent = table.find("cpu/nothing");
     EXPECT_EQ(absent.error().fault, Fault::not_found);
     EXPECT_NE(absent.error().message.find("coder, story"), std::string::npos);
+    const auto nowhere = table.find("tpu/story");
+    EXPECT_EQ(nowhere.error().fault, Fault::not_found);
+    EXPECT_NE(nowhere.error().message.find("no lane called 'tpu'"), std::string::npos);
+    EXPECT_NE(nowhere.error().message.find("cpu, gpu"), std::string::npos);
     EXPECT_EQ(table.by_id("fast"), nullptr);
     EXPECT_EQ(table.find("story")->model->card.context_tokens, 2048U);
 }

@@ -2,11 +2,28 @@
 // catalogue, the configuration). Nothing here waits for a load, nor, but for catalogue_changed(),
 // for a file.
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "plane/core.h"
 
 namespace trilane::plane {
+namespace {
+
+/// Not where it cannot be told: where the folder is away, too (its own one may have been deleted
+/// with the file), a disk is more likely to be.
+bool is_deleted(const std::filesystem::path& path) {
+    namespace fs = std::filesystem;
+    std::error_code failed;
+    if (path.empty() || fs::status(path, failed).type() != fs::file_type::not_found) {
+        return false;
+    }
+    const fs::path folder = path.parent_path();
+    return fs::is_directory(folder, failed) || fs::is_directory(folder.parent_path(), failed);
+}
+
+}  // namespace
 
 /// Reads the catalogue; the others take it as it was last read. Waits for files.
 void Plane::Core::catalogue_changed() {
@@ -21,6 +38,40 @@ void Plane::Core::catalogue_changed() {
         ++version_;
     }
     remake_table();
+    drop_vanished();
+}
+
+/// What is loaded from a file that has been deleted goes, once its requests have ended. What the
+/// catalogue could only not read this time stays. Waits for files.
+void Plane::Core::drop_vanished() {
+    std::vector<std::shared_ptr<Seat>> gone;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [key, seat] : seats_) {
+            if (seat->entry.store == catalog::Store::gguf && !seat->leaving() &&
+                table_->by_id(seat->model) == nullptr) {
+                gone.push_back(seat);
+            }
+        }
+    }
+    std::erase_if(gone, [](const auto& seat) { return !is_deleted(seat->entry.path); });
+    Actions actions;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& seat : gone) {
+            if (seat_of(seat->lane, seat->model) != seat || seat->leaving() ||
+                table_->by_id(seat->model) != nullptr) {
+                continue;  // it has changed meanwhile
+            }
+            log(fmt::format("{}: {} is unloaded: its file has been deleted",
+                            lanes_[seat->lane].lane->name(), seat->model));
+            version_ += orders_.erase(seat->model);
+            send_away(seat, actions);
+        }
+    }
+    for (const auto& action : actions) {
+        action();
+    }
 }
 
 /// Makes the table of what counts now. When it returns, the one in force is as new as that.
@@ -38,6 +89,10 @@ void Plane::Core::remake_table() {
         }
         policies = options_.policies;
         orders = orders_;
+        for (const std::string& model : unpinned_) {
+            Order& order = orders[model];
+            order.pin = order.pin.value_or(false);
+        }
         version = version_;
     }
     auto table = std::make_shared<const ModelTable>(listing->entries, lanes, policies,
@@ -83,6 +138,9 @@ void Plane::Core::pin_seats() {
         }
     }
     for (const auto& [key, seat] : seats_) {
+        if (seat->entry.store == catalog::Store::gguf && table_->by_id(seat->model) == nullptr) {
+            continue;  // drop_vanished() sees whether its file has gone, or was only not to be read
+        }
         const auto at = chosen.find(seat->model);
         seat->pinned = at != chosen.end() && at->second == seat.get();
     }
@@ -102,6 +160,9 @@ void Plane::Core::set_policies(Policies policies, LineLimits line) {
                 order.context_tokens.reset();
             }
         }
+        std::erase_if(unpinned_, [&](const std::string& id) {
+            return policy_of(options_.policies, id).pin != policy_of(policies, id).pin;
+        });
         options_.policies = std::move(policies);
         ++version_;
         for (LaneState& state : lanes_) {
@@ -137,10 +198,26 @@ Status Plane::Core::understand(const LoadAsk& asked, Ask& ask) const {
     ask.lanes = asked.lanes;
     const auto lane = choose_lane({meaning.model, ask.only_lane}, ask.lanes);
     if (!lane) {
-        return no_lane_for(ask.want.model, !ask.lanes.empty());
+        return tl::unexpected(no_lane({meaning.model, ask.only_lane}, ask.lanes));
     }
     ask.want.lane = *lane;
+    if (const std::uint32_t most = context_most(*meaning.model, *lane);
+        ask.context_tokens && most != 0) {
+        ask.context_tokens = std::min(*ask.context_tokens, most);
+    }
     return {};
+}
+
+/// What an order may ask for: what the model was made for, or what its owner has configured beyond
+/// that; 0 = nobody knows. Called with the mutex.
+std::uint32_t Plane::Core::context_most(const Model& model, std::size_t lane) const {
+    const auto candidate = std::ranges::find(model.candidates, lane, &Candidate::lane);
+    if (candidate == model.candidates.end() || candidate->entry.store != catalog::Store::gguf ||
+        candidate->entry.context_tokens == 0) {
+        return 0;
+    }
+    return std::max(candidate->entry.context_tokens,
+                    policy_of(options_.policies, model.id).wishes.context_tokens);
 }
 
 /// What shall count from now on. Called with the mutex.
@@ -151,8 +228,8 @@ void Plane::Core::take_order(const LoadAsk& asked, Ask& ask) {
         order.pin = asked.pin;
         order.pin_lane = *asked.pin && ask.only_lane ? lanes_[*ask.only_lane].lane->name() : "";
     }
-    if (asked.context_tokens) {
-        order.context_tokens = asked.context_tokens;
+    if (ask.context_tokens) {
+        order.context_tokens = ask.context_tokens;
     }
     ask.ordered = order;
     ++version_;
@@ -246,26 +323,84 @@ bool Plane::Core::give_up_waiting(const std::string& model, std::optional<std::s
     return any;
 }
 
+/// What was said of its pin is over, and the file's does not count until it is loaded again. True
+/// when the table is to be made anew. Called with the mutex.
+bool Plane::Core::unpin(const std::string& model) {
+    bool changed = false;
+    if (const auto order = orders_.find(model); order != orders_.end() && order->second.pin) {
+        order->second.pin.reset();
+        order->second.pin_lane.clear();
+        changed = true;
+    }
+    if (policy_of(options_.policies, model).pin) {
+        changed = unpinned_.insert(model).second || changed;
+    }
+    version_ += changed ? 1 : 0;
+    return changed;
+}
+
+/// What was said of its context is over. As unpin().
+bool Plane::Core::forget_context(const std::string& model) {
+    const auto order = orders_.find(model);
+    if (order == orders_.end() || !order->second.context_tokens) {
+        return false;
+    }
+    order->second.context_tokens.reset();
+    ++version_;
+    return true;
+}
+
+/// What a name means to who speaks of what is loaded: that may have gone from the catalogue.
+Result<Plane::Core::Named> Plane::Core::named(std::string_view name) const {
+    for (const auto& [key, seat] : seats_) {
+        if (table_->by_id(seat->model) != nullptr) {
+            continue;
+        }
+        if (name == seat->model) {
+            return Named{seat->model, std::nullopt};
+        }
+        if (name == lanes_[seat->lane].lane->name() + '/' + seat->model) {
+            return Named{seat->model, seat->lane};
+        }
+    }
+    TRILANE_TRY(const Meaning meaning, table_->find(name));
+    return Named{meaning.model->id, meaning.lane};
+}
+
+/// Called with the mutex.
+void Plane::Core::send_away(const std::shared_ptr<Seat>& seat, Actions& actions) {
+    seat->pinned = false;
+    if (seat->state != lane::State::failed) {
+        begin_unload(seat, actions);
+    } else if (seat->resident == nullptr) {
+        seats_.erase({seat->lane, seat->model});
+    } else {
+        // It is being cleared away, and holds its room until that is done.
+        set_state(*seat, lane::State::unloading);
+        seat->unloading_begun = true;
+    }
+}
+
 Status Plane::Core::unload(std::string_view name) {
     std::string model;
     std::optional<std::size_t> lane;
     bool ordered = false;
     {
         const std::scoped_lock lock(mutex_);
-        TRILANE_TRY(const Meaning meaning, table_->find(name));
-        model = meaning.model->id;
-        lane = meaning.lane;
-        const bool stays_elsewhere =
-            lane && std::ranges::any_of(seats_, [&](const auto& one) {
-                return one.second->model == model && one.second->pinned && one.first.first != *lane;
-            });
-        if (meaning.model->policy.pin && !stays_elsewhere) {
-            // Or it would be loaded again at once.
-            Order& order = orders_[model];
-            order.pin = false;
-            order.pin_lane.clear();
-            ++version_;
-            ordered = true;
+        TRILANE_TRY(const Named meant, named(name));
+        model = meant.model;
+        lane = meant.lane;
+        const auto elsewhere = [&](const auto& is) {
+            return lane && std::ranges::any_of(seats_, [&](const auto& one) {
+                       return one.first.second == model && one.first.first != *lane &&
+                              is(*one.second);
+                   });
+        };
+        if (!elsewhere([](const Seat& seat) { return seat.active() && !seat.leaving(); })) {
+            ordered = forget_context(model);
+        }
+        if (!elsewhere([](const Seat& seat) { return seat.pinned; })) {
+            ordered = unpin(model) || ordered;  // or it would be loaded again at once
         }
     }
     if (ordered) {
@@ -282,16 +417,7 @@ Status Plane::Core::unload(std::string_view name) {
                 continue;
             }
             found = true;
-            seat->pinned = false;
-            if (seat->state != lane::State::failed) {
-                begin_unload(seat, actions);
-            } else if (seat->resident == nullptr) {
-                seats_.erase({seat->lane, seat->model});
-            } else {
-                // It is being cleared away, and holds its room until that is done.
-                set_state(*seat, lane::State::unloading);
-                seat->unloading_begun = true;
-            }
+            send_away(seat, actions);
         }
         found = give_up_waiting(model, lane, actions) || found;
     }
@@ -310,10 +436,9 @@ Status Plane::Core::keep(std::string_view model, std::optional<std::chrono::mill
     bool found = false;
     {
         const std::scoped_lock lock(mutex_);
-        TRILANE_TRY(const Meaning meaning, table_->find(model));
+        TRILANE_TRY(const Named meant, named(model));
         for (const auto& [key, seat] : seats_) {
-            if (seat->model == meaning.model->id &&
-                (!meaning.lane || *meaning.lane == seat->lane)) {
+            if (seat->model == meant.model && (!meant.lane || *meant.lane == seat->lane)) {
                 seat->keep = time && *time < kLong ? *time : Seat::kForever;
                 found = true;
             }

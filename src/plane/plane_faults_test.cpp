@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "plane/plane_rig.h"
@@ -193,6 +195,22 @@ TEST(Fallback, StaysWithinThePolicy) {
     ASSERT_TRUE(ear.wait());
     EXPECT_TRUE(ear.error());
     EXPECT_EQ(box.cpu->loads("a"), 0);
+}
+
+TEST(Fallback, ALaneThatThePolicyDoesNotAllowIsRefusedWithThoseItDoes) {
+    Box box;
+    box.options.policies["a"].lanes = {"gpu"};
+    box.start({entry("a")});
+    const Status by_order =
+        load(*box.plane, {.model = "a", .lane = "cpu", .context_tokens = {}, .pin = {}}).wait();
+    const Ear ear = box.ask("cpu/a");
+    ASSERT_TRUE(ear.wait());
+    for (const Error& error :
+         {by_order ? Error() : by_order.error(), ear.error().value_or(Error())}) {
+        EXPECT_EQ(error.fault, Fault::invalid);
+        EXPECT_THAT(error.message, HasSubstr("allows 'a' only on gpu, not on cpu"));
+    }
+    EXPECT_EQ(box.gpu->loads("a") + box.cpu->loads("a"), 0);
 }
 
 TEST(Fallback, AllWhoWaitGoOn) {
@@ -435,6 +453,36 @@ TEST(Orders, EndWhereTheFileSaysSomethingNewOfTheSame) {
     EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
 }
 
+TEST(Orders, AnUnloadEndsAPinOfTheFileUntilTheNextLoad) {
+    Box box;
+    box.options.policies["a"].pin = true;
+    box.start({entry("a"), entry("thought")});
+    const auto stays = [&] { return is_on(box, "gpu", "a") && is_pinned_on(box, "gpu", "a"); };
+    ASSERT_TRUE(becomes(stays));
+    ASSERT_TRUE(box.plane->unload("a"));
+    let_think(box);
+    EXPECT_EQ(box.gpu->loads("a"), 1) << "it does not come back by itself";
+    const Ear ear = box.ask("a");
+    ASSERT_TRUE(ear.wait());
+    EXPECT_FALSE(ear.error());
+    EXPECT_TRUE(becomes(stays)) << "as the file says";
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_TRUE(stays()) << "whoever loads it";
+    EXPECT_EQ(box.gpu->loads("a"), 3);
+}
+
+TEST(Orders, AnUnloadEndsWhatWasSaidOfAPin) {
+    Box box;
+    box.options.policies["a"].pin = true;
+    box.start({entry("a")});
+    ASSERT_TRUE(becomes([&] { return is_pinned_on(box, "gpu", "a"); }));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", false));
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_TRUE(is_pinned_on(box, "gpu", "a")) << "the file's word counts again";
+}
+
 TEST(Orders, AnotherContextIsLoadedAgain) {
     Box box;
     box.gpu->answers_at_once = false;
@@ -466,6 +514,25 @@ TEST(Orders, AnotherContextIsLoadedAgain) {
     EXPECT_EQ(box.gpu->loads("a"), 2) << "as it is already";
 }
 
+TEST(Orders, AnUnloadEndsWhatWasSaidOfTheContext) {
+    Box box;
+    box.start({entry("a")});
+    const auto context_on = [&](std::string_view lane) {
+        return find_on(box.plane->view(), lane, "a")->context_tokens;
+    };
+    for (const char* lane : {"gpu", "cpu"}) {
+        ASSERT_TRUE(
+            load(*box.plane, {.model = "a", .lane = lane, .context_tokens = 1024, .pin = {}})
+                .wait());
+    }
+    ASSERT_TRUE(box.plane->unload("gpu/a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    EXPECT_EQ(context_on("gpu"), 1024U) << "what is still loaded elsewhere stays as asked for";
+    ASSERT_TRUE(box.plane->unload("a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    EXPECT_EQ(context_on("gpu"), 4096U);
+}
+
 TEST(Orders, AnotherContextDuringALoadBeginsItAnew) {
     Box box;
     box.gpu->loads_wait = true;
@@ -487,6 +554,27 @@ TEST(Orders, AnotherContextDuringALoadBeginsItAnew) {
     ASSERT_TRUE(ear.wait());
     EXPECT_FALSE(ear.error());
     EXPECT_EQ(box.gpu->loads("a"), 1);
+}
+
+TEST(Orders, AContextIsCutToWhatTheModelWasMadeFor) {
+    Box box;
+    catalog::Entry small = entry("small");
+    small.context_tokens = 1024;
+    catalog::Entry stretched = small;
+    stretched.id = "stretched";
+    box.options.policies["stretched"].wishes.context_tokens = 2048;
+    box.start({small, stretched, entry("unknown")});
+    const auto context_of = [&](const char* model) {
+        EXPECT_TRUE(
+            load(*box.plane, {.model = model, .lane = "", .context_tokens = 99'999, .pin = {}})
+                .wait());
+        return find_on(box.plane->view(), "gpu", model)->context_tokens;
+    };
+    EXPECT_EQ(context_of("small"), 1024U);
+    EXPECT_EQ(context_of("small"), 1024U);
+    EXPECT_EQ(box.gpu->loads("small"), 1) << "it is as it can be";
+    EXPECT_EQ(context_of("stretched"), 2048U) << "its owner says that it can do that";
+    EXPECT_EQ(context_of("unknown"), 99'999U);
 }
 
 TEST(Orders, AContextThatDoesNotFitLeavesWhatIsLoaded) {
@@ -552,6 +640,74 @@ TEST(Catalogue, AnOlderReadingDoesNotFollowANewer) {
     slow.join();
     fast.join();
     EXPECT_TRUE(plane.find("b"));
+}
+
+/// Starts the plane with what `listed` says each time the catalogue is read.
+void start_with(Box& box, std::function<std::vector<catalog::Entry>()> listed) {
+    box.options.catalogue = std::move(listed);
+    box.plane = std::make_unique<Plane>(box.options,
+                                        std::vector<std::shared_ptr<lane::Lane>>{box.gpu, box.cpu});
+}
+
+TEST(Catalogue, WhatIsDeletedGoesOnceItsAnswersHaveEnded) {
+    const std::string disk = testing::TempDir() + "deleted_while_loaded";
+    std::filesystem::remove_all(disk);
+    std::filesystem::remove_all(disk + "_away");
+    std::filesystem::create_directories(disk + "/models");
+    const std::string path = disk + "/models/a.gguf";
+    std::ofstream(path) << "a model";
+    catalog::Entry stored = entry("a");
+    stored.path = path;
+    std::atomic<bool> listed = true;
+    Box box;
+    box.gpu->answers_at_once = false;
+    start_with(box, [&] { return listed ? std::vector{stored} : std::vector<catalog::Entry>{}; });
+    ASSERT_TRUE(load_and_wait(*box.plane, "a", true));
+    const Ear running = box.ask("a");
+    const auto resident = box.gpu->resident("a");
+    ASSERT_TRUE(resident->wait_for_running(1));
+    const auto state = [&] { return find_on(box.plane->view(), "gpu", "a")->state; };
+    listed = false;
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::serving) << "its folder could not be read; the file is there";
+    EXPECT_TRUE(is_pinned_on(box, "gpu", "a"));
+    std::filesystem::rename(disk, disk + "_away");
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::serving) << "the whole disk is away";
+    std::filesystem::rename(disk + "_away", disk);
+    std::filesystem::remove(path);
+    box.plane->catalogue_changed();
+    EXPECT_EQ(state(), lane::State::draining);
+    resident->answer_next();
+    ASSERT_TRUE(running.wait());
+    EXPECT_FALSE(running.error());
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "gpu", "a") == nullptr; }));
+    EXPECT_THAT(box.logged("deleted"), HasSubstr("gpu: a is unloaded"));
+    std::ofstream(path) << "a model";
+    listed = true;
+    box.plane->catalogue_changed();
+    ASSERT_TRUE(load_and_wait(*box.plane, "a"));
+    EXPECT_FALSE(is_pinned_on(box, "gpu", "a")) << "its pin went with it";
+    std::filesystem::remove_all(disk);
+}
+
+TEST(Catalogue, WhatIsLoadedIsUnloadedByItsNameThoughNothingListsIt) {
+    std::atomic<bool> listed = true;
+    Box box;
+    start_with(box, [&] {
+        return listed ? std::vector{entry("a"), entry("b")} : std::vector{entry("b")};
+    });
+    ASSERT_TRUE(load_and_wait(*box.plane, "gpu/a"));
+    ASSERT_TRUE(load_and_wait(*box.plane, "cpu/a"));
+    listed = false;
+    box.plane->catalogue_changed();
+    EXPECT_TRUE(is_on(box, "gpu", "a"));
+    EXPECT_TRUE(box.plane->unload("cpu/a"));
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "cpu", "a") == nullptr; }));
+    EXPECT_TRUE(is_on(box, "gpu", "a"));
+    EXPECT_TRUE(box.plane->unload("a"));
+    EXPECT_TRUE(becomes([&] { return find_on(box.plane->view(), "gpu", "a") == nullptr; }));
+    EXPECT_EQ(box.plane->unload("a").error().fault, Fault::not_found);
 }
 
 TEST(Ends, StoppingAnswersLoadsThatWaitForRoom) {

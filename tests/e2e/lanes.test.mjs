@@ -327,14 +327,14 @@ describe('the command line against a daemon', () => {
 
   test('load, ps, logs, unload', async () => {
     assert.match((await box.verb('ps')).out, /Nothing is loaded/);
-    const loaded = await box.verb('load', 'a', '--ctx', '2048', '--pin');
+    const loaded = await box.verb('load', 'a', '--ctx', '512', '--pin');
     assert.equal(loaded.code, 0, loaded.err);
-    assert.match(loaded.out, /a is ready/);
+    assert.match(loaded.out, /^a is ready on gpu: 512 tokens of context, .*B, after /);
     const ps = await box.verb('ps');
-    assert.match(ps.out, /gpu +a +ready, pinned .* 2048 /);
+    assert.match(ps.out, /gpu +a +ready, pinned .* 512 /);
     assert.match(ps.out, /Memory system:/);
     const [one] = JSON.parse((await box.verb('ps', '--json')).out).lanes[0].models;
-    assert.equal(one.context_tokens, 2048);
+    assert.equal(one.context_tokens, 512);
     assert.ok(one.planned_bytes > 0 && one.observed_bytes > 0, 'predicted and observed');
     assert.match((await box.verb('logs', 'gpu')).out, /hello from the engine/);
     assert.equal((await box.verb('logs', 'nowhere')).code, 1);
