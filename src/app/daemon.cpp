@@ -111,7 +111,7 @@ private:
 struct Daemon::Parts {
     ServeOptions options;
     config::Config config;
-    std::optional<ModelFile> served;  ///< of --model
+    std::optional<ModelFile> served;  ///< of --model, or the bundled one
     fs::file_time_type config_time;
     std::string api_key;
     std::string keys_file;
@@ -137,6 +137,7 @@ struct Daemon::Parts {
 
     Status read_keys();
     void look_at_keys();
+    Status find_served();
     Status open_plane();
     void open_library();
     void catalogue_changed();
@@ -326,14 +327,27 @@ std::vector<catalog::Entry> Daemon::Parts::entries() const {
 }
 
 plane::Policies Daemon::Parts::policies() const {
-    const bool named = std::ranges::find(options.given, "--model") != options.given.end();
-    return policies_of(config, served ? served->id : "", named);
+    return policies_of(config, served ? served->id : "", names_its_model(options));
+}
+
+/// A bundled model that is not there matters to those alone who asked for it.
+Status Daemon::Parts::find_served() {
+    if (options.no_model) {
+        return {};
+    }
+    auto found = find_model(options.model, options.model_dirs);
+    if (found) {
+        served = *std::move(found);
+    } else if (names_its_model(options)) {
+        return tl::unexpected(std::move(found).error());
+    } else {
+        log_line(LogLevel::warn, printable(found.error().message) + "; serving without it");
+    }
+    return {};
 }
 
 Status Daemon::Parts::open_plane() {
-    if (!options.no_model) {
-        TRILANE_TRY(served, find_model(options.model, options.model_dirs));
-    }
+    TRILANE_TRY_STATUS(find_served());
     machine = std::make_shared<probe::Machine>(probe::read_machine());
     std::vector<std::string> directories = options.model_dirs;
     directories.insert(directories.end(), config.catalog.directories.begin(),
@@ -485,7 +499,14 @@ Status Daemon::wait_for_model() {
     }
     std::unique_lock lock(parts_->mutex);
     parts_->told.wait(lock, [&] { return parts_->model_status.has_value(); });
-    return *parts_->model_status;
+    if (*parts_->model_status || names_its_model(parts_->options)) {
+        return *parts_->model_status;
+    }
+    log_line(LogLevel::warn,
+             fmt::format("the bundled model is not loaded: {}; serving without it, which "
+                         "--no-model does from the start",
+                         printable(parts_->model_status->error().message)));
+    return {};
 }
 
 std::string Daemon::url() const {
@@ -500,7 +521,7 @@ std::string Daemon::announcement() const {
     const std::string& host = parts_->config.server.host;
     const std::uint16_t port = parts_->gateway->port();
     std::string text = fmt::format("listening on {}\n", url_of(host, port, parts_->uses_tls()));
-    if (!parts_->served) {
+    if (!parts_->model_status || !*parts_->model_status) {
         return text;
     }
     const bool everywhere = host == "0.0.0.0" || host == "::";

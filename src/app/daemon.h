@@ -22,7 +22,8 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    /// Waits until the model that serve was asked for can answer. **Errors:** why it cannot.
+    /// Waits until the model of the start can answer. **Errors:** why one that was named cannot;
+    /// of the bundled one, which nobody asked for, that is a line in the log.
     Status wait_for_model();
 
     [[nodiscard]] std::string url() const;

@@ -270,7 +270,11 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
     return lanes;
 }
 
-plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin) {
+bool names_its_model(const ServeOptions& options) {
+    return was_given(options, "--model");
+}
+
+plane::Policies policies_of(const config::Config& config, const std::string& served, bool named) {
     plane::Policies policies;
     for (const config::ModelSection& section : config.models) {
         plane::ModelPolicy& policy = policies[section.id];
@@ -288,8 +292,10 @@ plane::Policies policies_of(const config::Config& config, const std::string& ser
         }
         plane::ModelPolicy& policy = policies[served];
         policy.preload = true;
-        policy.pin = policy.pin || pin;
-        policy.keep_warm_s = 0;
+        if (named) {
+            policy.pin = true;
+            policy.keep_warm_s = 0;
+        }
     }
     return policies;
 }

@@ -48,7 +48,10 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
 bool devices_matter(const config::Config& config, const ServeOptions& options,
                     const probe::Machine& machine);
 
-/// Policies by model. `served` is the model of --model: loaded at the start and kept.
-plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin);
+/// Whether somebody said on the command line which model to serve.
+bool names_its_model(const ServeOptions& options);
+
+/// Policies by model. `served` is loaded at the start; where it was `named`, it is kept, too.
+plane::Policies policies_of(const config::Config& config, const std::string& served, bool named);
 
 }  // namespace trilane::app

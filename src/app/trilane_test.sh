@@ -112,6 +112,15 @@ expect "rm as JSON" 0 '"deleted":"mine"' env XDG_DATA_HOME="$dir" "$trilane" rm 
 
 expect "other machines without a key" 1 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
 
+printf '[memory]\nreserve = "900 TiB"\n' >"$dir/no_room.toml"
+expect "a model that was named and does not fit" 1 "trilane-nano" \
+    "$trilane" serve --port 0 --model trilane-nano --config "$dir/no_room.toml"
+start no_room --port 0 --config "$dir/no_room.toml"
+grep -q "the bundled model is not loaded: .*; serving without it" "$dir/no_room.err" ||
+    fail "no room for the bundled model: no such line in: $(cat "$dir/no_room.err")"
+kill "$pid"
+wait "$pid" || fail "no room for the bundled model: exit code $?"
+
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
 expect "taken port is named" 1 "$port" "$trilane" serve --no-model --port "$port" --log-level off
