@@ -127,9 +127,11 @@ void add_serve(Parsing& p) {
         ->check(between(0, 65'535))
         ->type_name("PORT");
     verb->add_option("--model", o.model,
-                     "GGUF file, or a name that `trilane models` lists (default: bundled)")
+                     "Load this first and keep it: a GGUF file, or a name that `trilane list` "
+                     "shows (default: the bundled one, where no lanes and no models are "
+                     "configured)")
         ->type_name("MODEL");
-    verb->add_flag("--no-model", o.no_model, "Start without a model");
+    verb->add_flag("--no-model", o.no_model, "Load no model before one is asked for");
     add_engine_options(verb, o.context_tokens, o.threads);
     verb->add_option("--slots", o.slots, "Requests that are answered at once (default: 8)")
         ->check(between(1U, kSlotsMax))

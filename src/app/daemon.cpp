@@ -332,7 +332,7 @@ plane::Policies Daemon::Parts::policies() const {
 
 /// A bundled model that is not there matters to those alone who asked for it.
 Status Daemon::Parts::find_served() {
-    if (options.no_model) {
+    if (!begins_with_model(config, options)) {
         return {};
     }
     auto found = find_model(options.model, options.model_dirs);

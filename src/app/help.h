@@ -9,7 +9,7 @@ inline constexpr std::string_view kAbout =
     "Trilane: language models on this machine's CPU, GPU and NPU, behind the OpenAI API.";
 
 inline constexpr std::string_view kRoot = R"(Examples:
-  trilane serve                        the daemon, with the bundled model
+  trilane serve                        the daemon; without configuration, with the bundled model
   trilane run "Tell me a story."       one answer
   trilane run                          a chat
   trilane probe; trilane doctor        what this machine has, and what stands in its way
@@ -32,6 +32,9 @@ Exit status: 0 good, 1 failed, 2 wrong usage, 130 interrupted.)";
 inline constexpr std::string_view kServe =
     R"(Prints one line `listening on http://ADDRESS:PORT` when it is ready, then a curl to try. The log
 goes to standard error and never holds keys, prompts or answers.
+
+Models are loaded by their first request. Before it is ready, --model's is loaded, and kept; where
+the configuration has no lanes and no models, the bundled one, as far as there is room for it.
 
 SIGINT or SIGTERM lets running answers end, for up to 10 seconds; a second one ends at once.
 Other addresses than this machine's own need a key.

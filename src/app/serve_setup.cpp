@@ -274,6 +274,11 @@ bool names_its_model(const ServeOptions& options) {
     return was_given(options, "--model");
 }
 
+bool begins_with_model(const config::Config& config, const ServeOptions& options) {
+    const bool nothing_configured = config.lanes.empty() && config.models.empty();
+    return !options.no_model && (names_its_model(options) || nothing_configured);
+}
+
 plane::Policies policies_of(const config::Config& config, const std::string& served, bool named) {
     plane::Policies policies;
     for (const config::ModelSection& section : config.models) {

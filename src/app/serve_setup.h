@@ -51,6 +51,10 @@ bool devices_matter(const config::Config& config, const ServeOptions& options,
 /// Whether somebody said on the command line which model to serve.
 bool names_its_model(const ServeOptions& options);
 
+/// Whether a model is loaded before the daemon is ready: one that was named, or the bundled one
+/// where nobody has configured lanes or models.
+bool begins_with_model(const config::Config& config, const ServeOptions& options);
+
 /// Policies by model. `served` is loaded at the start; where it was `named`, it is kept, too.
 plane::Policies policies_of(const config::Config& config, const std::string& served, bool named);
 

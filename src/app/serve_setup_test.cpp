@@ -22,6 +22,24 @@ TEST(PoliciesOfTheStart, ANamedModelIsKeptAndTheBundledOneIsLikeAnyOther) {
     EXPECT_FALSE(policies_of(config, "", false).contains("nano"));
 }
 
+TEST(ModelOfTheStart, TheBundledOneIsLoadedUnaskedOnlyWhereNothingIsConfigured) {
+    const config::Config nothing;
+    config::Config lanes;
+    lanes.lanes.emplace_back().kind = "native";
+    config::Config models;
+    models.models.emplace_back().id = "*";
+    ServeOptions options;
+    EXPECT_TRUE(begins_with_model(nothing, options));
+    EXPECT_FALSE(begins_with_model(lanes, options));
+    EXPECT_FALSE(begins_with_model(models, options));
+    options.given = {"--model"};
+    EXPECT_TRUE(begins_with_model(lanes, options));
+    EXPECT_TRUE(begins_with_model(models, options));
+    options.given = {};
+    options.no_model = true;
+    EXPECT_FALSE(begins_with_model(nothing, options));
+}
+
 TEST(PoliciesOfTheStart, OnlyTheCommandLineNamesTheModel) {
     ServeOptions options;
     EXPECT_FALSE(names_its_model(options));

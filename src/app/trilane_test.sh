@@ -121,6 +121,13 @@ grep -q "the bundled model is not loaded: .*; serving without it" "$dir/no_room.
 kill "$pid"
 wait "$pid" || fail "no room for the bundled model: exit code $?"
 
+printf '[model."*"]\nkeep_warm = "1m"\n' >"$dir/models.toml"
+start unasked --port 0 --config "$dir/models.toml"
+expect "the bundled model beside models that are configured" 0 "Nothing is loaded." \
+    "$trilane" ps --url "http://127.0.0.1:$port"
+kill "$pid"
+wait "$pid" || fail "a daemon without a model: exit code $?"
+
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
 expect "taken port is named" 1 "$port" "$trilane" serve --no-model --port "$port" --log-level off
