@@ -18,6 +18,7 @@ namespace trilane::app {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A machine with an NPU and a GPU, and programs in a folder.
@@ -92,6 +93,28 @@ TEST_F(LanesFound, AProgramWithVulkanIsPreferredToOneWithRocmAlone) {
     write("a/flm");
     EXPECT_EQ(gpu_lane({llama(rocm, {"ROCm0"}), llama(vulkan, {"Vulkan1"})}).program, rocm)
         << "what is not on PATH is not taken";
+}
+
+TEST_F(LanesFound, WithoutAGpuOurOwnEngineComesFirst) {
+    write("llama-server");
+    write("flm");
+    const auto kinds = [&] {
+        std::vector<std::string> out;
+        for (const lane::Settings& lane : lane_settings({}, options_, machine_)) {
+            out.push_back(lane.kind);
+        }
+        return out;
+    };
+    EXPECT_THAT(kinds(), ElementsAre("llama-server", "flm", "native"));
+    for (probe::GpuFacts& gpu : machine_.gpus) {
+        gpu.render_node_usable = false;
+    }
+    EXPECT_THAT(kinds(), ElementsAre("native", "llama-server", "flm"));
+    config::Config configured;
+    configured.lanes.emplace_back().kind = "llama-server";
+    configured.lanes.emplace_back().kind = "native";
+    EXPECT_EQ(lane_settings(configured, options_, machine_)[0].kind, "llama-server")
+        << "the owner's order counts";
 }
 
 /// The indented lines of a fix that are configuration; "" = it has none.

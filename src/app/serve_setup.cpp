@@ -243,7 +243,9 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         for (lane::Settings& settings : lanes) {
             mark_gpu(settings, machine);
         }
-        lanes.push_back(native_lane(options));
+        // Where all of them are on the CPU, what our own engine can run needs no other process.
+        const bool first = usual_gpu(machine).empty();
+        lanes.insert(first ? lanes.begin() : lanes.end(), native_lane(options));
         return lanes;
     }
     std::vector<lane::Settings> lanes = config.lanes;

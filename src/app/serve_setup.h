@@ -36,9 +36,10 @@ std::string usage_file(const config::Config& config, const std::string& state_di
 /// How much is logged: the command line's word, or the file's.
 LogLevel log_level_of(const config::Config& config, const ServeOptions& options);
 
-/// The lanes to open: the file's, or by what is installed and seen: GPU and NPU first, the CPU
-/// always. `options` says what the command line wants of our own engine. `engines`: the programs
-/// that devices_matter() asks for.
+/// The lanes to open: the file's, or by what is installed and seen: GPU and NPU first, then our own
+/// engine, which is always there; without a GPU, that one before the others. `options` says what
+/// the command line wants of our own engine. `engines`: the programs that devices_matter() asks
+/// for.
 std::vector<lane::Settings> lane_settings(const config::Config& config, const ServeOptions& options,
                                           const probe::Machine& machine,
                                           std::span<const probe::Engine> engines = {});
