@@ -326,11 +326,10 @@ Result<std::optional<kernels::Isa>> chosen_isa(const std::string& name) {
 
 /// The checks of `serve` that need more than one option.
 Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& environment) {
-    if (p.serve_verb->count("--api-key") == 0) {
-        o.api_key = environment.api_key;
-    } else if (o.api_key.empty()) {
+    if (p.serve_verb->count("--api-key") > 0 && o.api_key.empty()) {
         return fail(Fault::invalid, "--api-key is empty; give a key or leave the option out");
     }
+    take_surroundings(o, environment);
     if (std::any_of(o.api_key.begin(), o.api_key.end(),
                     [](char c) { return c <= ' ' || c > '~'; })) {
         return fail(Fault::invalid,
@@ -354,14 +353,6 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
     if (*p.serve_verb) {
         TRILANE_TRY_STATUS(settle_serve(p.serve, p, environment));
         p.serve.isa = isa;
-        p.serve.model_dirs = environment.model_dirs;  // and those of its own file
-        p.serve.path = environment.path;
-        p.serve.child_environment = environment.child_environment;
-        p.serve.state_dir = environment.state_dir;
-        p.serve.models_dir = environment.models_dir;
-        p.serve.keys_file = environment.keys_file;
-        p.serve.hub_endpoint = environment.hub_endpoint;
-        p.serve.hub_token = environment.hub_token;
         if (p.serve_verb->count("--config") == 0) {
             p.serve.config_file = environment.config_file;
         }
@@ -421,6 +412,20 @@ CLI::App* add_verb(CLI::App& parent, const char* name, const char* what, std::st
     verb->footer(std::string(footer));
     verb->get_formatter()->column_width(kOptionColumn);
     return verb;
+}
+
+void take_surroundings(ServeOptions& options, const Environment& environment) {
+    if (options.api_key.empty()) {
+        options.api_key = environment.api_key;
+    }
+    options.model_dirs = environment.model_dirs;  // and those of its own file
+    options.path = environment.path;
+    options.child_environment = environment.child_environment;
+    options.state_dir = environment.state_dir;
+    options.models_dir = environment.models_dir;
+    options.keys_file = environment.keys_file;
+    options.hub_endpoint = environment.hub_endpoint;
+    options.hub_token = environment.hub_token;
 }
 
 CLI::Validator whole_between(std::uint64_t low, std::uint64_t high) {

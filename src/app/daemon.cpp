@@ -41,7 +41,6 @@ namespace fs = std::filesystem;
 /// For the last bytes of the answers that the lanes have ended.
 constexpr std::chrono::milliseconds kFlushPatience{2'000};
 constexpr unsigned kLoopThreads = 2;
-constexpr std::size_t kKeyBytesMax = 4096;
 /// How long the start waits for the lanes' lists of models.
 constexpr std::chrono::seconds kOffersPatience{3};
 
@@ -54,24 +53,6 @@ std::string url_of(const std::string& host, std::uint16_t port, bool tls) {
     const bool ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
     return fmt::format("http{}://{}{}{}:{}", tls ? "s" : "", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
                        port);
-}
-
-/// A key without the line break that editors put behind it.
-Result<std::string> read_key_file(const std::string& path) {
-    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
-    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
-        key.pop_back();
-    }
-    return key;
-}
-
-std::string no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
-    std::string names;
-    for (const plan::Device& device : memory.devices) {
-        names += (names.empty() ? "" : ", ") + device.name;
-    }
-    return fmt::format("lane {}: this machine has no device {}; it has: {}", settings.name,
-                       printable(settings.device), names);
 }
 
 catalog::Entry entry_of(const ModelFile& file) {
@@ -167,29 +148,17 @@ fs::file_time_type time_of(const std::string& file) {
 }
 
 Status Daemon::Parts::read_keys() {
-    api_key = options.api_key;
-    if (api_key.empty() && !config.server.api_key_file.empty()) {
-        TRILANE_TRY(api_key, read_key_file(config.server.api_key_file));
-    }
-    keys_file = config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
+    keys_file = keys_file_of(config, options);
     keys_time = time_of(keys_file);
-    TRILANE_TRY(access::KeyRing ring, access::KeyRing::load(keys_file));
-    const bool none = ring.keys().empty() && api_key.empty();
-    const bool kept_empty = none && ring.has_file();
-    door = std::make_shared<access::Door>(api_key, std::move(ring));
-    if (!is_loopback(config.server.host) && none) {
-        return fail(
-            Fault::invalid,
-            "host {} lets other machines in, so a key is needed: make one with `trilane key "
-            "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
-            config.server.host);
-    }
-    if (kept_empty) {
+    TRILANE_TRY(ServeKeys keys, serve_keys(config, options));
+    api_key = keys.api_key;
+    if (keys.none() && keys.ring.has_file()) {
         log_line(LogLevel::warn,
                  fmt::format("{} holds no key, so nobody is let in: make one with `trilane key add "
                              "NAME`, or delete the file and start again to serve without keys",
                              printable(keys_file)));
     }
+    door = std::make_shared<access::Door>(api_key, std::move(keys.ring));
     return {};
 }
 
@@ -244,29 +213,11 @@ std::vector<lane::Settings> Daemon::Parts::wanted_lanes() const {
 /// settings of those that are open.
 std::vector<lane::Settings> Daemon::Parts::open_lanes() {
     std::vector<lane::Settings> opened;
-    lane::Parts parts;
-    parts.children = children.get();
-    parts.loops = loops.get();
-    parts.path = options.path;
-    parts.environment = options.child_environment;
-    parts.state_dir = options.state_dir;
+    lane::Parts parts = lane_parts(options, *children, *loops);
     parts.log = log_info;
     const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve);
     for (lane::Settings& settings : wanted_lanes()) {
-        if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
-            log_line(LogLevel::error, no_such_device(settings, memory));
-            continue;
-        }
-        if (!settings.api_key_file.empty()) {
-            const auto key = read_key_file(settings.api_key_file);
-            if (!key) {
-                log_line(LogLevel::error,
-                         fmt::format("lane {}: {}", settings.name, printable(key.error().message)));
-                continue;
-            }
-            settings.api_key = *key;
-        }
-        auto lane = lane::open_lane(settings, parts);
+        auto lane = open_to_serve(settings, parts, memory);
         if (!lane) {
             log_line(LogLevel::error,
                      fmt::format("lane {}: {}", settings.name, printable(lane.error().message)));

@@ -233,9 +233,10 @@ Examples:
   trilane config check)";
 
 inline constexpr std::string_view kConfigCheck =
-    R"(Says what is wrong, each with its line and column. Errors are what `serve` refuses to start with:
-values that cannot be, and keys that there are none of, for a misspelt setting is one that does not
-count. Warnings are settings without effect.
+    R"(Says what is wrong, each with its line and column, and looks whether what the file names is here:
+files, folders, programs, devices, models. Errors are what `serve` refuses to start with: values that
+cannot be, and keys that there are none of, for a misspelt setting is one that does not count.
+Warnings are settings without effect, and lanes and models that the daemon would go without.
 
 Exit status: 0 good, warnings or none; 1 errors, or no file.
 

@@ -226,6 +226,7 @@ void add_config_verb(CLI::App& config, const char* name, const char* what,
             o->file = environment.config_file;
         }
         o->places = environment.config_places;
+        take_surroundings(o->serve, environment);
         return *o;
     });
 }

@@ -192,6 +192,7 @@ struct ConfigOptions {
     std::string file;                 ///< "" = there is none
     std::vector<std::string> places;  ///< where it would be looked for
     bool json = false;
+    ServeOptions serve;  ///< of a daemon that would be started here
 };
 
 /// How a verb reaches the daemon.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "app/command_line.h"
 #include "app/output.h"
 
 namespace trilane::app {
@@ -147,6 +148,26 @@ std::vector<lane::Settings> found_lanes(const ServeOptions& options, const probe
     return lanes;
 }
 
+constexpr std::size_t kKeyBytesMax = 4096;
+
+/// A key without the line break that editors put behind it.
+Result<std::string> read_key_file(const std::string& path) {
+    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
+    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
+        key.pop_back();
+    }
+    return key;
+}
+
+Error no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
+    std::string names;
+    for (const plan::Device& device : memory.devices) {
+        names += (names.empty() ? "" : ", ") + device.name;
+    }
+    return {Fault::not_found,
+            fmt::format("this machine has no device {}; it has: {}", settings.device, names)};
+}
+
 }  // namespace
 
 Result<config::Config> config_in(const std::string& file) {
@@ -270,6 +291,54 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         settings.engine.isa = flags.isa;
     }
     return lanes;
+}
+
+std::string keys_file_of(const config::Config& config, const ServeOptions& options) {
+    return config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
+}
+
+Result<ServeKeys> serve_keys(const config::Config& config, const ServeOptions& options) {
+    ServeKeys keys;
+    keys.api_key = options.api_key;
+    if (keys.api_key.empty() && !config.server.api_key_file.empty()) {
+        TRILANE_TRY(keys.api_key, read_key_file(config.server.api_key_file));
+    }
+    TRILANE_TRY(keys.ring, access::KeyRing::load(keys_file_of(config, options)));
+    if (!is_loopback(config.server.host) && keys.none()) {
+        return fail(
+            Fault::invalid,
+            "host {} lets other machines in, so a key is needed: make one with `trilane key "
+            "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
+            config.server.host);
+    }
+    return keys;
+}
+
+lane::Parts lane_parts(const ServeOptions& options, os::ChildWatch& children, net::Loops& loops) {
+    lane::Parts parts;
+    parts.children = &children;
+    parts.loops = &loops;
+    parts.path = options.path;
+    parts.environment = options.child_environment;
+    parts.state_dir = options.state_dir;
+    return parts;
+}
+
+Result<std::shared_ptr<lane::Lane>> open_to_serve(lane::Settings& settings,
+                                                  const lane::Parts& parts,
+                                                  const plan::Memory& memory) {
+    if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
+        return tl::unexpected(no_such_device(settings, memory));
+    }
+    if (!settings.api_key_file.empty()) {
+        TRILANE_TRY(settings.api_key, read_key_file(settings.api_key_file));
+    }
+    auto opened = lane::open_lane(settings, parts);
+    const std::string name = fmt::format("lane {}: ", settings.name);
+    if (!opened && opened.error().message.starts_with(name)) {
+        opened.error().message.erase(0, name.size());
+    }
+    return opened;
 }
 
 bool names_its_model(const ServeOptions& options) {

@@ -2,14 +2,17 @@
 // lanes of a machine whose owner configured none.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "access/key_ring.h"
 #include "app/options.h"
 #include "base/result.h"
 #include "config/config.h"
 #include "lane/descriptor.h"
+#include "plan/plan.h"
 #include "plane/plane.h"
 #include "probe/engines.h"
 #include "probe/machine.h"
@@ -55,6 +58,27 @@ bool names_its_model(const ServeOptions& options);
 /// Whether a model is loaded before the daemon is ready: one that was named, or the bundled one
 /// where nobody has configured lanes or models.
 bool begins_with_model(const config::Config& config, const ServeOptions& options);
+
+/// What may come in at the start.
+struct ServeKeys {
+    std::string api_key;   ///< that may do everything; "" = there is none
+    access::KeyRing ring;  ///< the others
+    [[nodiscard]] bool none() const { return api_key.empty() && ring.keys().empty(); }
+};
+/// Where the keys of `trilane key` are.
+std::string keys_file_of(const config::Config& config, const ServeOptions& options);
+/// **Errors:** a file of keys that cannot be read; invalid: other machines may connect, and there
+/// is no key.
+Result<ServeKeys> serve_keys(const config::Config& config, const ServeOptions& options);
+
+/// What lanes are opened with.
+lane::Parts lane_parts(const ServeOptions& options, os::ChildWatch& children, net::Loops& loops);
+
+/// Opens a lane of lane_settings(); reads its key into `settings`.
+/// **Errors:** why there is no such lane here, in words that do not begin with its name.
+Result<std::shared_ptr<lane::Lane>> open_to_serve(lane::Settings& settings,
+                                                  const lane::Parts& parts,
+                                                  const plan::Memory& memory);
 
 /// Policies by model. `served` is loaded at the start; where it was `named`, it is kept, too.
 plane::Policies policies_of(const config::Config& config, const std::string& served, bool named);

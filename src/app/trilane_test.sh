@@ -102,6 +102,12 @@ expect "a daemon with a misspelt key" 1 "did you mean port?" \
     "$trilane" serve --no-model --config "$dir/misspelt.toml"
 expect "a key of another kind" 1 "lanes of kind whisper-server have no url" \
     "$trilane" config check "$dir/foreign.toml"
+printf '[lane.gpu]\nkind = "llama-server"\nprogram = "/nosuch/llama-server"\n' >"$dir/no_program.toml"
+expect "a lane without a program" 0 "1:1: warning: lane.gpu cannot be used here" \
+    "$trilane" config check "$dir/no_program.toml"
+printf '[server]\nhost = "0.0.0.0"\nkeys_file = "%s/nosuch.json"\n' "$dir" >"$dir/open.toml"
+expect "other machines without a key, by the file" 1 "2:8: error: host 0.0.0.0" \
+    "$trilane" config check "$dir/open.toml"
 expect "the defaults" 0 "is good" bash -c '"$1" config default >"$2" && "$1" config check "$2"' _ \
     "$trilane" "$dir/defaults.toml"
 

@@ -481,6 +481,24 @@ Checked read_config(std::string_view text, std::string_view source) {
     return out;
 }
 
+Remark remark_at(std::string_view text, std::span<const std::string> names, bool error,
+                 std::string what) {
+    Remark out{1, 1, error, std::move(what), names.empty() ? "" : names.front()};
+    if (line_of_dots(text) != 0) {
+        return out;
+    }
+    const toml::parse_result parsed = toml::parse(text);
+    const toml::node* at = parsed ? &parsed.table() : nullptr;
+    for (const std::string& name : names) {
+        at = at == nullptr ? nullptr : key_of(*at, name);
+        if (at != nullptr && at->source().begin) {
+            out.line = at->source().begin.line;
+            out.column = at->source().begin.column;
+        }
+    }
+    return out;
+}
+
 std::string default_text() {
     std::string out =
         "# Trilane's configuration. Everything may be left out; what stands here are the "

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +92,11 @@ struct Remark {
 };
 /// "config.toml:3:7: error: server.port must be …", as compilers say it.
 std::string remark_text(std::string_view source, const Remark& remark);
+
+/// A remark on a setting of the text by its names, such as {"lane", "gpu", "device"}: at its place,
+/// or at that of as much of it as stands there.
+Remark remark_at(std::string_view text, std::span<const std::string> names, bool error,
+                 std::string what);
 
 struct Checked {
     Config config;

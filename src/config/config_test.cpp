@@ -336,6 +336,23 @@ TEST(Config, TheDocsShowWhatTheProgramPrints) {
         << "copy the output of `trilane config default` into docs/CONFIGURATION.md";
 }
 
+TEST(Config, RemarksStandAtTheSettingOrAtWhatThereIsOfIt) {
+    const std::string text = "[server]\nport = 1\n[lane.gpu]\nkind = \"flm\"\n";
+    const auto place = [&](const std::vector<std::string>& names) {
+        const Remark remark = remark_at(text, names, false, "so");
+        EXPECT_EQ(remark.text, "so");
+        EXPECT_FALSE(remark.error);
+        return std::pair(remark.line, remark.column);
+    };
+    EXPECT_EQ(place({"server", "port"}), std::pair(2U, 8U));
+    EXPECT_EQ(place({"lane", "gpu", "kind"}), std::pair(4U, 8U));
+    EXPECT_EQ(place({"lane", "gpu", "device"}), std::pair(3U, 1U));
+    EXPECT_EQ(place({"memory", "reserve"}), std::pair(1U, 1U));
+    EXPECT_EQ(place({}), std::pair(1U, 1U));
+    EXPECT_EQ(remark_at(text, std::vector<std::string>{"lane"}, true, "").section, "lane");
+    EXPECT_EQ(remark_at("[[[", std::vector<std::string>{"lane"}, true, "").line, 1U);
+}
+
 TEST(Config, AmountsAndTimes) {
     EXPECT_EQ(parse_bytes("1.5 GiB"), (std::uint64_t{3} << 29U));
     EXPECT_EQ(parse_bytes("7"), 7U);
