@@ -381,6 +381,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         p.models.path = environment.path;
         p.models.environment = environment.child_environment;
         p.models.config_file = environment.config_file;
+        p.models.home = environment.home;
         p.models.model_dirs = p.models.asked_dirs;
         p.models.model_dirs.insert(p.models.model_dirs.end(), dirs.begin(), dirs.end());
         return p.models;
@@ -419,6 +420,7 @@ void take_surroundings(ServeOptions& options, const Environment& environment) {
         options.api_key = environment.api_key;
     }
     options.model_dirs = environment.model_dirs;  // and those of its own file
+    options.home = environment.home;
     options.path = environment.path;
     options.child_environment = environment.child_environment;
     options.state_dir = environment.state_dir;

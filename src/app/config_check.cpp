@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <initializer_list>
 #include <memory>
 
@@ -89,12 +88,8 @@ void MachineCheck::memory() {
 }
 
 void MachineCheck::catalog() {
-    for (const std::string& folder : config_.catalog.directories) {
-        std::error_code ignored;
-        if (!std::filesystem::is_directory(folder, ignored)) {
-            warn({"catalog", "directories"},
-                 fmt::format("catalog.directories: there is no folder {}", folder));
-        }
+    for (std::string& missing : missing_folders(config_, options_.home)) {
+        warn({"catalog", "directories"}, std::move(missing));
     }
 }
 
@@ -195,10 +190,7 @@ void MachineCheck::model(const config::ModelSection& model, const std::vector<Op
 }
 
 void MachineCheck::lanes_and_models() {
-    std::vector<std::string> folders = options_.model_dirs;
-    folders.insert(folders.end(), config_.catalog.directories.begin(),
-                   config_.catalog.directories.end());
-    catalog::LocalModels models(std::move(folders));
+    catalog::LocalModels models(model_folders(config_, options_));
     models.scan();
     files_ = models.list();
     try {

@@ -286,7 +286,7 @@ Status Daemon::Parts::find_served() {
     if (!begins_with_model(config, options)) {
         return {};
     }
-    auto found = find_model(options.model, options.model_dirs);
+    auto found = find_model(options.model, model_folders(config, options));
     if (found) {
         served = *std::move(found);
     } else if (names_its_model(options)) {
@@ -300,12 +300,12 @@ Status Daemon::Parts::find_served() {
 Status Daemon::Parts::open_plane() {
     TRILANE_TRY_STATUS(find_served());
     machine = std::make_shared<probe::Machine>(probe::read_machine());
-    std::vector<std::string> directories = options.model_dirs;
-    directories.insert(directories.end(), config.catalog.directories.begin(),
-                       config.catalog.directories.end());
-    models = std::make_unique<catalog::LocalModels>(std::move(directories));
+    models = std::make_unique<catalog::LocalModels>(model_folders(config, options));
     models->scan();
     open_library();
+    for (const std::string& missing : missing_folders(config, options.home)) {
+        log_line(LogLevel::warn, printable(missing));
+    }
     for (const std::string& problem : models->problems()) {
         log_line(LogLevel::warn, printable(problem));
     }

@@ -160,6 +160,26 @@ TEST_F(LanesFound, VerbsLookWhereTheConfigurationSays) {
     environment.config_file = write("config.toml", "[catalog]\ndirectories = [\"/srv/models\"]\n");
     EXPECT_EQ(known_model_dirs(environment),
               (std::vector<std::string>{"/usr/share/models", "/srv/models"}));
+    environment.home = "/home/one";
+    environment.config_file =
+        write("home.toml", "[catalog]\ndirectories = [\"~/models\", \"~x/m\"]\n");
+    EXPECT_EQ(known_model_dirs(environment),
+              (std::vector<std::string>{"/usr/share/models", "/home/one/models", "~x/m"}));
+}
+
+TEST_F(LanesFound, ListNamesFoldersThatAreNotThere) {
+    ModelsOptions list;
+    list.home = folder_;
+    list.config_file =
+        write("folders.toml", "[catalog]\ndirectories = [\"~/nosuch\", \"~/there\"]\n");
+    write("there/notes.txt");
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    const auto listed = perform(list);
+    testing::internal::GetCapturedStdout();
+    EXPECT_EQ(testing::internal::GetCapturedStderr(),
+              "trilane: catalog.directories: there is no folder " + folder_ + "/nosuch\n");
+    EXPECT_EQ(listed.value_or(-1), 0);
 }
 
 TEST_F(LanesFound, VerbsSayWhatTheyDidNotUnderstandAndGoOn) {

@@ -303,8 +303,9 @@ void add_usage(CLI::App& root, Finishers& finishers) {
 std::vector<std::string> known_model_dirs(const Environment& environment) {
     std::vector<std::string> dirs = environment.model_dirs;
     // What is wrong with it is said by the verbs: this is asked before it is known which one.
-    const config::Config config = readable_config(environment.config_file).config;
-    dirs.insert(dirs.end(), config.catalog.directories.begin(), config.catalog.directories.end());
+    const std::vector<std::string> more =
+        catalog_folders(readable_config(environment.config_file).config, environment.home);
+    dirs.insert(dirs.end(), more.begin(), more.end());
     return dirs;
 }
 

@@ -42,6 +42,7 @@ struct ServeOptions {
     LogLevel log_level = LogLevel::info;
     std::optional<kernels::Isa> isa;
     std::vector<std::string> model_dirs;
+    std::string home;                ///< what "~/" means in the file; "" = nothing
     std::string config_file;         ///< "" = none
     std::vector<std::string> given;  ///< options of the command line, "--port" …: they win
     std::vector<std::string> path;   ///< where lanes' programs are looked for
@@ -84,6 +85,7 @@ struct ModelsOptions {
     std::vector<std::string> path;         ///< where FLM is looked for
     std::vector<std::string> environment;  ///< that it gets
     std::string config_file;               ///< whose folders are among them; "" = none
+    std::string home;                      ///< what "~/" means there; "" = nothing
 };
 
 struct GgufShowOptions {

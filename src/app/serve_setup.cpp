@@ -223,6 +223,34 @@ Result<config::Config> effective_config(const ServeOptions& options) {
     return config;
 }
 
+std::vector<std::string> catalog_folders(const config::Config& config, const std::string& home) {
+    std::vector<std::string> folders = config.catalog.directories;
+    for (std::string& folder : folders) {
+        if (folder.starts_with("~/") && !home.empty()) {
+            folder.replace(0, 1, home);
+        }
+    }
+    return folders;
+}
+
+std::vector<std::string> missing_folders(const config::Config& config, const std::string& home) {
+    std::vector<std::string> missing;
+    for (const std::string& folder : catalog_folders(config, home)) {
+        std::error_code ignored;
+        if (!std::filesystem::is_directory(folder, ignored)) {
+            missing.push_back(fmt::format("catalog.directories: there is no folder {}", folder));
+        }
+    }
+    return missing;
+}
+
+std::vector<std::string> model_folders(const config::Config& config, const ServeOptions& options) {
+    std::vector<std::string> folders = options.model_dirs;
+    const std::vector<std::string> more = catalog_folders(config, options.home);
+    folders.insert(folders.end(), more.begin(), more.end());
+    return folders;
+}
+
 std::string usage_file(const config::Config& config, const std::string& state_dir) {
     if (!config.usage.file.empty()) {
         return config.usage.file;

@@ -33,6 +33,14 @@ config::Checked readable_config(const std::string& file);
 /// The same, telling on standard error what was not understood.
 config::Checked told_config(const std::string& file);
 
+/// The folders of catalog.directories; "~/" at the beginning is `home`, if there is one.
+std::vector<std::string> catalog_folders(const config::Config& config, const std::string& home);
+/// A sentence for each of them that is not there.
+std::vector<std::string> missing_folders(const config::Config& config, const std::string& home);
+
+/// Where serve looks for models: the standard folders, then those of the file.
+std::vector<std::string> model_folders(const config::Config& config, const ServeOptions& options);
+
 /// Where usage is summed up; "" = nowhere.
 std::string usage_file(const config::Config& config, const std::string& state_dir);
 

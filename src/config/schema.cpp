@@ -113,7 +113,7 @@ constexpr std::array<Key<Memory>, 1> kMemory{{
 
 using Catalog = CatalogSection;
 constexpr std::array<Key<Catalog>, 4> kCatalog{{
-    {"directories", "Folders with GGUF files, besides the standard ones.",
+    {"directories", "Folders with GGUF files, besides the standard ones; \"~/\" is your home.",
      [](const Reading& r, Catalog& c) { r.texts(c.directories); },
      [](const Catalog& c) { return list(c.directories); }},
     {"hub_endpoint", "Where `trilane pull` gets models; empty: HF_ENDPOINT, or Hugging Face.",
