@@ -114,6 +114,7 @@ struct Daemon::Parts {
     std::condition_variable told;
     std::optional<Status> model_status;
     std::vector<std::shared_ptr<lane::Lane>> lanes;
+    std::vector<UnusableLane> unusable;
     std::unique_ptr<OfferWatch> offers;
 
     Status read_keys();
@@ -221,6 +222,7 @@ std::vector<lane::Settings> Daemon::Parts::open_lanes() {
         if (!lane) {
             log_line(LogLevel::error,
                      fmt::format("lane {}: {}", settings.name, printable(lane.error().message)));
+            unusable.push_back({settings.name, lane.error().message});
             continue;
         }
         if (!settings.program.empty() || !settings.url.empty()) {
@@ -491,6 +493,20 @@ std::string Daemon::announcement() const {
             "are often wrong.\n";
     }
     return text;
+}
+
+std::vector<std::string> Daemon::shortcomings() const {
+    std::vector<catalog::Entry> known = parts_->entries();
+    for (const std::shared_ptr<lane::Lane>& lane : parts_->lanes) {
+        const std::vector<catalog::Entry> offers = lane->offers();
+        known.insert(known.end(), offers.begin(), offers.end());
+    }
+    std::vector<std::string> out = missing_models(parts_->config, known);
+    const std::string lanes = usable_lanes_text(parts_->lanes.size(), parts_->unusable);
+    if (!lanes.empty()) {
+        out.push_back(lanes);
+    }
+    return out;
 }
 
 void Daemon::look_at_config() {

@@ -362,11 +362,43 @@ Result<std::shared_ptr<lane::Lane>> open_to_serve(lane::Settings& settings,
         TRILANE_TRY(settings.api_key, read_key_file(settings.api_key_file));
     }
     auto opened = lane::open_lane(settings, parts);
-    const std::string name = fmt::format("lane {}: ", settings.name);
-    if (!opened && opened.error().message.starts_with(name)) {
-        opened.error().message.erase(0, name.size());
+    if (!opened) {
+        opened.error().message = reason_of(opened.error(), settings.name);
     }
     return opened;
+}
+
+std::string reason_of(const Error& error, std::string_view lane) {
+    const std::string name = fmt::format("lane {}: ", lane);
+    return error.message.substr(error.message.starts_with(name) ? name.size() : 0);
+}
+
+std::string usable_lanes_text(std::size_t usable, std::span<const UnusableLane> others) {
+    if (others.empty()) {
+        return {};
+    }
+    std::string text = fmt::format("{} of {} lanes usable", usable, usable + others.size());
+    std::string_view before = ": ";
+    for (const UnusableLane& one : others) {
+        text += fmt::format("{}{} is not: {}", before, one.name, one.reason);
+        before = "; ";
+    }
+    return text;
+}
+
+std::vector<std::string> missing_models(const config::Config& config,
+                                        std::span<const catalog::Entry> known) {
+    std::vector<std::string> missing;
+    for (const config::ModelSection& model : config.models) {
+        if (model.id != "*" && (model.pin || model.preload) &&
+            std::ranges::find(known, model.id, &catalog::Entry::id) == known.end()) {
+            missing.push_back(
+                fmt::format("model.\"{}\" is to be {} and is not there; `trilane "
+                            "list` shows the models there are",
+                            model.id, model.pin ? "pinned" : "preloaded"));
+        }
+    }
+    return missing;
 }
 
 bool names_its_model(const ServeOptions& options) {

@@ -5,11 +5,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "access/key_ring.h"
 #include "app/options.h"
 #include "base/result.h"
+#include "catalog/catalog.h"
 #include "config/config.h"
 #include "lane/descriptor.h"
 #include "plan/plan.h"
@@ -87,6 +89,21 @@ lane::Parts lane_parts(const ServeOptions& options, os::ChildWatch& children, ne
 Result<std::shared_ptr<lane::Lane>> open_to_serve(lane::Settings& settings,
                                                   const lane::Parts& parts,
                                                   const plan::Memory& memory);
+
+/// An error of a lane without the lane's name before it, for lines that begin with that name.
+std::string reason_of(const Error& error, std::string_view lane);
+
+/// A lane that is not there, and why.
+struct UnusableLane {
+    std::string name;
+    std::string reason;
+};
+/// "1 of 2 lanes usable: gpu is not: …"; "" where all of them are.
+std::string usable_lanes_text(std::size_t usable, std::span<const UnusableLane> others);
+
+/// A sentence for each model that is to be loaded at the start and is none of `known`.
+std::vector<std::string> missing_models(const config::Config& config,
+                                        std::span<const catalog::Entry> known);
 
 /// Policies by model. `served` is loaded at the start; where it was `named`, it is kept, too.
 plane::Policies policies_of(const config::Config& config, const std::string& served, bool named);

@@ -7,6 +7,9 @@
 namespace trilane::app {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
 TEST(PoliciesOfTheStart, ANamedModelIsKeptAndTheBundledOneIsLikeAnyOther) {
     config::Config config;
     config.models.emplace_back().id = "*";
@@ -38,6 +41,37 @@ TEST(ModelOfTheStart, TheBundledOneIsLoadedUnaskedOnlyWhereNothingIsConfigured) 
     options.given = {};
     options.no_model = true;
     EXPECT_FALSE(begins_with_model(nothing, options));
+}
+
+TEST(Shortcomings, LanesAreSummedUpInOneLine) {
+    EXPECT_EQ(usable_lanes_text(2, {}), "");
+    const std::vector<UnusableLane> one{{"gpu", "there is no program"}};
+    EXPECT_EQ(usable_lanes_text(1, one), "1 of 2 lanes usable: gpu is not: there is no program");
+    const std::vector<UnusableLane> two{{"gpu", "a"}, {"npu", "b"}};
+    EXPECT_EQ(usable_lanes_text(0, two), "0 of 2 lanes usable: gpu is not: a; npu is not: b");
+}
+
+TEST(Shortcomings, ReasonsDoNotRepeatTheLanesName) {
+    const Error named{Fault::invalid, "lane gpu: --port is ours"};
+    EXPECT_EQ(reason_of(named, "gpu"), "--port is ours");
+    EXPECT_EQ(reason_of(named, "npu"), "lane gpu: --port is ours");
+    EXPECT_EQ(reason_of({Fault::invalid, "no such kind"}, "gpu"), "no such kind");
+}
+
+TEST(Shortcomings, ModelsOfTheStartThatAreNotThereAreNamed) {
+    config::Config config;
+    for (const auto* id : {"here", "pinned", "preloaded", "idle", "*"}) {
+        config.models.emplace_back().id = id;
+    }
+    config.models[0].pin = true;
+    config.models[1].pin = true;
+    config.models[2].preload = true;
+    config.models[4].preload = true;
+    catalog::Entry here;
+    here.id = "here";
+    EXPECT_THAT(missing_models(config, {&here, 1}),
+                ElementsAre(HasSubstr("model.\"pinned\" is to be pinned and is not there"),
+                            HasSubstr("model.\"preloaded\" is to be preloaded")));
 }
 
 TEST(PoliciesOfTheStart, OnlyTheCommandLineNamesTheModel) {

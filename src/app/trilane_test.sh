@@ -134,6 +134,16 @@ expect "the bundled model beside models that are configured" 0 "Nothing is loade
 kill "$pid"
 wait "$pid" || fail "a daemon without a model: exit code $?"
 
+printf '[lane.cpu]\nkind = "native"\n[model.nosuch]\npin = true\n' >>"$dir/no_program.toml"
+start short --port 0 --config "$dir/no_program.toml"
+"$trilane" ps --url "http://127.0.0.1:$port" >/dev/null || fail "ps of a daemon that is short of a lane"
+kill "$pid"
+wait "$pid" || fail "a daemon that is short of a lane: exit code $?"
+for text in '1 of 2 lanes usable: gpu is not: there is no program' 'model."nosuch" is to be pinned'; do
+    grep -q "$text" "$dir/short.err" || fail "'$text' is not in: $(cat "$dir/short.err")"
+done
+! grep -q "lane gpu: lane gpu" "$dir/short.err" || fail "a lane is named twice"
+
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
 expect "taken port is named" 1 "$port" "$trilane" serve --no-model --port "$port" --log-level off
