@@ -182,7 +182,7 @@ void add_run(Parsing& p) {
         add_verb(p.root, "run", "Chat with a model in this terminal", help::kRun);
     RunOptions& o = p.run;
     verb->add_option("MODEL", o.first,
-                     "GGUF file, or a name that `trilane models` lists (default: bundled)");
+                     "GGUF file, or a name that `trilane list` shows (default: bundled)");
     verb->add_option("PROMPT", o.second,
                      "Answer this and exit; '-' reads it from standard input. A single argument "
                      "that names no model is the prompt");
@@ -201,8 +201,8 @@ void add_run(Parsing& p) {
 
 void add_listings(Parsing& p) {
     p.models_verb =
-        add_verb(p.root, "models", "List the models that are on this machine", help::kModels);
-    p.models_verb->alias("list");
+        add_verb(p.root, "list", "List the models that are on this machine", help::kModels);
+    p.models_verb->alias("models");
     p.models_verb->add_option("DIR", p.models.asked_dirs, "More folders to look in");
     p.models_verb->add_flag("--json", p.models.json, "Print JSON");
 

@@ -86,7 +86,8 @@ Result<int> show(const ConfigOptions& options) {
         }
         config = std::move(checked.config);
     }
-    TRILANE_TRY_STATUS(print(config::effective_text(config)));
+    TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(config::effective_json(config)) + "\n"
+                                          : config::effective_text(config)));
     return kExitOk;
 }
 
@@ -103,6 +104,12 @@ Result<int> perform(const ConfigOptions& options) {
             return kExitOk;
         case ConfigOptions::What::path:
             break;
+    }
+    if (options.json) {
+        const json::Value file = options.file.empty() ? json::Value() : json::Value(options.file);
+        const json::Value report = {{"file", file}, {"places", options.places}};
+        TRILANE_TRY_STATUS(print(json::dump_pretty(report) + "\n"));
+        return options.file.empty() ? kExitFailure : kExitOk;
     }
     if (options.file.empty()) {
         return text_of(options).map([](const std::string&) { return kExitOk; });

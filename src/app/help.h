@@ -73,8 +73,8 @@ installed, is asked for its own. A model is DIR/name.gguf or DIR/name/some.gguf.
 Exit status: 0; 1 when a DIR is none or holds no model.
 
 Examples:
-  trilane models
-  trilane models ~/models --json)";
+  trilane list
+  trilane list ~/models --json)";
 
 inline constexpr std::string_view kGguf = R"(Example:
   trilane gguf show trilane-nano --tensors)";
@@ -184,6 +184,26 @@ Examples:
   trilane key list
   trilane key revoke laptop)";
 
+inline constexpr std::string_view kKeyAdd =
+    R"(Prints the key, which is shown this once: the file keeps a digest of it.
+
+Examples:
+  trilane key add laptop
+  trilane key add agents --models 'qwen*' --lanes npu,cpu --rpm 60 --concurrent 2 --days 90
+  trilane key add me --admin)";
+
+inline constexpr std::string_view kKeyList =
+    R"(The last characters of each tell which one a client has.
+
+Examples:
+  trilane key list
+  trilane key list --json | jq '.[].name')";
+
+inline constexpr std::string_view kKeyRevoke = R"(A running daemon notices within seconds.
+
+Example:
+  trilane key revoke laptop)";
+
 inline constexpr std::string_view kUsage =
     R"(Sums of what the daemon has answered, by the hour: requests, tokens and time, never contents.
 [usage] in the configuration says where they are kept and for how long.
@@ -229,6 +249,7 @@ inline constexpr std::string_view kConfig =
 of models and queues are taken over while the daemon runs; others need a restart.
 
 Examples:
+  mkdir -p ~/.config/trilane
   trilane config default > ~/.config/trilane/config.toml
   trilane config check)";
 
@@ -244,6 +265,25 @@ Examples:
   trilane config check
   trilane config check ./config.toml --json)";
 
-inline constexpr std::string_view kConfigVerb = R"(See: trilane config --help)";
+inline constexpr std::string_view kConfigShow =
+    R"(The settings of the file, and the defaults of what it leaves out; keys are not in it.
+
+Examples:
+  trilane config show
+  trilane config show ./config.toml --json | jq .lane)";
+
+inline constexpr std::string_view kConfigDefault = R"(Example:
+  mkdir -p ~/.config/trilane
+  trilane config default > ~/.config/trilane/config.toml)";
+
+inline constexpr std::string_view kConfigPath =
+    R"(Without a file, says where one is looked for.
+
+Exit status: 0; 1 when there is none.
+
+Examples:
+  trilane config path
+  less $(trilane config path)
+  trilane config path --json | jq .places)";
 
 }  // namespace trilane::app::help

@@ -30,7 +30,7 @@ enum class LogLevel : std::uint8_t { debug, info, warn, error, off };
 struct ServeOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = kPortDefault;  ///< 0 = any free one
-    std::string model = kBundledName;   ///< a file, or a name that `trilane models` lists
+    std::string model = kBundledName;   ///< a file, or a name that `trilane list` shows
     bool no_model = false;
     std::uint32_t context_tokens = 0;  ///< per request; 0 = what the model was made for
     std::uint32_t slots = 8;

@@ -111,6 +111,13 @@ expect "other machines without a key, by the file" 1 "2:8: error: host 0.0.0.0" 
 expect "the defaults" 0 "is good" bash -c '"$1" config default >"$2" && "$1" config check "$2"' _ \
     "$trilane" "$dir/defaults.toml"
 
+expect "the settings as JSON" 0 '"hub_endpoint": "http://127.0.0.1:9"' \
+    "$trilane" config show "$dir/good.toml" --json
+expect "which file, as JSON" 0 "\"file\": \"$dir/good.toml\"" \
+    env TRILANE_CONFIG="$dir/good.toml" "$trilane" config path --json
+expect "no file, as JSON" 1 "\"$dir/none.toml\"" \
+    env TRILANE_CONFIG="$dir/none.toml" "$trilane" config path --json
+
 expect "import as JSON" 0 '"event":"done"' env XDG_DATA_HOME="$dir" \
     "$trilane" import "$dir/srv/zed.gguf" --id mine --json
 expect "rm as JSON asks nothing" 1 "give --yes" env XDG_DATA_HOME="$dir" "$trilane" rm mine --json

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "json/fwd.h"
 #include "lane/descriptor.h"
 #include "plan/plan.h"
 
@@ -115,6 +116,8 @@ std::string default_text();
 
 /// The settings as TOML, as they count now; secrets are not in it.
 std::string effective_text(const Config& config);
+/// The same as JSON, in the same order.
+json::Value effective_json(const Config& config);
 
 /// Which settings differ that can be taken over while running, and which need a restart (by their
 /// names in the file).

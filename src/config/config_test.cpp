@@ -8,6 +8,7 @@
 
 #include "config/reading.h"
 #include "config/stray_letters.h"
+#include "json/json.h"
 
 namespace trilane::config {
 namespace {
@@ -351,6 +352,21 @@ TEST(Config, RemarksStandAtTheSettingOrAtWhatThereIsOfIt) {
     EXPECT_EQ(place({}), std::pair(1U, 1U));
     EXPECT_EQ(remark_at(text, std::vector<std::string>{"lane"}, true, "").section, "lane");
     EXPECT_EQ(remark_at("[[[", std::vector<std::string>{"lane"}, true, "").line, 1U);
+}
+
+TEST(Config, SettingsAsJsonKeepTheirOrderAndTypes) {
+    const Checked checked = read(
+        "[lane.zed]\nkind = \"native\"\n[lane.gpu]\nkind = "
+        "\"llama-server\"\nargs = [\"-x\", \"1\"]\n"
+        "[model.a]\npin = true\npriority = -3\n");
+    ASSERT_TRUE(checked.good());
+    const json::Value shown = effective_json(checked.config);
+    EXPECT_EQ(shown["server"]["port"], 13305);
+    EXPECT_EQ(shown["memory"]["reserve"], 0.06);
+    EXPECT_EQ(shown["lane"].begin().key(), "zed");
+    EXPECT_EQ(shown["lane"]["gpu"]["args"], json::Value({"-x", "1"}));
+    EXPECT_EQ(shown["model"]["a"]["pin"], true);
+    EXPECT_EQ(shown["model"]["a"]["priority"], -3);
 }
 
 TEST(Config, AmountsAndTimes) {
