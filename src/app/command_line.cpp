@@ -11,6 +11,7 @@
 
 #include "app/help.h"
 #include "app/more_verbs.h"
+#include "base/near_name.h"
 
 namespace trilane::app {
 namespace {
@@ -301,6 +302,32 @@ std::string named_verb(const CLI::App& root) {
     return words;
 }
 
+/// "there is no verb 'pss'; did you mean ps?"; "" where every verb that was named is known.
+std::string unknown_verb(const CLI::App& root, const std::vector<std::string>& words) {
+    const CLI::App* at = &root;
+    for (const std::string& word : words) {
+        const std::vector<const CLI::App*> verbs =
+            at->get_subcommands([](const CLI::App*) { return true; });
+        if (verbs.empty() || word.starts_with('-')) {
+            break;
+        }
+        const auto named = std::ranges::find_if(
+            verbs, [&](const CLI::App* verb) { return verb->check_name(word); });
+        if (named != verbs.end()) {
+            at = *named;
+            continue;
+        }
+        std::vector<std::string_view> names;
+        for (const CLI::App* verb : verbs) {
+            names.emplace_back(verb->get_name());
+        }
+        const std::string_view near = near_name(word, names);
+        return fmt::format("there is no verb '{}'{}", word,
+                           near.empty() ? "" : fmt::format("; did you mean {}?", near));
+    }
+    return {};
+}
+
 Result<std::optional<kernels::Isa>> chosen_isa(const std::string& name) {
     if (name.empty()) {
         return std::optional<kernels::Isa>();
@@ -443,6 +470,7 @@ bool is_loopback(std::string_view host) {
 std::variant<Command, Stop> parse_command_line(std::vector<std::string> arguments,
                                                const Environment& environment) {
     Parsing parsing;
+    const std::vector<std::string> words = arguments;
     try {
         declare(parsing);
         // CLI11 takes the words last first.
@@ -453,7 +481,8 @@ std::variant<Command, Stop> parse_command_line(std::vector<std::string> argument
     } catch (const CLI::CallForAllHelp&) {
         return Stop{kExitOk, parsing.root.help("", CLI::AppFormatMode::All)};
     } catch (const CLI::Error& error) {
-        return usage_error(error.what(), named_verb(parsing.root));
+        const std::string unknown = unknown_verb(parsing.root, words);
+        return usage_error(unknown.empty() ? error.what() : unknown, named_verb(parsing.root));
     }
     if (parsing.root.get_subcommands().empty() && !parsing.short_version) {
         return Stop{kExitUsage, parsing.root.help()};

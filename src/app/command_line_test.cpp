@@ -108,6 +108,17 @@ TEST(CommandLine, UnknownWordsAreUsageErrors) {
     EXPECT_EQ(stop_of(parse({})).exit_code, kExitUsage);
 }
 
+TEST(CommandLine, MistypedVerbsAreGuessed) {
+    EXPECT_THAT(stop_of(parse({"sreve", "--port", "1"})).text,
+                HasSubstr("there is no verb 'sreve'; did you mean serve?"));
+    EXPECT_THAT(stop_of(parse({"key", "ad", "laptop"})).text,
+                HasSubstr("there is no verb 'ad'; did you mean add?"));
+    EXPECT_THAT(stop_of(parse({"key", "ad", "laptop"})).text, HasSubstr("See: trilane key --help"));
+    EXPECT_THAT(stop_of(parse({"sing"})).text, HasSubstr("there is no verb 'sing'\n"));
+    EXPECT_EQ(stop_of(parse({"serve", "--sing"})).text.find("no verb"), std::string::npos);
+    EXPECT_EQ(stop_of(parse({"token", "m.gguf"})).text.find("no verb"), std::string::npos);
+}
+
 TEST(CommandLine, EveryVerbHasHelpWithExamples) {
     for (const std::vector<std::string>& verb :
          std::vector<std::vector<std::string>>{{},

@@ -25,6 +25,9 @@ void add_connection(CLI::App* verb, Connection& connection) {
     verb->add_option("--url", connection.url,
                      "Where the daemon is (default: TRILANE_URL, or http://127.0.0.1:13305)")
         ->type_name("URL");
+    verb->add_option("--api-key-file", connection.api_key_file,
+                     "File with the daemon's key (default: the key is in TRILANE_API_KEY)")
+        ->type_name("FILE");
 }
 
 /// What was not said on the command line comes from the surroundings.

@@ -201,6 +201,7 @@ struct ConfigOptions {
 struct Connection {
     std::string url = "http://127.0.0.1:13305";
     std::string api_key;
+    std::string api_key_file;  ///< "" = `api_key`, which may be none
 };
 
 struct PsOptions {

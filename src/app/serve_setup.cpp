@@ -150,15 +150,6 @@ std::vector<lane::Settings> found_lanes(const ServeOptions& options, const probe
 
 constexpr std::size_t kKeyBytesMax = 4096;
 
-/// A key without the line break that editors put behind it.
-Result<std::string> read_key_file(const std::string& path) {
-    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
-    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
-        key.pop_back();
-    }
-    return key;
-}
-
 Error no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
     std::string names;
     for (const plan::Device& device : memory.devices) {
@@ -319,6 +310,14 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         settings.engine.isa = flags.isa;
     }
     return lanes;
+}
+
+Result<std::string> read_key_file(const std::string& path) {
+    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
+    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
+        key.pop_back();
+    }
+    return key;
 }
 
 std::string keys_file_of(const config::Config& config, const ServeOptions& options) {

@@ -69,6 +69,10 @@ bool names_its_model(const ServeOptions& options);
 /// where nobody has configured lanes or models.
 bool begins_with_model(const config::Config& config, const ServeOptions& options);
 
+/// A file with one key, and perhaps the line break that editors put behind it.
+/// **Errors:** as read_file().
+Result<std::string> read_key_file(const std::string& path);
+
 /// What may come in at the start.
 struct ServeKeys {
     std::string api_key;   ///< that may do everything; "" = there is none

@@ -161,6 +161,10 @@ kill -TERM "$pid"
 wait "$pid" || fail "SIGTERM: exit code $?"
 
 start keyed --port 0 --no-model --api-key s3cret-key
+url=http://127.0.0.1:$port
+expect "a verb without a key" 1 "wants a key: set TRILANE_API_KEY" "$trilane" ps --url "$url"
+echo s3cret-key >"$dir/key"
+expect "a key in a file" 0 "Nothing is loaded." "$trilane" ps --url "$url" --api-key-file "$dir/key"
 kill -INT "$pid"
 wait "$pid" || fail "SIGINT: exit code $?"
 ! grep -q s3cret-key "$dir/keyed.err" || fail "the log holds the key"

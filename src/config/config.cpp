@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/near_name.h"
 #include "config/reading.h"
 #include "config/schema.h"
 #include "config/stray_letters.h"
@@ -17,48 +18,8 @@ namespace {
 /// through them by recursion.
 constexpr std::size_t kDotsPerLineMax = 1000;
 
-/// Names this near are taken for slips of the hand.
-constexpr std::size_t kSlipsMax = 2;
-/// So much of a name's beginning is enough to mean it: "context_tokens" is meant for "context".
-constexpr std::size_t kBeginningMin = 4;
-
-/// Levenshtein's distance.
-std::size_t slips_between(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] = j;
-    }
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row.back();
-}
-
-/// The nearest of the known names; "" = none is near.
-std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known) {
-    std::string_view best;
-    std::size_t least = kSlipsMax + 1;
-    for (const std::string_view candidate : known) {
-        const bool begins = std::min(name.size(), candidate.size()) >= kBeginningMin &&
-                            (name.starts_with(candidate) || candidate.starts_with(name));
-        const std::size_t slips = begins ? std::min(slips_between(name, candidate), kSlipsMax)
-                                         : slips_between(name, candidate);
-        if (slips < least) {
-            best = candidate;
-            least = slips;
-        }
-    }
-    return best;
-}
-
 std::string meant(std::string_view name, const std::vector<std::string_view>& known) {
-    const std::string_view near = nearest(name, known);
+    const std::string_view near = near_name(name, known);
     return near.empty() ? "; `trilane config default` lists what there is"
                         : fmt::format("; did you mean {}?", near);
 }
@@ -160,7 +121,7 @@ void Reader::lane(const toml::node& node, const std::string& path, lane::Setting
     const std::vector<LaneKey> keys = lane_keys(**kind);
     section(node, path, keys, settings, [&](const std::string& full, std::string_view name) {
         const std::vector<std::string_view> names = names_of(keys);
-        const std::string_view near = nearest(name, names);
+        const std::string_view near = near_name(name, names);
         return fmt::format("{}: lanes of kind {} have no {}{}; they have {}", full, (*kind)->kind,
                            name, near.empty() ? "" : fmt::format("; did you mean {}?", near),
                            fmt::join(names, ", "));
