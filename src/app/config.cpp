@@ -86,8 +86,12 @@ Result<int> show(const ConfigOptions& options) {
         }
         config = std::move(checked.config);
     }
-    TRILANE_TRY_STATUS(print(options.json ? json::dump_pretty(config::effective_json(config)) + "\n"
-                                          : config::effective_text(config)));
+    if (options.json) {
+        TRILANE_TRY(const json::Value settings, config::effective_json(config));
+        TRILANE_TRY_STATUS(print(json::dump_pretty(settings) + "\n"));
+        return kExitOk;
+    }
+    TRILANE_TRY_STATUS(print(config::effective_text(config)));
     return kExitOk;
 }
 

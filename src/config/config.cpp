@@ -445,8 +445,8 @@ Checked read_config(std::string_view text, std::string_view source) {
 Remark remark_at(std::string_view text, std::span<const std::string> names, bool error,
                  std::string what) {
     Remark out{1, 1, error, std::move(what), names.empty() ? "" : names.front()};
-    if (line_of_dots(text) != 0) {
-        return out;
+    if (line_of_dots(text) != 0 || find_stray_letter(text)) {
+        return out;  // that is no text for the library
     }
     const toml::parse_result parsed = toml::parse(text);
     const toml::node* at = parsed ? &parsed.table() : nullptr;
@@ -503,7 +503,7 @@ std::string effective_text(const Config& config) {
         write_section(out, "lane." + lane.name, keys_of(lane), lane, false);
     }
     for (const ModelSection& model : config.models) {
-        write_section(out, fmt::format("model.\"{}\"", model.id), model_keys(), model, false);
+        write_section(out, "model." + quoted(model.id), model_keys(), model, false);
     }
     return out;
 }

@@ -116,8 +116,8 @@ std::string default_text();
 
 /// The settings as TOML, as they count now; secrets are not in it.
 std::string effective_text(const Config& config);
-/// The same as JSON, in the same order.
-json::Value effective_json(const Config& config);
+/// The same as JSON, in the same order. **Errors:** internal: that text cannot be read back.
+Result<json::Value> effective_json(const Config& config);
 
 /// Which settings differ that can be taken over while running, and which need a restart (by their
 /// names in the file).

@@ -360,13 +360,20 @@ TEST(Config, SettingsAsJsonKeepTheirOrderAndTypes) {
         "\"llama-server\"\nargs = [\"-x\", \"1\"]\n"
         "[model.a]\npin = true\npriority = -3\n");
     ASSERT_TRUE(checked.good());
-    const json::Value shown = effective_json(checked.config);
+    const auto settings = effective_json(checked.config);
+    ASSERT_TRUE(settings);
+    const json::Value& shown = *settings;
     EXPECT_EQ(shown["server"]["port"], 13305);
     EXPECT_EQ(shown["memory"]["reserve"], 0.06);
     EXPECT_EQ(shown["lane"].begin().key(), "zed");
     EXPECT_EQ(shown["lane"]["gpu"]["args"], json::Value({"-x", "1"}));
     EXPECT_EQ(shown["model"]["a"]["pin"], true);
     EXPECT_EQ(shown["model"]["a"]["priority"], -3);
+    Config odd;
+    odd.models.emplace_back().id = "a\"b\\\x7F";
+    const auto quoted_name = effective_json(odd);
+    ASSERT_TRUE(quoted_name) << quoted_name.error().message;
+    EXPECT_EQ((*quoted_name)["model"].begin().key(), odd.models[0].id);
 }
 
 TEST(Config, AmountsAndTimes) {

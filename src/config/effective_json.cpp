@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/check.h"
 #include "config/config.h"
 #include "config/toml.h"
 #include "json/json.h"
@@ -57,9 +56,12 @@ json::Value as_json(const toml::node& node) {  // NOLINT(misc-no-recursion)
 
 }  // namespace
 
-json::Value effective_json(const Config& config) {
+Result<json::Value> effective_json(const Config& config) {
     const toml::parse_result parsed = toml::parse(effective_text(config));
-    TRILANE_CHECK(parsed.succeeded());
+    if (!parsed) {
+        return fail(Fault::internal, "the settings cannot be shown as JSON: {}; leave --json out",
+                    parsed.error().description());
+    }
     return table_json(parsed.table());
 }
 

@@ -12,11 +12,6 @@
 #include "plan/shape.h"
 
 namespace trilane::config {
-namespace {
-
-constexpr std::uint64_t kContextTokensMax = 1U << 22U;
-constexpr std::uint64_t kDaySeconds = 86'400;
-constexpr std::uint64_t kYearSeconds = 366 * kDaySeconds;
 
 std::string quoted(std::string_view text) {
     std::string out = "\"";
@@ -24,7 +19,7 @@ std::string quoted(std::string_view text) {
         if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
+        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
             out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
         } else {
             out += c;
@@ -32,6 +27,12 @@ std::string quoted(std::string_view text) {
     }
     return out + '"';
 }
+
+namespace {
+
+constexpr std::uint64_t kContextTokensMax = 1U << 22U;
+constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kYearSeconds = 366 * kDaySeconds;
 
 std::string list(const std::vector<std::string>& texts) {
     std::string out = "[";
