@@ -11,6 +11,7 @@
 
 #include "app/help.h"
 #include "app/more_verbs.h"
+#include "base/near_name.h"
 
 namespace trilane::app {
 namespace {
@@ -127,9 +128,11 @@ void add_serve(Parsing& p) {
         ->check(between(0, 65'535))
         ->type_name("PORT");
     verb->add_option("--model", o.model,
-                     "GGUF file, or a name that `trilane models` lists (default: bundled)")
+                     "Load this first and keep it: a GGUF file, or a name that `trilane list` "
+                     "shows (default: the bundled one, where no lanes and no models are "
+                     "configured)")
         ->type_name("MODEL");
-    verb->add_flag("--no-model", o.no_model, "Start without a model");
+    verb->add_flag("--no-model", o.no_model, "Load no model before one is asked for");
     add_engine_options(verb, o.context_tokens, o.threads);
     verb->add_option("--slots", o.slots, "Requests that are answered at once (default: 8)")
         ->check(between(1U, kSlotsMax))
@@ -180,7 +183,7 @@ void add_run(Parsing& p) {
         add_verb(p.root, "run", "Chat with a model in this terminal", help::kRun);
     RunOptions& o = p.run;
     verb->add_option("MODEL", o.first,
-                     "GGUF file, or a name that `trilane models` lists (default: bundled)");
+                     "GGUF file, or a name that `trilane list` shows (default: bundled)");
     verb->add_option("PROMPT", o.second,
                      "Answer this and exit; '-' reads it from standard input. A single argument "
                      "that names no model is the prompt");
@@ -199,8 +202,8 @@ void add_run(Parsing& p) {
 
 void add_listings(Parsing& p) {
     p.models_verb =
-        add_verb(p.root, "models", "List the models that are on this machine", help::kModels);
-    p.models_verb->alias("list");
+        add_verb(p.root, "list", "List the models that are on this machine", help::kModels);
+    p.models_verb->alias("models");
     p.models_verb->add_option("DIR", p.models.asked_dirs, "More folders to look in");
     p.models_verb->add_flag("--json", p.models.json, "Print JSON");
 
@@ -299,6 +302,32 @@ std::string named_verb(const CLI::App& root) {
     return words;
 }
 
+/// "there is no verb 'pss'; did you mean ps?"; "" where every verb that was named is known.
+std::string unknown_verb(const CLI::App& root, const std::vector<std::string>& words) {
+    const CLI::App* at = &root;
+    for (const std::string& word : words) {
+        const std::vector<const CLI::App*> verbs =
+            at->get_subcommands([](const CLI::App*) { return true; });
+        if (verbs.empty() || word.starts_with('-')) {
+            break;
+        }
+        const auto named = std::ranges::find_if(
+            verbs, [&](const CLI::App* verb) { return verb->check_name(word); });
+        if (named != verbs.end()) {
+            at = *named;
+            continue;
+        }
+        std::vector<std::string_view> names;
+        for (const CLI::App* verb : verbs) {
+            names.emplace_back(verb->get_name());
+        }
+        const std::string_view near = near_name(word, names);
+        return fmt::format("there is no verb '{}'{}", word,
+                           near.empty() ? "" : fmt::format("; did you mean {}?", near));
+    }
+    return {};
+}
+
 Result<std::optional<kernels::Isa>> chosen_isa(const std::string& name) {
     if (name.empty()) {
         return std::optional<kernels::Isa>();
@@ -324,11 +353,10 @@ Result<std::optional<kernels::Isa>> chosen_isa(const std::string& name) {
 
 /// The checks of `serve` that need more than one option.
 Status settle_serve(ServeOptions& o, const Parsing& p, const Environment& environment) {
-    if (p.serve_verb->count("--api-key") == 0) {
-        o.api_key = environment.api_key;
-    } else if (o.api_key.empty()) {
+    if (p.serve_verb->count("--api-key") > 0 && o.api_key.empty()) {
         return fail(Fault::invalid, "--api-key is empty; give a key or leave the option out");
     }
+    take_surroundings(o, environment);
     if (std::any_of(o.api_key.begin(), o.api_key.end(),
                     [](char c) { return c <= ' ' || c > '~'; })) {
         return fail(Fault::invalid,
@@ -352,14 +380,6 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
     if (*p.serve_verb) {
         TRILANE_TRY_STATUS(settle_serve(p.serve, p, environment));
         p.serve.isa = isa;
-        p.serve.model_dirs = environment.model_dirs;  // and those of its own file
-        p.serve.path = environment.path;
-        p.serve.child_environment = environment.child_environment;
-        p.serve.state_dir = environment.state_dir;
-        p.serve.models_dir = environment.models_dir;
-        p.serve.keys_file = environment.keys_file;
-        p.serve.hub_endpoint = environment.hub_endpoint;
-        p.serve.hub_token = environment.hub_token;
         if (p.serve_verb->count("--config") == 0) {
             p.serve.config_file = environment.config_file;
         }
@@ -388,6 +408,7 @@ Result<Command> chosen_command(Parsing& p, const Environment& environment) {
         p.models.path = environment.path;
         p.models.environment = environment.child_environment;
         p.models.config_file = environment.config_file;
+        p.models.home = environment.home;
         p.models.model_dirs = p.models.asked_dirs;
         p.models.model_dirs.insert(p.models.model_dirs.end(), dirs.begin(), dirs.end());
         return p.models;
@@ -421,6 +442,21 @@ CLI::App* add_verb(CLI::App& parent, const char* name, const char* what, std::st
     return verb;
 }
 
+void take_surroundings(ServeOptions& options, const Environment& environment) {
+    if (options.api_key.empty()) {
+        options.api_key = environment.api_key;
+    }
+    options.model_dirs = environment.model_dirs;  // and those of its own file
+    options.home = environment.home;
+    options.path = environment.path;
+    options.child_environment = environment.child_environment;
+    options.state_dir = environment.state_dir;
+    options.models_dir = environment.models_dir;
+    options.keys_file = environment.keys_file;
+    options.hub_endpoint = environment.hub_endpoint;
+    options.hub_token = environment.hub_token;
+}
+
 CLI::Validator whole_between(std::uint64_t low, std::uint64_t high) {
     return between(low, high);
 }
@@ -434,6 +470,7 @@ bool is_loopback(std::string_view host) {
 std::variant<Command, Stop> parse_command_line(std::vector<std::string> arguments,
                                                const Environment& environment) {
     Parsing parsing;
+    const std::vector<std::string> words = arguments;
     try {
         declare(parsing);
         // CLI11 takes the words last first.
@@ -444,7 +481,8 @@ std::variant<Command, Stop> parse_command_line(std::vector<std::string> argument
     } catch (const CLI::CallForAllHelp&) {
         return Stop{kExitOk, parsing.root.help("", CLI::AppFormatMode::All)};
     } catch (const CLI::Error& error) {
-        return usage_error(error.what(), named_verb(parsing.root));
+        const std::string unknown = unknown_verb(parsing.root, words);
+        return usage_error(unknown.empty() ? error.what() : unknown, named_verb(parsing.root));
     }
     if (parsing.root.get_subcommands().empty() && !parsing.short_version) {
         return Stop{kExitUsage, parsing.root.help()};

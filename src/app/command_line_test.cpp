@@ -108,22 +108,63 @@ TEST(CommandLine, UnknownWordsAreUsageErrors) {
     EXPECT_EQ(stop_of(parse({})).exit_code, kExitUsage);
 }
 
+TEST(CommandLine, MistypedVerbsAreGuessed) {
+    EXPECT_THAT(stop_of(parse({"sreve", "--port", "1"})).text,
+                HasSubstr("there is no verb 'sreve'; did you mean serve?"));
+    EXPECT_THAT(stop_of(parse({"key", "ad", "laptop"})).text,
+                HasSubstr("there is no verb 'ad'; did you mean add?"));
+    EXPECT_THAT(stop_of(parse({"key", "ad", "laptop"})).text, HasSubstr("See: trilane key --help"));
+    EXPECT_THAT(stop_of(parse({"sing"})).text, HasSubstr("there is no verb 'sing'\n"));
+    EXPECT_EQ(stop_of(parse({"serve", "--sing"})).text.find("no verb"), std::string::npos);
+    EXPECT_EQ(stop_of(parse({"token", "m.gguf"})).text.find("no verb"), std::string::npos);
+}
+
 TEST(CommandLine, EveryVerbHasHelpWithExamples) {
-    for (const auto& verb : std::vector<std::vector<std::string>>{{"serve"},
-                                                                  {"run"},
-                                                                  {"models"},
-                                                                  {"gguf"},
-                                                                  {"gguf", "show"},
-                                                                  {"token"},
-                                                                  {"ppl"},
-                                                                  {"version"},
-                                                                  {}}) {
+    for (const std::vector<std::string>& verb :
+         std::vector<std::vector<std::string>>{{},
+                                               {"serve"},
+                                               {"run"},
+                                               {"list"},
+                                               {"models"},
+                                               {"gguf"},
+                                               {"gguf", "show"},
+                                               {"token"},
+                                               {"ppl"},
+                                               {"version"},
+                                               {"probe"},
+                                               {"doctor"},
+                                               {"plan"},
+                                               {"pull"},
+                                               {"rm"},
+                                               {"import"},
+                                               {"loadouts"},
+                                               {"ps"},
+                                               {"load"},
+                                               {"unload"},
+                                               {"logs"},
+                                               {"usage"},
+                                               {"key"},
+                                               {"key", "add"},
+                                               {"key", "list"},
+                                               {"config"},
+                                               {"key", "revoke"},
+                                               {"config", "check"},
+                                               {"config", "show"},
+                                               {"config", "default"},
+                                               {"config", "path"}}) {
         auto words = verb;
         words.emplace_back("--help");
         const Stop stop = stop_of(parse(words));
         EXPECT_EQ(stop.exit_code, kExitOk);
-        EXPECT_THAT(stop.text, HasSubstr("Example"));
+        EXPECT_THAT(stop.text, HasSubstr("Example")) << ::testing::PrintToString(verb);
         EXPECT_THAT(stop.text, HasSubstr("Usage: trilane"));
+    }
+    EXPECT_THAT(stop_of(parse({"models", "--help"})).text, HasSubstr("Usage: trilane list"));
+}
+
+TEST(CommandLine, WhatConfigListsItAlsoPrintsAsJson) {
+    for (const auto* what : {"check", "show", "path"}) {
+        EXPECT_TRUE(options_of<ConfigOptions>(parse({"config", what, "--json"})).json) << what;
     }
 }
 

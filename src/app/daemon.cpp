@@ -41,7 +41,6 @@ namespace fs = std::filesystem;
 /// For the last bytes of the answers that the lanes have ended.
 constexpr std::chrono::milliseconds kFlushPatience{2'000};
 constexpr unsigned kLoopThreads = 2;
-constexpr std::size_t kKeyBytesMax = 4096;
 /// How long the start waits for the lanes' lists of models.
 constexpr std::chrono::seconds kOffersPatience{3};
 
@@ -54,24 +53,6 @@ std::string url_of(const std::string& host, std::uint16_t port, bool tls) {
     const bool ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
     return fmt::format("http{}://{}{}{}:{}", tls ? "s" : "", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
                        port);
-}
-
-/// A key without the line break that editors put behind it.
-Result<std::string> read_key_file(const std::string& path) {
-    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
-    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
-        key.pop_back();
-    }
-    return key;
-}
-
-std::string no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
-    std::string names;
-    for (const plan::Device& device : memory.devices) {
-        names += (names.empty() ? "" : ", ") + device.name;
-    }
-    return fmt::format("lane {}: this machine has no device {}; it has: {}", settings.name,
-                       printable(settings.device), names);
 }
 
 catalog::Entry entry_of(const ModelFile& file) {
@@ -111,7 +92,7 @@ private:
 struct Daemon::Parts {
     ServeOptions options;
     config::Config config;
-    std::optional<ModelFile> served;  ///< of --model
+    std::optional<ModelFile> served;  ///< of --model, or the bundled one
     fs::file_time_type config_time;
     std::string api_key;
     std::string keys_file;
@@ -133,10 +114,12 @@ struct Daemon::Parts {
     std::condition_variable told;
     std::optional<Status> model_status;
     std::vector<std::shared_ptr<lane::Lane>> lanes;
+    std::vector<UnusableLane> unusable;
     std::unique_ptr<OfferWatch> offers;
 
     Status read_keys();
     void look_at_keys();
+    Status find_served();
     Status open_plane();
     void open_library();
     void catalogue_changed();
@@ -166,29 +149,17 @@ fs::file_time_type time_of(const std::string& file) {
 }
 
 Status Daemon::Parts::read_keys() {
-    api_key = options.api_key;
-    if (api_key.empty() && !config.server.api_key_file.empty()) {
-        TRILANE_TRY(api_key, read_key_file(config.server.api_key_file));
-    }
-    keys_file = config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
+    keys_file = keys_file_of(config, options);
     keys_time = time_of(keys_file);
-    TRILANE_TRY(access::KeyRing ring, access::KeyRing::load(keys_file));
-    const bool none = ring.keys().empty() && api_key.empty();
-    const bool kept_empty = none && ring.has_file();
-    door = std::make_shared<access::Door>(api_key, std::move(ring));
-    if (!is_loopback(config.server.host) && none) {
-        return fail(
-            Fault::invalid,
-            "host {} lets other machines in, so a key is needed: make one with `trilane key "
-            "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
-            config.server.host);
-    }
-    if (kept_empty) {
+    TRILANE_TRY(ServeKeys keys, serve_keys(config, options));
+    api_key = keys.api_key;
+    if (keys.none() && keys.ring.has_file()) {
         log_line(LogLevel::warn,
                  fmt::format("{} holds no key, so nobody is let in: make one with `trilane key add "
                              "NAME`, or delete the file and start again to serve without keys",
                              printable(keys_file)));
     }
+    door = std::make_shared<access::Door>(api_key, std::move(keys.ring));
     return {};
 }
 
@@ -243,32 +214,15 @@ std::vector<lane::Settings> Daemon::Parts::wanted_lanes() const {
 /// settings of those that are open.
 std::vector<lane::Settings> Daemon::Parts::open_lanes() {
     std::vector<lane::Settings> opened;
-    lane::Parts parts;
-    parts.children = children.get();
-    parts.loops = loops.get();
-    parts.path = options.path;
-    parts.environment = options.child_environment;
-    parts.state_dir = options.state_dir;
+    lane::Parts parts = lane_parts(options, *children, *loops);
     parts.log = log_info;
     const plan::Memory memory = plan::memory_of(*machine, config.memory.reserve);
     for (lane::Settings& settings : wanted_lanes()) {
-        if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
-            log_line(LogLevel::error, no_such_device(settings, memory));
-            continue;
-        }
-        if (!settings.api_key_file.empty()) {
-            const auto key = read_key_file(settings.api_key_file);
-            if (!key) {
-                log_line(LogLevel::error,
-                         fmt::format("lane {}: {}", settings.name, printable(key.error().message)));
-                continue;
-            }
-            settings.api_key = *key;
-        }
-        auto lane = lane::open_lane(settings, parts);
+        auto lane = open_to_serve(settings, parts, memory);
         if (!lane) {
             log_line(LogLevel::error,
                      fmt::format("lane {}: {}", settings.name, printable(lane.error().message)));
+            unusable.push_back({settings.name, lane.error().message});
             continue;
         }
         if (!settings.program.empty() || !settings.url.empty()) {
@@ -328,21 +282,34 @@ std::vector<catalog::Entry> Daemon::Parts::entries() const {
 }
 
 plane::Policies Daemon::Parts::policies() const {
-    const bool named = std::ranges::find(options.given, "--model") != options.given.end();
-    return policies_of(config, served ? served->id : "", named);
+    return policies_of(config, served ? served->id : "", names_its_model(options));
+}
+
+/// A bundled model that is not there matters to those alone who asked for it.
+Status Daemon::Parts::find_served() {
+    if (!begins_with_model(config, options)) {
+        return {};
+    }
+    auto found = find_model(options.model, model_folders(config, options));
+    if (found) {
+        served = *std::move(found);
+    } else if (names_its_model(options)) {
+        return tl::unexpected(std::move(found).error());
+    } else {
+        log_line(LogLevel::warn, printable(found.error().message) + "; serving without it");
+    }
+    return {};
 }
 
 Status Daemon::Parts::open_plane() {
-    if (!options.no_model) {
-        TRILANE_TRY(served, find_model(options.model, options.model_dirs));
-    }
+    TRILANE_TRY_STATUS(find_served());
     machine = std::make_shared<probe::Machine>(probe::read_machine());
-    std::vector<std::string> directories = options.model_dirs;
-    directories.insert(directories.end(), config.catalog.directories.begin(),
-                       config.catalog.directories.end());
-    models = std::make_unique<catalog::LocalModels>(std::move(directories));
+    models = std::make_unique<catalog::LocalModels>(model_folders(config, options));
     models->scan();
     open_library();
+    for (const std::string& missing : missing_folders(config, options.home)) {
+        log_line(LogLevel::warn, printable(missing));
+    }
     for (const std::string& problem : models->problems()) {
         log_line(LogLevel::warn, printable(problem));
     }
@@ -487,7 +454,14 @@ Status Daemon::wait_for_model() {
     }
     std::unique_lock lock(parts_->mutex);
     parts_->told.wait(lock, [&] { return parts_->model_status.has_value(); });
-    return *parts_->model_status;
+    if (*parts_->model_status || names_its_model(parts_->options)) {
+        return *parts_->model_status;
+    }
+    log_line(LogLevel::warn,
+             fmt::format("the bundled model is not loaded: {}; serving without it, which "
+                         "--no-model does from the start",
+                         printable(parts_->model_status->error().message)));
+    return {};
 }
 
 std::string Daemon::url() const {
@@ -502,7 +476,7 @@ std::string Daemon::announcement() const {
     const std::string& host = parts_->config.server.host;
     const std::uint16_t port = parts_->gateway->port();
     std::string text = fmt::format("listening on {}\n", url_of(host, port, parts_->uses_tls()));
-    if (!parts_->served) {
+    if (!parts_->model_status || !*parts_->model_status) {
         return text;
     }
     const bool everywhere = host == "0.0.0.0" || host == "::";
@@ -521,6 +495,20 @@ std::string Daemon::announcement() const {
             "are often wrong.\n";
     }
     return text;
+}
+
+std::vector<std::string> Daemon::shortcomings() const {
+    std::vector<catalog::Entry> known = parts_->entries();
+    for (const std::shared_ptr<lane::Lane>& lane : parts_->lanes) {
+        const std::vector<catalog::Entry> offers = lane->offers();
+        known.insert(known.end(), offers.begin(), offers.end());
+    }
+    std::vector<std::string> out = missing_models(parts_->config, known);
+    const std::string lanes = usable_lanes_text(parts_->lanes.size(), parts_->unusable);
+    if (!lanes.empty()) {
+        out.push_back(lanes);
+    }
+    return out;
 }
 
 void Daemon::look_at_config() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/options.h"
 #include "base/result.h"
@@ -22,12 +23,17 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    /// Waits until the model that serve was asked for can answer. **Errors:** why it cannot.
+    /// Waits until the model of the start can answer. **Errors:** why one that was named cannot;
+    /// of the bundled one, which nobody asked for, that is a line in the log.
     Status wait_for_model();
 
     [[nodiscard]] std::string url() const;
     /// What a person reads when it is ready: the address, and a command to try.
     [[nodiscard]] std::string announcement() const;
+
+    /// What is missing of what it was to begin with: models that are to be loaded and are not
+    /// there, then lanes, in one line.
+    [[nodiscard]] std::vector<std::string> shortcomings() const;
 
     /// Reads the configuration again if the file has changed, and takes over what can be.
     void look_at_config();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "app/serve_setup.h"
 #include "json/json.h"
 #include "net/client.h"
 #include "net/loops.h"
@@ -29,8 +30,12 @@ Result<std::unique_ptr<DaemonClient>> DaemonClient::open(const Connection& conne
     net::ClientLimits limits;
     limits.head_timeout = kAnswerPatience;
     auto client = std::make_unique<net::Client>(*loops, std::move(target), limits);
+    Connection keyed = connection;
+    if (!keyed.api_key_file.empty()) {
+        TRILANE_TRY(keyed.api_key, read_key_file(keyed.api_key_file));
+    }
     return std::unique_ptr<DaemonClient>(
-        new DaemonClient(std::move(loops), std::move(client), connection));
+        new DaemonClient(std::move(loops), std::move(client), std::move(keyed)));
 }
 
 DaemonClient::DaemonClient(std::unique_ptr<net::Loops> loops, std::unique_ptr<net::Client> client,
@@ -64,8 +69,17 @@ Result<json::Value> DaemonClient::ask(std::string method, std::string_view targe
                     "with --url",
                     connection_.url, answer.error().message);
     }
-    TRILANE_TRY(json::Value value, json::parse(answer->body));
     constexpr unsigned kOk = 200;
+    constexpr unsigned kUnauthorised = 401;
+    if (answer->head.status == kUnauthorised) {
+        return fail(
+            Fault::unavailable,
+            "the daemon at {} {}: set TRILANE_API_KEY, or give --api-key-file FILE (an "
+            "admin makes one with `trilane key add NAME --admin`)",
+            connection_.url,
+            connection_.api_key.empty() ? "wants a key" : "does not take the key that was given");
+    }
+    TRILANE_TRY(json::Value value, json::parse(answer->body));
     if (answer->head.status != kOk) {
         return fail(Fault::unavailable, "{}", message_of(value, answer->head.status));
     }

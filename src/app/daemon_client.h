@@ -19,7 +19,7 @@ namespace trilane::app {
 
 class DaemonClient {
 public:
-    /// **Errors:** invalid: the address cannot be read.
+    /// **Errors:** invalid: the address cannot be read; a file of the key that cannot be.
     static Result<std::unique_ptr<DaemonClient>> open(const Connection& connection);
     ~DaemonClient();
     DaemonClient(const DaemonClient&) = delete;

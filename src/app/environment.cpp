@@ -28,13 +28,18 @@ fs::path program_dir() {
     return program.parent_path();
 }
 
+std::string home_folder() {
+    std::string home = variable("HOME");
+    return home.starts_with('/') ? home : "";
+}
+
 /// $NAME when it is an absolute path, else ~/rest; empty without a home.
 std::string user_folder(const char* name, std::string_view rest) {
     if (std::string folder = variable(name); folder.starts_with('/')) {
         return folder;
     }
-    const std::string home = variable("HOME");
-    return home.starts_with('/') ? home + "/" + std::string(rest) : "";
+    const std::string home = home_folder();
+    return home.empty() ? "" : home + "/" + std::string(rest);
 }
 
 /// What a child needs to run at all, to find its files and to choose its device.
@@ -132,6 +137,7 @@ Environment read_environment() {
     Environment environment;
     environment.isa = variable("TRILANE_ISA");
     environment.api_key = variable("TRILANE_API_KEY");
+    environment.home = home_folder();
 
     if (std::string dir = variable("TRILANE_MODELS_DIR"); !dir.empty()) {
         environment.model_dirs.push_back(std::move(dir));

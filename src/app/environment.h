@@ -10,6 +10,7 @@ namespace trilane::app {
 struct Environment {
     std::string isa;      ///< TRILANE_ISA
     std::string api_key;  ///< TRILANE_API_KEY
+    std::string home;     ///< HOME, a whole path; "" = there is none
     /// Folders that hold models, first found wins: TRILANE_MODELS_DIR, share/trilane/models beside
     /// the installed program, models/ of the source tree it was built from.
     std::vector<std::string> model_dirs;

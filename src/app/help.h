@@ -9,7 +9,7 @@ inline constexpr std::string_view kAbout =
     "Trilane: language models on this machine's CPU, GPU and NPU, behind the OpenAI API.";
 
 inline constexpr std::string_view kRoot = R"(Examples:
-  trilane serve                        the daemon, with the bundled model
+  trilane serve                        the daemon; without configuration, with the bundled model
   trilane run "Tell me a story."       one answer
   trilane run                          a chat
   trilane probe; trilane doctor        what this machine has, and what stands in its way
@@ -32,6 +32,9 @@ Exit status: 0 good, 1 failed, 2 wrong usage, 130 interrupted.)";
 inline constexpr std::string_view kServe =
     R"(Prints one line `listening on http://ADDRESS:PORT` when it is ready, then a curl to try. The log
 goes to standard error and never holds keys, prompts or answers.
+
+Models are loaded by their first request. Before it is ready, --model's is loaded, and kept; where
+the configuration has no lanes and no models, the bundled one, as far as there is room for it.
 
 SIGINT or SIGTERM lets running answers end, for up to 10 seconds; a second one ends at once.
 Other addresses than this machine's own need a key.
@@ -70,8 +73,8 @@ installed, is asked for its own. A model is DIR/name.gguf or DIR/name/some.gguf.
 Exit status: 0; 1 when a DIR is none or holds no model.
 
 Examples:
-  trilane models
-  trilane models ~/models --json)";
+  trilane list
+  trilane list ~/models --json)";
 
 inline constexpr std::string_view kGguf = R"(Example:
   trilane gguf show trilane-nano --tensors)";
@@ -182,6 +185,26 @@ Examples:
   trilane key list
   trilane key revoke laptop)";
 
+inline constexpr std::string_view kKeyAdd =
+    R"(Prints the key, which is shown this once: the file keeps a digest of it.
+
+Examples:
+  trilane key add laptop
+  trilane key add agents --models 'qwen*' --lanes npu,cpu --rpm 60 --concurrent 2 --days 90
+  trilane key add me --admin)";
+
+inline constexpr std::string_view kKeyList =
+    R"(The last characters of each tell which one a client has.
+
+Examples:
+  trilane key list
+  trilane key list --json | jq '.[].name')";
+
+inline constexpr std::string_view kKeyRevoke = R"(A running daemon notices within seconds.
+
+Example:
+  trilane key revoke laptop)";
+
 inline constexpr std::string_view kUsage =
     R"(Sums of what the daemon has answered, by the hour: requests, tokens and time, never contents.
 [usage] in the configuration says where they are kept and for how long.
@@ -229,13 +252,15 @@ inline constexpr std::string_view kConfig =
 of models and queues are taken over while the daemon runs; others need a restart.
 
 Examples:
+  mkdir -p ~/.config/trilane
   trilane config default > ~/.config/trilane/config.toml
   trilane config check)";
 
 inline constexpr std::string_view kConfigCheck =
-    R"(Says what is wrong, each with its line and column. Errors are what `serve` refuses to start with:
-values that cannot be, and keys that there are none of, for a misspelt setting is one that does not
-count. Warnings are settings without effect.
+    R"(Says what is wrong, each with its line and column, and looks whether what the file names is here:
+files, folders, programs, devices, models. Errors are what `serve` refuses to start with: values that
+cannot be, and keys that there are none of, for a misspelt setting is one that does not count.
+Warnings are settings without effect, and lanes and models that the daemon would go without.
 
 Exit status: 0 good, warnings or none; 1 errors, or no file.
 
@@ -243,6 +268,25 @@ Examples:
   trilane config check
   trilane config check ./config.toml --json)";
 
-inline constexpr std::string_view kConfigVerb = R"(See: trilane config --help)";
+inline constexpr std::string_view kConfigShow =
+    R"(The settings of the file, and the defaults of what it leaves out; keys are not in it.
+
+Examples:
+  trilane config show
+  trilane config show ./config.toml --json | jq .lane)";
+
+inline constexpr std::string_view kConfigDefault = R"(Example:
+  mkdir -p ~/.config/trilane
+  trilane config default > ~/.config/trilane/config.toml)";
+
+inline constexpr std::string_view kConfigPath =
+    R"(Without a file, says where one is looked for.
+
+Exit status: 0; 1 when there is none.
+
+Examples:
+  trilane config path
+  less $(trilane config path)
+  trilane config path --json | jq .places)";
 
 }  // namespace trilane::app::help

@@ -18,6 +18,7 @@ namespace trilane::app {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A machine with an NPU and a GPU, and programs in a folder.
@@ -94,6 +95,28 @@ TEST_F(LanesFound, AProgramWithVulkanIsPreferredToOneWithRocmAlone) {
         << "what is not on PATH is not taken";
 }
 
+TEST_F(LanesFound, WithoutAGpuOurOwnEngineComesFirst) {
+    write("llama-server");
+    write("flm");
+    const auto kinds = [&] {
+        std::vector<std::string> out;
+        for (const lane::Settings& lane : lane_settings({}, options_, machine_)) {
+            out.push_back(lane.kind);
+        }
+        return out;
+    };
+    EXPECT_THAT(kinds(), ElementsAre("llama-server", "flm", "native"));
+    for (probe::GpuFacts& gpu : machine_.gpus) {
+        gpu.render_node_usable = false;
+    }
+    EXPECT_THAT(kinds(), ElementsAre("native", "llama-server", "flm"));
+    config::Config configured;
+    configured.lanes.emplace_back().kind = "llama-server";
+    configured.lanes.emplace_back().kind = "native";
+    EXPECT_EQ(lane_settings(configured, options_, machine_)[0].kind, "llama-server")
+        << "the owner's order counts";
+}
+
 /// The indented lines of a fix that are configuration; "" = it has none.
 std::string config_lines(const std::string& fix) {
     const std::size_t begin = fix.find("\n  [");
@@ -137,6 +160,26 @@ TEST_F(LanesFound, VerbsLookWhereTheConfigurationSays) {
     environment.config_file = write("config.toml", "[catalog]\ndirectories = [\"/srv/models\"]\n");
     EXPECT_EQ(known_model_dirs(environment),
               (std::vector<std::string>{"/usr/share/models", "/srv/models"}));
+    environment.home = "/home/one";
+    environment.config_file =
+        write("home.toml", "[catalog]\ndirectories = [\"~/models\", \"~x/m\"]\n");
+    EXPECT_EQ(known_model_dirs(environment),
+              (std::vector<std::string>{"/usr/share/models", "/home/one/models", "~x/m"}));
+}
+
+TEST_F(LanesFound, ListNamesFoldersThatAreNotThere) {
+    ModelsOptions list;
+    list.home = folder_;
+    list.config_file =
+        write("folders.toml", "[catalog]\ndirectories = [\"~/nosuch\", \"~/there\"]\n");
+    write("there/notes.txt");
+    testing::internal::CaptureStderr();
+    testing::internal::CaptureStdout();
+    const auto listed = perform(list);
+    testing::internal::GetCapturedStdout();
+    EXPECT_EQ(testing::internal::GetCapturedStderr(),
+              "trilane: catalog.directories: there is no folder " + folder_ + "/nosuch\n");
+    EXPECT_EQ(listed.value_or(-1), 0);
 }
 
 TEST_F(LanesFound, VerbsSayWhatTheyDidNotUnderstandAndGoOn) {

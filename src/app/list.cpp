@@ -162,7 +162,11 @@ std::vector<std::string> folders_without_models(const std::vector<std::string>& 
 }
 
 Result<int> perform(const ModelsOptions& options) {
-    static_cast<void>(told_config(options.config_file));  // its folders are among the options
+    // Its folders are among the options.
+    const config::Config config = told_config(options.config_file).config;
+    for (const std::string& folder : missing_folders(config, options.home)) {
+        print_error(fmt::format("trilane: {}\n", printable(folder)));
+    }
     const std::vector<std::string> missing = folders_without_models(options.asked_dirs);
     for (const std::string& problem : missing) {
         print_error(fmt::format("trilane: {}\n", problem));

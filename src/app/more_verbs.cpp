@@ -25,6 +25,9 @@ void add_connection(CLI::App* verb, Connection& connection) {
     verb->add_option("--url", connection.url,
                      "Where the daemon is (default: TRILANE_URL, or http://127.0.0.1:13305)")
         ->type_name("URL");
+    verb->add_option("--api-key-file", connection.api_key_file,
+                     "File with the daemon's key (default: the key is in TRILANE_API_KEY)")
+        ->type_name("FILE");
 }
 
 /// What was not said on the command line comes from the surroundings.
@@ -209,16 +212,12 @@ void add_logs(CLI::App& root, Finishers& finishers) {
 }
 
 void add_config_verb(CLI::App& config, const char* name, const char* what,
-                     ConfigOptions::What which, Finishers& finishers) {
+                     std::string_view examples, ConfigOptions::What which, Finishers& finishers) {
     auto o = std::make_shared<ConfigOptions>();
     o->what = which;
-    CLI::App* verb =
-        add_verb(config, name, what,
-                 which == ConfigOptions::What::check ? help::kConfigCheck : help::kConfigVerb);
+    CLI::App* verb = add_verb(config, name, what, examples);
     if (which != ConfigOptions::What::defaults) {
         verb->add_option("FILE", o->file, "The file (default: the one `serve` would read)");
-    }
-    if (which == ConfigOptions::What::check) {
         add_json(verb, o->json);
     }
     finishers.emplace_back(verb, [o](const Environment& environment) -> Result<Command> {
@@ -226,6 +225,7 @@ void add_config_verb(CLI::App& config, const char* name, const char* what,
             o->file = environment.config_file;
         }
         o->places = environment.config_places;
+        take_surroundings(o->serve, environment);
         return *o;
     });
 }
@@ -234,21 +234,24 @@ void add_config(CLI::App& root, Finishers& finishers) {
     CLI::App* config = add_verb(root, "config", "Check and show the configuration", help::kConfig);
     config->require_subcommand(1);
     using What = ConfigOptions::What;
-    add_config_verb(*config, "check", "Read the file and say what is wrong", What::check,
+    add_config_verb(*config, "check", "Read the file and say what is wrong", help::kConfigCheck,
+                    What::check, finishers);
+    add_config_verb(*config, "show", "The settings that count", help::kConfigShow, What::show,
                     finishers);
-    add_config_verb(*config, "show", "The settings that count", What::show, finishers);
     add_config_verb(*config, "default", "Every setting with its default, as a file to start from",
-                    What::defaults, finishers);
-    add_config_verb(*config, "path", "Which file is read", What::path, finishers);
+                    help::kConfigDefault, What::defaults, finishers);
+    add_config_verb(*config, "path", "Which file is read", help::kConfigPath, What::path,
+                    finishers);
 }
 
 void add_key(CLI::App& root, Finishers& finishers) {
     CLI::App* verb = add_verb(root, "key", "API keys: who may use this daemon", help::kKey);
     verb->require_subcommand(1);
-    const auto one = [&](const char* name, const char* what, KeyOptions::What kind) {
+    const auto one = [&](const char* name, const char* what, std::string_view examples,
+                         KeyOptions::What kind) {
         auto o = std::make_shared<KeyOptions>();
         o->what = kind;
-        CLI::App* sub = add_verb(*verb, name, what, "");
+        CLI::App* sub = add_verb(*verb, name, what, examples);
         add_json(sub, o->json);
         finishers.emplace_back(sub, [o](const Environment& environment) -> Result<Command> {
             o->keys_file = environment.keys_file;
@@ -257,7 +260,8 @@ void add_key(CLI::App& root, Finishers& finishers) {
         });
         return std::pair(sub, o);
     };
-    auto [add, o] = one("add", "Make a key; it is shown once", KeyOptions::What::add);
+    auto [add, o] =
+        one("add", "Make a key; it is shown once", help::kKeyAdd, KeyOptions::What::add);
     add->add_option("NAME", o->name, "What the key is called in listings and logs")->required();
     add->add_flag("--admin", o->admin, "It may also load, pull and remove models and read logs");
     add->add_option("--models", o->models, "Models it may use, '*' for any text (default: all)")
@@ -276,8 +280,10 @@ void add_key(CLI::App& root, Finishers& finishers) {
     add->add_option("--days", o->days, "Days until it expires (default: never)")
         ->check(whole_between(1, kDaysMax))
         ->type_name("N");
-    one("list", "The keys there are, without the keys themselves", KeyOptions::What::list);
-    auto [revoke, gone] = one("revoke", "Let a key in no more", KeyOptions::What::revoke);
+    one("list", "The keys there are, without the keys themselves", help::kKeyList,
+        KeyOptions::What::list);
+    auto [revoke, gone] =
+        one("revoke", "Let a key in no more", help::kKeyRevoke, KeyOptions::What::revoke);
     revoke->add_option("NAME", gone->name, "The key's name")->required();
 }
 
@@ -302,8 +308,9 @@ void add_usage(CLI::App& root, Finishers& finishers) {
 std::vector<std::string> known_model_dirs(const Environment& environment) {
     std::vector<std::string> dirs = environment.model_dirs;
     // What is wrong with it is said by the verbs: this is asked before it is known which one.
-    const config::Config config = readable_config(environment.config_file).config;
-    dirs.insert(dirs.end(), config.catalog.directories.begin(), config.catalog.directories.end());
+    const std::vector<std::string> more =
+        catalog_folders(readable_config(environment.config_file).config, environment.home);
+    dirs.insert(dirs.end(), more.begin(), more.end());
     return dirs;
 }
 

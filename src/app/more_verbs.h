@@ -20,6 +20,9 @@ using Finishers = std::vector<std::pair<CLI::App*, Finisher>>;
 /// Where verbs look for models: in the folders of the surroundings and of the configuration.
 std::vector<std::string> known_model_dirs(const Environment& environment);
 
+/// What a daemon takes from them, beside its command line and its file.
+void take_surroundings(ServeOptions& options, const Environment& environment);
+
 CLI::App* add_verb(CLI::App& parent, const char* name, const char* what, std::string_view footer);
 CLI::Validator whole_between(std::uint64_t low, std::uint64_t high);
 

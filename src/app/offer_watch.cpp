@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/output.h"
+#include "app/serve_setup.h"
 
 namespace trilane::app {
 
@@ -67,7 +68,8 @@ void OfferWatch::ask(std::size_t index) {
         return;
     }
     if (!status) {
-        options_.warn(fmt::format("lane {}: {}", lane.name(), printable(status.error().message)));
+        options_.warn(fmt::format("lane {}: {}", lane.name(),
+                                  printable(reason_of(status.error(), lane.name()))));
     }
     std::vector<catalog::Entry> offers = lane.offers();
     if (offers != known_[index]) {

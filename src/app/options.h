@@ -30,7 +30,7 @@ enum class LogLevel : std::uint8_t { debug, info, warn, error, off };
 struct ServeOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = kPortDefault;  ///< 0 = any free one
-    std::string model = kBundledName;   ///< a file, or a name that `trilane models` lists
+    std::string model = kBundledName;   ///< a file, or a name that `trilane list` shows
     bool no_model = false;
     std::uint32_t context_tokens = 0;  ///< per request; 0 = what the model was made for
     std::uint32_t slots = 8;
@@ -42,6 +42,7 @@ struct ServeOptions {
     LogLevel log_level = LogLevel::info;
     std::optional<kernels::Isa> isa;
     std::vector<std::string> model_dirs;
+    std::string home;                ///< what "~/" means in the file; "" = nothing
     std::string config_file;         ///< "" = none
     std::vector<std::string> given;  ///< options of the command line, "--port" …: they win
     std::vector<std::string> path;   ///< where lanes' programs are looked for
@@ -84,6 +85,7 @@ struct ModelsOptions {
     std::vector<std::string> path;         ///< where FLM is looked for
     std::vector<std::string> environment;  ///< that it gets
     std::string config_file;               ///< whose folders are among them; "" = none
+    std::string home;                      ///< what "~/" means there; "" = nothing
 };
 
 struct GgufShowOptions {
@@ -192,12 +194,14 @@ struct ConfigOptions {
     std::string file;                 ///< "" = there is none
     std::vector<std::string> places;  ///< where it would be looked for
     bool json = false;
+    ServeOptions serve;  ///< of a daemon that would be started here
 };
 
 /// How a verb reaches the daemon.
 struct Connection {
     std::string url = "http://127.0.0.1:13305";
     std::string api_key;
+    std::string api_key_file;  ///< "" = `api_key`, which may be none
 };
 
 struct PsOptions {

@@ -99,6 +99,9 @@ Result<int> perform(const ServeOptions& options) {
         log_line(LogLevel::warn, "standard output is closed");
     }
     log_line(LogLevel::info, fmt::format("listening on {}", daemon->url()));
+    for (const std::string& missing : daemon->shortcomings()) {
+        log_line(LogLevel::warn, printable(missing));
+    }
     while (!signals.came(kConfigLookS)) {
         daemon->look_at_config();
     }

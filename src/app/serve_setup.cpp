@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "app/command_line.h"
 #include "app/output.h"
 
 namespace trilane::app {
@@ -147,6 +148,17 @@ std::vector<lane::Settings> found_lanes(const ServeOptions& options, const probe
     return lanes;
 }
 
+constexpr std::size_t kKeyBytesMax = 4096;
+
+Error no_such_device(const lane::Settings& settings, const plan::Memory& memory) {
+    std::string names;
+    for (const plan::Device& device : memory.devices) {
+        names += (names.empty() ? "" : ", ") + device.name;
+    }
+    return {Fault::not_found,
+            fmt::format("this machine has no device {}; it has: {}", settings.device, names)};
+}
+
 }  // namespace
 
 Result<config::Config> config_in(const std::string& file) {
@@ -202,6 +214,34 @@ Result<config::Config> effective_config(const ServeOptions& options) {
     return config;
 }
 
+std::vector<std::string> catalog_folders(const config::Config& config, const std::string& home) {
+    std::vector<std::string> folders = config.catalog.directories;
+    for (std::string& folder : folders) {
+        if (folder.starts_with("~/") && !home.empty()) {
+            folder.replace(0, 1, home);
+        }
+    }
+    return folders;
+}
+
+std::vector<std::string> missing_folders(const config::Config& config, const std::string& home) {
+    std::vector<std::string> missing;
+    for (const std::string& folder : catalog_folders(config, home)) {
+        std::error_code ignored;
+        if (!std::filesystem::is_directory(folder, ignored)) {
+            missing.push_back(fmt::format("catalog.directories: there is no folder {}", folder));
+        }
+    }
+    return missing;
+}
+
+std::vector<std::string> model_folders(const config::Config& config, const ServeOptions& options) {
+    std::vector<std::string> folders = options.model_dirs;
+    const std::vector<std::string> more = catalog_folders(config, options.home);
+    folders.insert(folders.end(), more.begin(), more.end());
+    return folders;
+}
+
 std::string usage_file(const config::Config& config, const std::string& state_dir) {
     if (!config.usage.file.empty()) {
         return config.usage.file;
@@ -243,7 +283,9 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
         for (lane::Settings& settings : lanes) {
             mark_gpu(settings, machine);
         }
-        lanes.push_back(native_lane(options));
+        // Where all of them are on the CPU, what our own engine can run needs no other process.
+        const bool first = usual_gpu(machine).empty();
+        lanes.insert(first ? lanes.begin() : lanes.end(), native_lane(options));
         return lanes;
     }
     std::vector<lane::Settings> lanes = config.lanes;
@@ -270,7 +312,104 @@ std::vector<lane::Settings> lane_settings(const config::Config& config, const Se
     return lanes;
 }
 
-plane::Policies policies_of(const config::Config& config, const std::string& served, bool pin) {
+Result<std::string> read_key_file(const std::string& path) {
+    TRILANE_TRY(std::string key, read_file(path, kKeyBytesMax));
+    while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
+        key.pop_back();
+    }
+    return key;
+}
+
+std::string keys_file_of(const config::Config& config, const ServeOptions& options) {
+    return config.server.keys_file.empty() ? options.keys_file : config.server.keys_file;
+}
+
+Result<ServeKeys> serve_keys(const config::Config& config, const ServeOptions& options) {
+    ServeKeys keys;
+    keys.api_key = options.api_key;
+    if (keys.api_key.empty() && !config.server.api_key_file.empty()) {
+        TRILANE_TRY(keys.api_key, read_key_file(config.server.api_key_file));
+    }
+    TRILANE_TRY(keys.ring, access::KeyRing::load(keys_file_of(config, options)));
+    if (!is_loopback(config.server.host) && keys.none()) {
+        return fail(
+            Fault::invalid,
+            "host {} lets other machines in, so a key is needed: make one with `trilane key "
+            "add NAME`, set TRILANE_API_KEY or server.api_key_file, or listen on 127.0.0.1",
+            config.server.host);
+    }
+    return keys;
+}
+
+lane::Parts lane_parts(const ServeOptions& options, os::ChildWatch& children, net::Loops& loops) {
+    lane::Parts parts;
+    parts.children = &children;
+    parts.loops = &loops;
+    parts.path = options.path;
+    parts.environment = options.child_environment;
+    parts.state_dir = options.state_dir;
+    return parts;
+}
+
+Result<std::shared_ptr<lane::Lane>> open_to_serve(lane::Settings& settings,
+                                                  const lane::Parts& parts,
+                                                  const plan::Memory& memory) {
+    if (!settings.device.empty() && memory.device(settings.device) == nullptr) {
+        return tl::unexpected(no_such_device(settings, memory));
+    }
+    if (!settings.api_key_file.empty()) {
+        TRILANE_TRY(settings.api_key, read_key_file(settings.api_key_file));
+    }
+    auto opened = lane::open_lane(settings, parts);
+    if (!opened) {
+        opened.error().message = reason_of(opened.error(), settings.name);
+    }
+    return opened;
+}
+
+std::string reason_of(const Error& error, std::string_view lane) {
+    const std::string name = fmt::format("lane {}: ", lane);
+    return error.message.substr(error.message.starts_with(name) ? name.size() : 0);
+}
+
+std::string usable_lanes_text(std::size_t usable, std::span<const UnusableLane> others) {
+    if (others.empty()) {
+        return {};
+    }
+    std::string text = fmt::format("{} of {} lanes usable", usable, usable + others.size());
+    std::string_view before = ": ";
+    for (const UnusableLane& one : others) {
+        text += fmt::format("{}{} is not: {}", before, one.name, one.reason);
+        before = "; ";
+    }
+    return text;
+}
+
+std::vector<std::string> missing_models(const config::Config& config,
+                                        std::span<const catalog::Entry> known) {
+    std::vector<std::string> missing;
+    for (const config::ModelSection& model : config.models) {
+        if (model.id != "*" && (model.pin || model.preload) &&
+            std::ranges::find(known, model.id, &catalog::Entry::id) == known.end()) {
+            missing.push_back(
+                fmt::format("model.\"{}\" is to be {} and is not there; `trilane "
+                            "list` shows the models there are",
+                            model.id, model.pin ? "pinned" : "preloaded"));
+        }
+    }
+    return missing;
+}
+
+bool names_its_model(const ServeOptions& options) {
+    return was_given(options, "--model");
+}
+
+bool begins_with_model(const config::Config& config, const ServeOptions& options) {
+    const bool nothing_configured = config.lanes.empty() && config.models.empty();
+    return !options.no_model && (names_its_model(options) || nothing_configured);
+}
+
+plane::Policies policies_of(const config::Config& config, const std::string& served, bool named) {
     plane::Policies policies;
     for (const config::ModelSection& section : config.models) {
         plane::ModelPolicy& policy = policies[section.id];
@@ -288,8 +427,10 @@ plane::Policies policies_of(const config::Config& config, const std::string& ser
         }
         plane::ModelPolicy& policy = policies[served];
         policy.preload = true;
-        policy.pin = policy.pin || pin;
-        policy.keep_warm_s = 0;
+        if (named) {
+            policy.pin = true;
+            policy.keep_warm_s = 0;
+        }
     }
     return policies;
 }

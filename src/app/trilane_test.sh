@@ -102,8 +102,21 @@ expect "a daemon with a misspelt key" 1 "did you mean port?" \
     "$trilane" serve --no-model --config "$dir/misspelt.toml"
 expect "a key of another kind" 1 "lanes of kind whisper-server have no url" \
     "$trilane" config check "$dir/foreign.toml"
+printf '[lane.gpu]\nkind = "llama-server"\nprogram = "/nosuch/llama-server"\n' >"$dir/no_program.toml"
+expect "a lane without a program" 0 "1:1: warning: lane.gpu cannot be used here" \
+    "$trilane" config check "$dir/no_program.toml"
+printf '[server]\nhost = "0.0.0.0"\nkeys_file = "%s/nosuch.json"\n' "$dir" >"$dir/open.toml"
+expect "other machines without a key, by the file" 1 "2:8: error: host 0.0.0.0" \
+    "$trilane" config check "$dir/open.toml"
 expect "the defaults" 0 "is good" bash -c '"$1" config default >"$2" && "$1" config check "$2"' _ \
     "$trilane" "$dir/defaults.toml"
+
+expect "the settings as JSON" 0 '"hub_endpoint": "http://127.0.0.1:9"' \
+    "$trilane" config show "$dir/good.toml" --json
+expect "which file, as JSON" 0 "\"file\": \"$dir/good.toml\"" \
+    env TRILANE_CONFIG="$dir/good.toml" "$trilane" config path --json
+expect "no file, as JSON" 1 "\"$dir/none.toml\"" \
+    env TRILANE_CONFIG="$dir/none.toml" "$trilane" config path --json
 
 expect "import as JSON" 0 '"event":"done"' env XDG_DATA_HOME="$dir" \
     "$trilane" import "$dir/srv/zed.gguf" --id mine --json
@@ -111,6 +124,32 @@ expect "rm as JSON asks nothing" 1 "give --yes" env XDG_DATA_HOME="$dir" "$trila
 expect "rm as JSON" 0 '"deleted":"mine"' env XDG_DATA_HOME="$dir" "$trilane" rm mine --yes --json
 
 expect "other machines without a key" 1 "TRILANE_API_KEY" "$trilane" serve --host 0.0.0.0 --port 0
+
+printf '[memory]\nreserve = "900 TiB"\n' >"$dir/no_room.toml"
+expect "a model that was named and does not fit" 1 "trilane-nano" \
+    "$trilane" serve --port 0 --model trilane-nano --config "$dir/no_room.toml"
+start no_room --port 0 --config "$dir/no_room.toml"
+grep -q "the bundled model is not loaded: .*; serving without it" "$dir/no_room.err" ||
+    fail "no room for the bundled model: no such line in: $(cat "$dir/no_room.err")"
+kill "$pid"
+wait "$pid" || fail "no room for the bundled model: exit code $?"
+
+printf '[model."*"]\nkeep_warm = "1m"\n' >"$dir/models.toml"
+start unasked --port 0 --config "$dir/models.toml"
+expect "the bundled model beside models that are configured" 0 "Nothing is loaded." \
+    "$trilane" ps --url "http://127.0.0.1:$port"
+kill "$pid"
+wait "$pid" || fail "a daemon without a model: exit code $?"
+
+printf '[lane.cpu]\nkind = "native"\n[model.nosuch]\npin = true\n' >>"$dir/no_program.toml"
+start short --port 0 --config "$dir/no_program.toml"
+"$trilane" ps --url "http://127.0.0.1:$port" >/dev/null || fail "ps of a daemon that is short of a lane"
+kill "$pid"
+wait "$pid" || fail "a daemon that is short of a lane: exit code $?"
+for text in '1 of 2 lanes usable: gpu is not: there is no program' 'model."nosuch" is to be pinned'; do
+    grep -q "$text" "$dir/short.err" || fail "'$text' is not in: $(cat "$dir/short.err")"
+done
+! grep -q "lane gpu: lane gpu" "$dir/short.err" || fail "a lane is named twice"
 
 start first --port 0
 expect "taken port" 1 "--port" "$trilane" serve --no-model --port "$port" --log-level off
@@ -122,6 +161,10 @@ kill -TERM "$pid"
 wait "$pid" || fail "SIGTERM: exit code $?"
 
 start keyed --port 0 --no-model --api-key s3cret-key
+url=http://127.0.0.1:$port
+expect "a verb without a key" 1 "wants a key: set TRILANE_API_KEY" "$trilane" ps --url "$url"
+echo s3cret-key >"$dir/key"
+expect "a key in a file" 0 "Nothing is loaded." "$trilane" ps --url "$url" --api-key-file "$dir/key"
 kill -INT "$pid"
 wait "$pid" || fail "SIGINT: exit code $?"
 ! grep -q s3cret-key "$dir/keyed.err" || fail "the log holds the key"

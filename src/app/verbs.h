@@ -9,7 +9,7 @@ namespace trilane::app {
 
 Result<int> perform(const ServeOptions& options);       // serve.cpp
 Result<int> perform(const RunOptions& options);         // run.cpp
-Result<int> perform(const ModelsOptions& options);      // models.cpp
+Result<int> perform(const ModelsOptions& options);      // list.cpp
 Result<int> perform(const GgufShowOptions& options);    // gguf_show.cpp
 Result<int> perform(const TokenOptions& options);       // token.cpp
 Result<int> perform(const PerplexityOptions& options);  // ppl.cpp

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/near_name.h"
 #include "config/reading.h"
 #include "config/schema.h"
 #include "config/toml.h"
@@ -16,48 +17,8 @@ namespace {
 /// through them by recursion.
 constexpr std::size_t kDotsPerLineMax = 1000;
 
-/// Names this near are taken for slips of the hand.
-constexpr std::size_t kSlipsMax = 2;
-/// So much of a name's beginning is enough to mean it: "context_tokens" is meant for "context".
-constexpr std::size_t kBeginningMin = 4;
-
-/// Levenshtein's distance.
-std::size_t slips_between(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] = j;
-    }
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row.back();
-}
-
-/// The nearest of the known names; "" = none is near.
-std::string_view nearest(std::string_view name, const std::vector<std::string_view>& known) {
-    std::string_view best;
-    std::size_t least = kSlipsMax + 1;
-    for (const std::string_view candidate : known) {
-        const bool begins = std::min(name.size(), candidate.size()) >= kBeginningMin &&
-                            (name.starts_with(candidate) || candidate.starts_with(name));
-        const std::size_t slips = begins ? std::min(slips_between(name, candidate), kSlipsMax)
-                                         : slips_between(name, candidate);
-        if (slips < least) {
-            best = candidate;
-            least = slips;
-        }
-    }
-    return best;
-}
-
 std::string meant(std::string_view name, const std::vector<std::string_view>& known) {
-    const std::string_view near = nearest(name, known);
+    const std::string_view near = near_name(name, known);
     return near.empty() ? "; `trilane config default` lists what there is"
                         : fmt::format("; did you mean {}?", near);
 }
@@ -159,7 +120,7 @@ void Reader::lane(const toml::node& node, const std::string& path, lane::Setting
     const std::vector<LaneKey> keys = lane_keys(**kind);
     section(node, path, keys, settings, [&](const std::string& full, std::string_view name) {
         const std::vector<std::string_view> names = names_of(keys);
-        const std::string_view near = nearest(name, names);
+        const std::string_view near = near_name(name, names);
         return fmt::format("{}: lanes of kind {} have no {}{}; they have {}", full, (*kind)->kind,
                            name, near.empty() ? "" : fmt::format("; did you mean {}?", near),
                            fmt::join(names, ", "));
@@ -474,6 +435,24 @@ Checked read_config(std::string_view text, std::string_view source) {
     return out;
 }
 
+Remark remark_at(std::string_view text, std::span<const std::string> names, bool error,
+                 std::string what) {
+    Remark out{1, 1, error, std::move(what), names.empty() ? "" : names.front()};
+    if (line_of_dots(text) != 0) {
+        return out;  // that is no text for the library
+    }
+    const toml::parse_result parsed = toml::parse(text);
+    const toml::node* at = parsed ? &parsed.table() : nullptr;
+    for (const std::string& name : names) {
+        at = at == nullptr ? nullptr : key_of(*at, name);
+        if (at != nullptr && at->source().begin) {
+            out.line = at->source().begin.line;
+            out.column = at->source().begin.column;
+        }
+    }
+    return out;
+}
+
 std::string default_text() {
     std::string out =
         "# Trilane's configuration. Everything may be left out; what stands here are the "
@@ -517,7 +496,7 @@ std::string effective_text(const Config& config) {
         write_section(out, "lane." + lane.name, keys_of(lane), lane, false);
     }
     for (const ModelSection& model : config.models) {
-        write_section(out, fmt::format("model.\"{}\"", model.id), model_keys(), model, false);
+        write_section(out, "model." + quoted(model.id), model_keys(), model, false);
     }
     return out;
 }

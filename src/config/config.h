@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "json/fwd.h"
 #include "lane/descriptor.h"
 #include "plan/plan.h"
 
@@ -92,6 +94,11 @@ struct Remark {
 /// "config.toml:3:7: error: server.port must be …", as compilers say it.
 std::string remark_text(std::string_view source, const Remark& remark);
 
+/// A remark on a setting of the text by its names, such as {"lane", "gpu", "device"}: at its place,
+/// or at that of as much of it as stands there.
+Remark remark_at(std::string_view text, std::span<const std::string> names, bool error,
+                 std::string what);
+
 struct Checked {
     Config config;
     std::vector<Remark> remarks;
@@ -109,6 +116,8 @@ std::string default_text();
 
 /// The settings as TOML, as they count now; secrets are not in it.
 std::string effective_text(const Config& config);
+/// The same as JSON, in the same order. **Errors:** internal: that text cannot be read back.
+Result<json::Value> effective_json(const Config& config);
 
 /// Which settings differ that can be taken over while running, and which need a restart (by their
 /// names in the file).

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "config/reading.h"
+#include "json/json.h"
 
 namespace trilane::config {
 namespace {
@@ -325,6 +326,45 @@ TEST(Config, TheDocsShowWhatTheProgramPrints) {
     }
     EXPECT_NE(docs.find("```toml\n" + wanted + "\n```"), std::string::npos)
         << "copy the output of `trilane config default` into docs/CONFIGURATION.md";
+}
+
+TEST(Config, RemarksStandAtTheSettingOrAtWhatThereIsOfIt) {
+    const std::string text = "[server]\nport = 1\n[lane.gpu]\nkind = \"flm\"\n";
+    const auto place = [&](const std::vector<std::string>& names) {
+        const Remark remark = remark_at(text, names, false, "so");
+        EXPECT_EQ(remark.text, "so");
+        EXPECT_FALSE(remark.error);
+        return std::pair(remark.line, remark.column);
+    };
+    EXPECT_EQ(place({"server", "port"}), std::pair(2U, 8U));
+    EXPECT_EQ(place({"lane", "gpu", "kind"}), std::pair(4U, 8U));
+    EXPECT_EQ(place({"lane", "gpu", "device"}), std::pair(3U, 1U));
+    EXPECT_EQ(place({"memory", "reserve"}), std::pair(1U, 1U));
+    EXPECT_EQ(place({}), std::pair(1U, 1U));
+    EXPECT_EQ(remark_at(text, std::vector<std::string>{"lane"}, true, "").section, "lane");
+    EXPECT_EQ(remark_at("[[[", std::vector<std::string>{"lane"}, true, "").line, 1U);
+}
+
+TEST(Config, SettingsAsJsonKeepTheirOrderAndTypes) {
+    const Checked checked = read(
+        "[lane.zed]\nkind = \"native\"\n[lane.gpu]\nkind = "
+        "\"llama-server\"\nargs = [\"-x\", \"1\"]\n"
+        "[model.a]\npin = true\npriority = -3\n");
+    ASSERT_TRUE(checked.good());
+    const auto settings = effective_json(checked.config);
+    ASSERT_TRUE(settings);
+    const json::Value& shown = *settings;
+    EXPECT_EQ(shown["server"]["port"], 13305);
+    EXPECT_EQ(shown["memory"]["reserve"], 0.06);
+    EXPECT_EQ(shown["lane"].begin().key(), "zed");
+    EXPECT_EQ(shown["lane"]["gpu"]["args"], json::Value({"-x", "1"}));
+    EXPECT_EQ(shown["model"]["a"]["pin"], true);
+    EXPECT_EQ(shown["model"]["a"]["priority"], -3);
+    Config odd;
+    odd.models.emplace_back().id = "a\"b\\\x7F";
+    const auto quoted_name = effective_json(odd);
+    ASSERT_TRUE(quoted_name) << quoted_name.error().message;
+    EXPECT_EQ((*quoted_name)["model"].begin().key(), odd.models[0].id);
 }
 
 TEST(Config, AmountsAndTimes) {

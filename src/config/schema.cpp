@@ -12,11 +12,6 @@
 #include "plan/shape.h"
 
 namespace trilane::config {
-namespace {
-
-constexpr std::uint64_t kContextTokensMax = 1U << 22U;
-constexpr std::uint64_t kDaySeconds = 86'400;
-constexpr std::uint64_t kYearSeconds = 366 * kDaySeconds;
 
 std::string quoted(std::string_view text) {
     std::string out = "\"";
@@ -24,7 +19,7 @@ std::string quoted(std::string_view text) {
         if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
+        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
             out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
         } else {
             out += c;
@@ -32,6 +27,12 @@ std::string quoted(std::string_view text) {
     }
     return out + '"';
 }
+
+namespace {
+
+constexpr std::uint64_t kContextTokensMax = 1U << 22U;
+constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kYearSeconds = 366 * kDaySeconds;
 
 std::string list(const std::vector<std::string>& texts) {
     std::string out = "[";
@@ -113,7 +114,7 @@ constexpr std::array<Key<Memory>, 1> kMemory{{
 
 using Catalog = CatalogSection;
 constexpr std::array<Key<Catalog>, 4> kCatalog{{
-    {"directories", "Folders with GGUF files, besides the standard ones.",
+    {"directories", "Folders with GGUF files, besides the standard ones; \"~/\" is your home.",
      [](const Reading& r, Catalog& c) { r.texts(c.directories); },
      [](const Catalog& c) { return list(c.directories); }},
     {"hub_endpoint", "Where `trilane pull` gets models; empty: HF_ENDPOINT, or Hugging Face.",

@@ -13,6 +13,9 @@
 
 namespace trilane::config {
 
+/// As TOML.
+std::string quoted(std::string_view text);
+
 template <class Section>
 struct Key {
     std::string_view name;

@@ -72,11 +72,14 @@ lemonade::BackendState state_of(const BackendRow& row, const plane::View& view,
     out.name = row.backend;
     out.devices = devices_of(row.silicon, machine);
     const auto lane = std::ranges::find_if(view.lanes, [&](const plane::LaneView& one) {
-        return one.kind == row.kind && one.silicon == row.silicon;
+        // On the CPU, llama-server does what our own engine does.
+        const bool same =
+            one.kind == row.kind || (row.kind == "native" && one.kind == "llama-server");
+        return same && one.silicon == row.silicon;
     });
     if (lane != view.lanes.end()) {
         out.state = "installed";
-        out.version = row.kind == "native" ? version : "";
+        out.version = lane->kind == "native" ? version : "";
     } else if (out.devices.empty()) {
         out.state = "unsupported";
         out.message = fmt::format("this machine has no {}",

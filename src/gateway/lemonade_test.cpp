@@ -367,6 +367,12 @@ TEST_F(LemonadeGateway, EnginesAreNotInstalled) {
     const auto recipes = lemonade_api::recipe_states(view, small_machine(), "9.9");
     EXPECT_EQ(recipes[0].preferred, "cpu");
     EXPECT_EQ(recipes[0].backends.back().version, "9.9");
+    view.lanes.back().kind = "llama-server";
+    const auto on_cpu = lemonade_api::recipe_states(view, small_machine(), "9.9");
+    EXPECT_EQ(on_cpu[0].preferred, "cpu");
+    EXPECT_EQ(on_cpu[0].backends.back().state, "installed");
+    EXPECT_EQ(on_cpu[0].backends.back().version, "") << "it is not Trilane's";
+    EXPECT_NE(on_cpu[0].backends.front().state, "installed");
 }
 
 TEST_F(LemonadeGateway, RefusesWithReasons) {

@@ -72,6 +72,16 @@ Result<const Descriptor*> descriptor_of(std::string_view kind) {
                 fmt::join(kinds(), ", "));
 }
 
+Silicon silicon_of(const Descriptor& kind, const Settings& settings) {
+    if (kind.silicon != Silicon::cpu && kind.silicon != Silicon::gpu) {
+        return kind.silicon;
+    }
+    if (settings.device == "cpu" || settings.engine_device == "none") {
+        return Silicon::cpu;
+    }
+    return settings.device.starts_with("gpu") ? Silicon::gpu : kind.silicon;
+}
+
 std::string installed_program(const Descriptor& kind, std::span<const std::string> directories) {
     const std::vector<std::string> names(kind.programs.begin(), kind.programs.end());
     return find_program(names, directories, kind.kind).value_or("");

@@ -95,7 +95,7 @@ struct Option {
 struct Descriptor {
     std::string_view kind;  ///< "llama-server"
     std::string_view summary;
-    Silicon silicon;
+    Silicon silicon;       ///< on which it usually runs; that of an opened lane: silicon_of()
     catalog::Store store;  ///< which entries it can load
     std::span<const catalog::Purpose> purposes;
     std::span<const std::string_view> programs;  ///< names to look for; empty = no child
@@ -113,6 +113,10 @@ std::span<const Descriptor> descriptors();
 std::vector<std::string_view> kinds();
 /// **Errors:** invalid, naming the kinds there are.
 Result<const Descriptor*> descriptor_of(std::string_view kind);
+
+/// On what a lane of that kind runs: where its device says so, rather than where the kind usually
+/// does.
+Silicon silicon_of(const Descriptor& kind, const Settings& settings);
 
 /// The kind's program in the directories, as a lane without `program` would take it; "" = none.
 std::string installed_program(const Descriptor& kind, std::span<const std::string> directories);

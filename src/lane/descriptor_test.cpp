@@ -191,6 +191,30 @@ TEST_F(OpenLane, TheCpuIsADeviceOfItsOwn) {
     EXPECT_EQ((*open_lane(on_cpu, parts(folder_)))->device(), "gpu1");
 }
 
+TEST_F(OpenLane, ItsSiliconIsThatOfItsDevice) {
+    for (const auto* program : {"llama-server", "whisper-server", "flm"}) {
+        folder_.write_program(program, "exit 1\n");
+    }
+    const auto silicon = [&](const Settings& settings) {
+        return (*open_lane(settings, parts(folder_)))->descriptor().silicon;
+    };
+    Settings llama = settings("llama-server");
+    EXPECT_EQ(silicon(llama), Silicon::gpu);
+    llama.device = "cpu";
+    EXPECT_EQ(silicon(llama), Silicon::cpu);
+    llama.device = "gpu1";
+    EXPECT_EQ(silicon(llama), Silicon::gpu);
+    llama.engine_device = "none";
+    EXPECT_EQ(silicon(llama), Silicon::cpu) << "its engine uses no GPU";
+    Settings ear = settings("whisper-server");
+    EXPECT_EQ(silicon(ear), Silicon::cpu);
+    ear.device = "gpu0";
+    EXPECT_EQ(silicon(ear), Silicon::gpu);
+    Settings npu = settings("flm");
+    npu.device = "cpu";
+    EXPECT_EQ(silicon(npu), Silicon::npu) << "FLM has nothing else";
+}
+
 TEST(SpeechArguments, KokorosFormOrATemplate) {
     EXPECT_THAT(speech_arguments(std::vector<std::string>{"--data", "v.bin"}, "/m.onnx", 4711),
                 ElementsAre("--data", "v.bin", "--model", "/m.onnx", "openai", "--ip", "127.0.0.1",

@@ -81,6 +81,9 @@ struct ServerTls {
     std::string key_file;
 };
 
+/// Whether a server could begin with them. **Errors:** as server_tls_context()'s, which it is.
+Status check(const ServerTls& files);
+
 struct ServerOptions {
     /// An IPv4 or IPv6 address, "localhost" (both loopbacks), or a name that resolves to one.
     std::string host = "127.0.0.1";

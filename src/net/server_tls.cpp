@@ -39,4 +39,9 @@ Result<std::unique_ptr<ssl::context>> server_tls_context(const ServerTls& files)
     }
 }
 
+Status check(const ServerTls& files) {
+    TRILANE_TRY_STATUS(server_tls_context(files));
+    return {};
+}
+
 }  // namespace trilane::net

@@ -52,6 +52,11 @@ std::vector<std::string> program_names(const Settings& settings, const Descripto
     return {descriptor.programs.begin(), descriptor.programs.end()};
 }
 
+Descriptor on_its_device(Descriptor descriptor, const Settings& settings) {
+    descriptor.silicon = silicon_of(descriptor, settings);
+    return descriptor;
+}
+
 }  // namespace
 
 Result<OpenedLane> open_shared(const Settings& settings, const Parts& parts,
@@ -82,7 +87,7 @@ ChildLane::ChildLane(OpenedLane opened, const Descriptor& descriptor)
     : settings_(std::move(opened.settings)),
       parts_(std::move(opened.parts)),
       program_(std::move(opened.program)),
-      descriptor_(descriptor),
+      descriptor_(on_its_device(descriptor, settings_)),
       help_(program_) {}
 
 bool ChildLane::can_serve(const catalog::Entry& entry) const {

@@ -107,7 +107,7 @@ private:
     const Settings settings_;
     const Parts parts_;
     const std::string program_;
-    const Descriptor& descriptor_;
+    const Descriptor descriptor_;  // of its kind, with the silicon that its device is on
     const std::shared_ptr<os::LogRing> log_ = std::make_shared<os::LogRing>();
     OncePerVersion<HelpText> help_;
     MemoryWatch memory_;
