@@ -10,12 +10,11 @@
 #include "gateway/downloads.h"
 #include "gateway/generation.h"
 #include "gateway/lemonade_shelf.h"
+#include "gateway/model_names.h"
 #include "gateway/query.h"
 
 namespace trilane::gateway::lemonade_api {
 namespace {
-
-constexpr std::string_view kUserNames = "user.";
 
 bool keeps_models(Desk& desk, Call& call) {
     if (desk.library() != nullptr) {
@@ -182,19 +181,9 @@ Told told_of_deletion(Desk& desk, Call call, const std::string& name) {
     };
 }
 
-/// A name that a pull has kept goes with what was pulled; any other only as a name.
 void delete_model(Desk& desk, Call call, const std::string& name) {
-    catalog::Library& library = *desk.library();
-    if (library.further_name(name) && !name.starts_with(kUserNames)) {
-        library.remove_name(name, told_of_deletion(desk, std::move(call), name));
-        return;
-    }
-    const auto card = meant(desk, name);
-    if (!card) {
-        desk.refuse(call, card.error());
-        return;
-    }
-    library.remove(card->id, told_of_deletion(desk, std::move(call), name));
+    delete_called(desk, "model_name", name, meant(desk, name),
+                  told_of_deletion(desk, std::move(call), name));
 }
 
 }  // namespace

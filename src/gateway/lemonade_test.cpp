@@ -352,6 +352,50 @@ TEST_F(LemonadeGateway, DeletesModelsAndNames) {
                 HasSubstr("Model not found"));
 }
 
+TEST_F(LemonadeGateway, OnlyItsOwnNameDeletesAModel) {
+    service_->alias("claude-*", "tiny");
+    service_->alias("small", "tiny");
+    service_->alias("default", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("tiny:latest", "tiny");
+    for (const char* name :
+         {"claude-x", "claude-*", "small", "default", "fake/tiny", "tiny:latest", "user.tiny"}) {
+        EXPECT_THAT(error_of(post("/v1/delete", {{"model_name", name}}), 400),
+                    HasSubstr(fmt::format("'{}' is another name of 'tiny'", name)));
+    }
+    EXPECT_TRUE(library_->removed().empty());
+}
+
+TEST_F(LemonadeGateway, WhatWasPulledGoesWithItsLastName) {
+    const auto add = [&](const std::string& name, bool pulled) {
+        service_->alias(name, "tiny");
+        library_->add_name({name, "tiny", "", "", "", 0, pulled}, [](const Status&) {});
+    };
+    const auto remove = [&](const char* name) {
+        EXPECT_EQ(json_of(post("/v1/delete", {{"model_name", name}}))["status"], "success") << name;
+    };
+    add("user.copy", false);
+    remove("user.copy");
+    EXPECT_TRUE(library_->removed().empty()) << "a copy is only a name";
+    add("user.tiny", true);
+    add("twin", false);
+    remove("user.tiny");
+    EXPECT_TRUE(library_->removed().empty()) << "twin still means it";
+    remove("twin");
+    add("user.tiny", true);
+    remove("user.tiny");
+    EXPECT_THAT(library_->removed(), ElementsAre("tiny"));
+}
+
+TEST_F(LemonadeGateway, AFurtherNameThatIsAModelsIdDeletesThatModel) {
+    library_->add_name({"kept", "tiny", "", "", "", 0, true}, [](const Status&) {});
+    post("/v1/delete", {{"model_name", "kept"}});
+    EXPECT_THAT(library_->removed(), ElementsAre("kept"));
+    library_->add_name({"user.gone", "gone", "", "", "", 0, true}, [](const Status&) {});
+    EXPECT_EQ(json_of(post("/v1/delete", {{"model_name", "user.gone"}}))["status"], "success");
+    EXPECT_FALSE(library_->further_name("user.gone"));
+}
+
 TEST_F(LemonadeGateway, EnginesAreNotInstalled) {
     const std::string missing =
         error_of(post("/v1/install", {{"recipe", "llamacpp"}, {"backend", "vulkan"}}), 501);

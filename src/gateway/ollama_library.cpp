@@ -1,7 +1,5 @@
 #include "gateway/ollama_library.h"
 
-#include <algorithm>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -9,6 +7,7 @@
 #include "dialect/ollama/library_asks.h"
 #include "dialect/ollama/ollama.h"
 #include "gateway/http_error.h"
+#include "gateway/model_names.h"
 
 namespace trilane::gateway::ollama_library {
 namespace {
@@ -187,38 +186,9 @@ void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
     follower->begin(std::move(pulling));
 }
 
-/// Whether nothing keeps the model once this name is gone: who deletes what he pulled, by the name
-/// that he pulled it by, wants his disk back.
-bool is_last_name(const catalog::Library& library, const catalog::FurtherName& name) {
-    const auto names = library.further_names();
-    return name.pulled && std::ranges::none_of(names, [&](const catalog::FurtherName& other) {
-               return other.model == name.model && other.name != name.name;
-           });
-}
-
 void remove_model(Desk& desk, Call call, ollama::NameAsk ask) {
-    catalog::Library& library = *desk.library();
-    if (const auto further = library.further_name(ask.model)) {
-        if (is_last_name(library, *further)) {
-            library.remove(further->model, plain_answer(desk, std::move(call)));
-        } else {
-            library.remove_name(ask.model, plain_answer(desk, std::move(call)));
-        }
-        return;
-    }
-    const auto card = desk.service().find(ask.model);
-    if (!card) {
-        desk.refuse(call, card.error());
-        return;
-    }
-    if (card->id != ask.model) {
-        desk.refuse(call, Error{Fault::invalid,
-                                fmt::format("model: '{}' is another name of '{}'; delete that one "
-                                            "if you want it gone",
-                                            ask.model, card->id)});
-        return;
-    }
-    library.remove(card->id, plain_answer(desk, std::move(call)));
+    delete_called(desk, "model", ask.model, desk.service().find(ask.model),
+                  plain_answer(desk, std::move(call)));
 }
 
 /// Ok when a further name may be kept. **Errors:** invalid: a model is called so itself.
