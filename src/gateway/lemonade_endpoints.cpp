@@ -14,6 +14,7 @@
 #include "gateway/lemonade_machine.h"
 #include "gateway/lemonade_shelf.h"
 #include "gateway/query.h"
+#include "gateway/visitor_load.h"
 
 namespace trilane::gateway {
 namespace lemonade_api {
@@ -195,7 +196,7 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
             out.ask.context_tokens.reset();  // more than enough stays
         }
     }
-    if (out.anew && !ask.pinned && shelf.residency(card.id)->pinned) {
+    if (out.anew && !ask.pinned && call.visit.is_admin() && shelf.residency(card.id)->pinned) {
         out.ask.pin = true;  // an unload ends that
     }
     if (out.anew && !call.visit.is_admin()) {
@@ -204,6 +205,8 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
             "ctx_size: the model is in memory with less, and only administrators have it loaded "
             "anew");
     }
+    TRILANE_TRY(out.ask.context_tokens, context_ordered(call.visit, shelf.view(), card.id,
+                                                        "ctx_size", out.ask.context_tokens));
     return out;
 }
 

@@ -453,6 +453,14 @@ TEST_F(LemonadeGateway, AKeyWithoutAdministrationDoesNoHarmToOthers) {
     const Value loaded =
         json_of(post_as_app("/v1/load", R"({"model_name":"tiny","ctx_size":2048})"));
     EXPECT_THAT(loaded["ignored"][0], HasSubstr("ctx_size"));
+    EXPECT_EQ(service_->loads().at(0).context_tokens, std::nullopt) << "it would stay an order";
+    post_as_app("/v1/load", R"({"model_name":"tiny","ctx_size":16})");
+    EXPECT_EQ(service_->loads().at(1).context_tokens, std::nullopt);
+    EXPECT_THAT(error_of(post_as_app("/v1/load", R"({"model_name":"kept","ctx_size":511})"), 400),
+                HasSubstr("ctx_size: got 511; send 512 or more"));
+    ASSERT_EQ(service_->loads().size(), 2U);
+    post_as_app("/v1/load", R"({"model_name":"kept","ctx_size":512})");
+    EXPECT_EQ(service_->loads().at(2).context_tokens, 512U);
     EXPECT_EQ(json_of(post_as_app("/v1/unload", R"({"model_name":"tiny"})"))["status"], "success");
     EXPECT_TRUE(service_->unloads().empty());
     ASSERT_EQ(service_->kept().size(), 1U);

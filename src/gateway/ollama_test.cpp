@@ -132,6 +132,29 @@ TEST_F(Ollama, ALimitedKeyLoadsWithinItsLimits) {
     EXPECT_EQ(service_->loads().size(), 1U);
 }
 
+TEST_F(Ollama, WhoIsNoAdministratorSpoilsNoModelByItsContext) {
+    const auto load = [&](const char* model, int tokens) {
+        return ask("POST", "/api/generate",
+                   {{"model", model}, {"options", {{"num_ctx", tokens}}}, {"stream", false}});
+    };
+    EXPECT_EQ(load("kept", 16).status, 200U) << "nobody is asked for a key: all may administer";
+    EXPECT_EQ(service_->loads().back().context_tokens, 16U);
+    access::Key app;
+    app.name = "app";
+    app.digest = access::digest_of("a");
+    access::KeyRing ring;
+    ASSERT_TRUE(ring.add(app));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    headers_ = "Authorization: Bearer a\r\n";
+    EXPECT_THAT(error_of(load("kept", 16), 400), HasSubstr("num_ctx: got 16"));
+    EXPECT_EQ(load("tiny", 16).status, 200U) << "it is in memory";
+    EXPECT_EQ(service_->loads().back().context_tokens, std::nullopt);
+    EXPECT_EQ(load("kept", 4096).status, 200U);
+    EXPECT_EQ(service_->loads().back().context_tokens, 4096U);
+}
+
 TEST_F(Ollama, ALimitedKeySeesWhatItMayUse) {
     start_with_a_limited_key();
     const Value tags = json_of(ask("GET", "/api/tags"));
