@@ -97,6 +97,9 @@ public:
     /// Lets in a job that comes over a socket, as submit() does those of calls: knocks with the
     /// key, fills in who asks and where it may run, and checks what it asks for.
     virtual Result<Admitted> admit(std::string_view key, job::Request& job) = 0;
+    /// Whether who has this key may administer now: keys expire and are revoked while a socket is
+    /// open.
+    [[nodiscard]] virtual bool still_administers(std::string_view key) const = 0;
     /// The daemon's and the lanes' logs.
     virtual LogJournal& journal() = 0;
     [[nodiscard]] virtual const std::shared_ptr<SocketSeats>& realtime_seats() const = 0;

@@ -186,6 +186,40 @@ TEST_F(SocketTest, ResumesLogsWhereTheClientWas) {
     EXPECT_EQ(next_event(*client)["entries"].size(), 10U);
 }
 
+TEST_F(SocketTest, LogsEndWithTheKeyThatOpenedThem) {
+    const auto ring_of = [](bool with_boss) {
+        access::KeyRing ring;
+        access::Key user;
+        user.name = "user";
+        user.digest = access::digest_of("u");
+        EXPECT_TRUE(ring.add(user));
+        access::Key boss;
+        boss.name = "boss";
+        boss.digest = access::digest_of("b");
+        boss.admin = true;
+        EXPECT_TRUE(!with_boss || ring.add(boss));
+        return ring;
+    };
+    GatewayOptions options;
+    const auto door = std::make_shared<access::Door>("master", ring_of(true));
+    options.access.door = door;
+    start(std::move(options));
+    const auto boss = opened("/logs/stream?api_key=b");
+    const auto master = opened("/logs/stream?api_key=master");
+    for (WebSocketTestClient* client : {boss.get(), master.get()}) {
+        client->send_text(R"({"type":"logs.subscribe","after_seq":null})");
+        EXPECT_EQ(next_event(*client)["type"], "logs.snapshot");
+    }
+    door->replace(ring_of(false));
+    TestFrame last = boss->next_frame();
+    while (last.arrived && last.opcode != Opcode::close) {
+        last = boss->next_frame();
+    }
+    EXPECT_TRUE(last.closes_with(1008)) << last.payload;
+    service_->log().note("goes on");
+    EXPECT_EQ(next_event(*master)["entry"]["tag"], "fake") << "another key still holds";
+}
+
 TEST_F(SocketTest, RefusesOtherWordsOnTheLogsStream) {
     start();
     const auto client = opened(kLogs);
