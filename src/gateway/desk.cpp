@@ -68,6 +68,11 @@ Result<job::ModelCard> Desk::find_for(const access::Visit& visit, std::string_vi
                 utf8_clipped(name, kShownNameBytesMax), visit.name());
 }
 
+std::string Desk::not_for_key(const access::Visit& visit, std::string_view name) {
+    return fmt::format("the API key '{}' may not use the model '{}'", visit.name(),
+                       utf8_clipped(name, kShownNameBytesMax));
+}
+
 std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name) {
     auto card = find_for(call.visit, name);
     if (!card) {
@@ -75,9 +80,7 @@ std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name)
         return std::nullopt;
     }
     if (!call.visit.may_use_model(card->id)) {
-        refuse(call, 403,
-               fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                           utf8_clipped(name, kShownNameBytesMax)));
+        refuse(call, 403, not_for_key(call.visit, name));
         return std::nullopt;
     }
     return *std::move(card);

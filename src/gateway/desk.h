@@ -81,6 +81,9 @@ public:
     /// The same; absent, and the call is refused, when there is none or the key may not use it.
     std::optional<job::ModelCard> model_for(Call& call, std::string_view name);
 
+    /// Why a key may not use what `name`, as the client sent it, means: its id is not told.
+    [[nodiscard]] static std::string not_for_key(const access::Visit& visit, std::string_view name);
+
     /// Answers with an error in the words of the endpoint's API.
     void refuse(Call& call, const Error& error);
     void refuse(Call& call, unsigned status, std::string_view message);

@@ -84,6 +84,7 @@ public:
         one.model = "tiny";
         one.state = lane::State::ready;
         one.context_tokens = context_tokens_;
+        one.load.slots = 4;
         one.predicted_bytes = 100;
         one.planned_bytes = 123;
         one.correction.emplace().observed_bytes = 122;

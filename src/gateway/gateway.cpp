@@ -434,11 +434,10 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
         admitted.visit = std::move(answer.visit);
     }
     TRILANE_TRY(const job::ModelCard card, find_for(admitted.visit, job.model));
-    TRILANE_TRY_STATUS(check_able(card, job));
     if (!admitted.visit.may_use_model(card.id)) {
-        return fail(Fault::invalid, "the API key '{}' may not use the model '{}'",
-                    admitted.visit.name(), card.id);
+        return fail(Fault::invalid, "{}", not_for_key(admitted.visit, job.model));
     }
+    TRILANE_TRY_STATUS(check_able(card, job));
     job.lanes = admitted.visit.lanes();
     job.client = admitted.visit.name();
     admitted.record.request_id = job.id;

@@ -22,20 +22,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The model that a name means to who asks; else the refusal is on its way.
-std::optional<job::ModelCard> meant_for(Desk& desk, Call& call, std::string_view name) {
-    auto card = meant(desk, name);
-    if (!card) {
-        desk.refuse(call, card.error());
+/// What a name means to who asks; else the refusal is on its way.
+std::optional<Meant> meant_for(Desk& desk, Call& call, std::string_view name) {
+    auto found = meant(desk, call.visit, name);
+    if (!found) {
+        desk.refuse(call, found.error());
         return std::nullopt;
     }
-    if (!call.visit.may_use_model(card->id)) {
-        desk.refuse(call, 403,
-                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                                card->id));
+    if (!call.visit.may_use_model(found->card.id)) {
+        desk.refuse(call, 403, Desk::not_for_key(call.visit, name));
         return std::nullopt;
     }
-    return *std::move(card);
+    return *std::move(found);
 }
 
 void health(Desk& desk, Call call) {
@@ -52,7 +50,9 @@ void health(Desk& desk, Call call) {
 
 void stats(Desk& desk, Call call) {
     lemonade::Stats out;
-    if (const auto record = desk.last_answer()) {
+    const auto record = desk.last_answer();
+    if (record && call.visit.may_use_model(record->model) &&
+        call.visit.may_use_lane(record->lane)) {
         out.last.emplace();
         out.last->first_token_s = record->first_text_s;
         out.last->prompt_tokens = record->usage.prompt_tokens;
@@ -60,7 +60,12 @@ void stats(Desk& desk, Call call) {
         out.last->output_tokens = record->usage.completion_tokens;
         out.last->output_ms = record->timings.predicted_ms;
     }
+    // Lanes count for all their models together.
+    out.has_totals = desk.models_for(call.visit).size() == desk.service().models().size();
     for (const plane::LaneView& lane : desk.service().view().lanes) {
+        if (!call.visit.may_use_lane(lane.name)) {
+            continue;
+        }
         out.requests_total += lane.requests_total;
         out.prompt_tokens_total += lane.prompt_tokens_total;
         out.cached_tokens_total += lane.cached_tokens_total;
@@ -100,6 +105,9 @@ void slots(Desk& desk, Call call) {
     std::vector<std::pair<std::string, bool>> out;
     for (const plane::LaneView& lane : desk.service().view().lanes) {
         for (const plane::Residency& one : lane.residents) {
+            if (!call.visit.may_use_model(one.model) || !call.visit.may_use_lane(lane.name)) {
+                continue;
+            }
             for (std::uint32_t i = 0; i < one.load.slots; ++i) {
                 out.emplace_back(one.model, i < one.load.slots_busy);
             }
@@ -109,8 +117,8 @@ void slots(Desk& desk, Call call) {
 }
 
 void list_files(Desk& desk, Call call) {
-    const auto card = meant_for(desk, call, call.tail);
-    if (!card) {
+    const auto found = meant_for(desk, call, call.tail);
+    if (!found) {
         return;
     }
     const Shelf shelf(desk);
@@ -121,7 +129,7 @@ void list_files(Desk& desk, Call call) {
         files.push_back(
             {path, std::string(role), failed ? std::nullopt : std::optional<std::uint64_t>(bytes)});
     };
-    const catalog::Entry* entry = shelf.entry(card->id);
+    const catalog::Entry* entry = shelf.entry(found->card.id);
     if (entry != nullptr && entry->store == catalog::Store::gguf) {
         add(entry->path, "main");
         for (const std::string& path : entry->more_paths) {
@@ -137,16 +145,17 @@ void list_files(Desk& desk, Call call) {
                     "include_paths: where files lie is for administrators; leave it out");
         return;
     }
-    desk.respond_json(call, lemonade::files_body(card->id, files, paths));
+    desk.respond_json(call, lemonade::files_body(found->card.id, files, paths));
 }
 
 void show_options(Desk& desk, Call call) {
-    auto card = meant_for(desk, call, call.tail);
-    if (!card) {
+    auto found = meant_for(desk, call, call.tail);
+    if (!found) {
         return;
     }
     const Shelf shelf(desk);
-    desk.respond_json(call, lemonade::options_body(shelf.offered(*std::move(card), call.tail)));
+    desk.respond_json(call,
+                      lemonade::options_body(shelf.offered(std::move(found->card), call.tail)));
 }
 
 /// The lane that an option of a load means: one of that silicon that runs the model's recipe.
@@ -211,21 +220,21 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
 }
 
 void begin_load(Desk& desk, Call call, lemonade::LoadAsk ask) {
-    const auto card = meant_for(desk, call, ask.model);
-    if (!card) {
+    const auto found = meant_for(desk, call, ask.model);
+    if (!found) {
         return;
     }
     if (ask.pinned && !call.visit.is_admin()) {
         desk.refuse(call, 403, "pinned: who stays in memory is for administrators; leave it out");
         return;
     }
-    auto loading = loading_of(desk, call, ask, *card);
+    auto loading = loading_of(desk, call, ask, found->card);
     if (!loading) {
         desk.refuse(call, loading.error());
         return;
     }
     if (loading->anew) {
-        static_cast<void>(desk.service().unload(card->id));  // or it has gone by itself
+        static_cast<void>(desk.service().unload(found->card.id));  // or it has gone by itself
     }
     desk.service().load(std::move(loading->ask), [&desk, ask = std::move(ask),
                                                   shared = std::make_shared<Call>(std::move(call))](
@@ -285,18 +294,11 @@ void unload(Desk& desk, Call call) {
             unload_all(desk, whole);
             return;
         }
-        const auto card = meant(desk, *name);
-        if (!card) {
-            desk.refuse(whole, card.error());
+        const auto found = meant_for(desk, whole, *name);
+        if (!found) {
             return;
         }
-        if (!whole.visit.may_use_model(card->id)) {
-            desk.refuse(whole, 403,
-                        fmt::format("the API key '{}' may not use the model '{}'",
-                                    whole.visit.name(), card->id));
-            return;
-        }
-        const Status gone = let_model_go(desk, whole, card->id);
+        const Status gone = let_model_go(desk, whole, found->card.id);
         if (!gone) {
             desk.refuse(whole, gone.error().fault == Fault::not_found ? lemonade::not_loaded(*name)
                                                                       : gone.error());

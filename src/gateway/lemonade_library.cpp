@@ -146,7 +146,7 @@ Result<catalog::PullAsk> pulling_of(const lemonade::PullAsk& ask) {
 }
 
 void begin_pull(Desk& desk, Call call, lemonade::PullAsk ask) {
-    if (meant(desk, ask.model)) {
+    if (meant(desk, call.visit, ask.model)) {
         std::make_shared<PullWatch>(desk, std::move(call), std::move(ask))->end_at_once();
         return;
     }
@@ -182,8 +182,9 @@ Told told_of_deletion(Desk& desk, Call call, const std::string& name) {
 }
 
 void delete_model(Desk& desk, Call call, const std::string& name) {
-    delete_called(desk, "model_name", name, meant(desk, name),
-                  told_of_deletion(desk, std::move(call), name));
+    const auto meaning =
+        meant(desk, call.visit, name).map([](const Meant& found) { return found.card; });
+    delete_called(desk, "model_name", name, meaning, told_of_deletion(desk, std::move(call), name));
 }
 
 }  // namespace

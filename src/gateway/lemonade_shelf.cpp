@@ -42,18 +42,21 @@ std::string_view recipe_of_entry(const catalog::Entry& entry) {
 
 }  // namespace
 
-Result<job::ModelCard> meant(const Desk& desk, std::string_view name) {
-    auto card = desk.service().find(name);
-    if (!card && name.starts_with(kUserPrefix)) {
-        if (auto bare = desk.service().find(name.substr(kUserPrefix.size()))) {
-            return bare;
-        }
-    } else if (!card) {
-        if (auto further = desk.service().find(std::string(kUserPrefix).append(name))) {
-            return further;
+Result<Meant> meant(const Desk& desk, const access::Visit& visit, std::string_view name) {
+    const bool prefixed = name.starts_with(kUserPrefix);
+    const std::string spellings[] = {std::string(name),
+                                     prefixed ? std::string(name.substr(kUserPrefix.size()))
+                                              : std::string(kUserPrefix).append(name)};
+    for (const std::string& spelling : spellings) {
+        if (auto card = desk.service().find(spelling)) {
+            return Meant{*std::move(card), spelling};
         }
     }
-    return card ? std::move(card) : tl::unexpected(lemonade::no_such_model(name, card.error()));
+    auto card = desk.find_for(visit, name);
+    if (card) {  // it has just come
+        return Meant{*std::move(card), std::string(name)};
+    }
+    return tl::unexpected(lemonade::no_such_model(name, card.error()));
 }
 
 std::string_view recipe_of_kind(std::string_view kind) {

@@ -19,8 +19,10 @@ namespace {
 using json::Value;
 using net::TestClient;
 using net::TestReply;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::string_view kPrefixes[] = {"/api/v0", "/api/v1", "/v0", "/v1"};
 
@@ -434,6 +436,42 @@ TEST_F(LemonadeGateway, KeysCount) {
     EXPECT_THAT(error_of(ask("POST", "/api/v1/pull", "{}"), 401), HasSubstr("key"));
     EXPECT_EQ(ask("GET", "/api/v1/health", "", "Authorization: Bearer secret\r\n").status, 200U);
     EXPECT_EQ(ask("GET", "/live").status, 200U);
+}
+
+TEST_F(LemonadeGateway, ALimitedKeyHearsOfNoOtherModel) {
+    service_->alias("claude-*", "tiny");
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.models = {"kept"};
+    access::KeyRing ring;
+    ASSERT_TRUE(ring.add(narrow));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("boss", ring);
+    start(std::move(options));
+    const std::string boss = "Authorization: Bearer boss\r\n";
+    const std::string sent = "Authorization: Bearer n\r\n";
+    const std::string body = R"({"model":"tiny","prompt":"x"})";
+    EXPECT_EQ(ask("POST", "/v1/completions", body, boss).status, 200U);
+    for (const char* path : {"/v1/load", "/v1/unload"}) {
+        EXPECT_THAT(error_of(ask("POST", path, R"({"model_name":"none"})", sent), 404),
+                    Not(HasSubstr("tiny")))
+            << path;
+        EXPECT_THAT(error_of(ask("POST", path, R"({"model_name":"claude-x"})", sent), 403),
+                    AllOf(HasSubstr("'claude-x'"), Not(HasSubstr("tiny"))))
+            << path;
+    }
+    for (const char* path : {"/v1/models/none/files", "/v1/models/none/options"}) {
+        EXPECT_THAT(error_of(ask("GET", path, "", sent), 404), Not(HasSubstr("tiny"))) << path;
+    }
+    EXPECT_THAT(ask("GET", "/v1/slots", "", sent).body, Not(HasSubstr("tiny")));
+    EXPECT_THAT(ask("GET", "/v1/slots", "", boss).body, HasSubstr("tiny"));
+    const Value hidden = json_of(ask("GET", "/v1/stats", "", sent));
+    EXPECT_TRUE(hidden["output_tokens"].is_null());
+    EXPECT_TRUE(hidden["request_count_total"].is_null());
+    const Value shown = json_of(ask("GET", "/v1/stats", "", boss));
+    EXPECT_EQ(shown["output_tokens"], 2);
+    EXPECT_EQ(shown["request_count_total"], 7);
 }
 
 TEST_F(LemonadeGateway, AKeyWithoutAdministrationDoesNoHarmToOthers) {

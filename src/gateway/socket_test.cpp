@@ -186,6 +186,28 @@ TEST_F(SocketTest, ResumesLogsWhereTheClientWas) {
     EXPECT_EQ(next_event(*client)["entries"].size(), 10U);
 }
 
+TEST_F(SocketTest, AKeyThatMayNotUseAModelHearsNoMoreOfIt) {
+    access::KeyRing ring;
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.models = {"other"};
+    ASSERT_TRUE(ring.add(narrow));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    service_->alias("ears", "tiny");
+    const auto client = opened("/v1/realtime?intent=transcription&model=ears&api_key=n");
+    next_event(*client);
+    client->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+    next_event(*client);
+    client->send_text(append_of(200, 0.1));
+    client->send_text(R"({"type":"input_audio_buffer.commit"})");
+    next_event(*client);
+    const std::string message = next_event(*client)["error"]["message"].get<std::string>();
+    EXPECT_EQ(message, "the API key 'narrow' may not use the model 'ears'");
+}
+
 TEST_F(SocketTest, LogsEndWithTheKeyThatOpenedThem) {
     const auto ring_of = [](bool with_boss) {
         access::KeyRing ring;
