@@ -14,7 +14,10 @@ namespace trilane::gateway {
 
 class FakeLibrary final : public catalog::Library {
 public:
-    [[nodiscard]] std::vector<catalog::Entry> list() const override { return {}; }
+    [[nodiscard]] std::vector<catalog::Entry> list() const override {
+        const std::scoped_lock lock(mutex_);
+        return entries_;
+    }
     void describe(std::string id, bool whole,
                   std::function<void(Result<catalog::Description>)> done) override {
         done(catalog::Description{
@@ -93,6 +96,11 @@ public:
     }
     void stop() override {}
 
+    /// Has it among the stored models.
+    void put(catalog::Entry entry) {
+        const std::scoped_lock lock(mutex_);
+        entries_.push_back(std::move(entry));
+    }
     /// The next pull does not begin.
     void refuse_next() {
         const std::scoped_lock lock(mutex_);
@@ -136,6 +144,7 @@ private:
     };
 
     mutable std::mutex mutex_;
+    std::vector<catalog::Entry> entries_;
     std::vector<catalog::FurtherName> names_;
     std::vector<catalog::PullAsk> asks_;
     std::vector<std::string> removed_;

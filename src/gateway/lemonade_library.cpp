@@ -145,8 +145,32 @@ Result<catalog::PullAsk> pulling_of(const lemonade::PullAsk& ask) {
     return pulling;
 }
 
+/// Whether what is asked for is here already. **Errors:** invalid: the name is another model's.
+Result<bool> is_here(const Desk& desk, const Call& call, const lemonade::PullAsk& ask) {
+    const auto found = meant(desk, call.visit, ask.model);
+    if (const auto card = found ? model_called(desk, found->name) : std::nullopt) {
+        const Shelf shelf(desk);
+        if (ask.checkpoint.empty() || shelf.is_of(card->id, ask.checkpoint)) {
+            return true;
+        }
+        if (found->name == ask.model) {
+            return fail(Fault::invalid,
+                        "model_name: '{}' is here and is not {}; delete it first, or choose "
+                        "another name",
+                        ask.model, ask.checkpoint);
+        }
+    }
+    TRILANE_TRY_STATUS(check_free(desk, ask.model));
+    return false;
+}
+
 void begin_pull(Desk& desk, Call call, lemonade::PullAsk ask) {
-    if (meant(desk, call.visit, ask.model)) {
+    const auto here = is_here(desk, call, ask);
+    if (!here) {
+        desk.refuse(call, here.error());
+        return;
+    }
+    if (*here) {
         std::make_shared<PullWatch>(desk, std::move(call), std::move(ask))->end_at_once();
         return;
     }

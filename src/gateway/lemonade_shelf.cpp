@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "catalog/file_names.h"
+
 namespace trilane::gateway::lemonade_api {
 namespace {
 
@@ -18,6 +20,19 @@ std::string checkpoint_of(const catalog::Entry& entry) {
         out += ":" + entry.quantization;
     }
     return out;
+}
+
+/// Whether `wanted`, as behind a repository's name, is the variant that the entry is.
+bool is_variant(const catalog::Entry& entry, std::string_view repository,
+                const std::string& wanted) {
+    constexpr std::string_view kDynamic = "UD-";
+    const std::string_view quantization = entry.quantization;
+    const std::string_view file = catalog::base_name(entry.path);
+    return wanted.empty() || catalog::equal_ignoring_case(quantization, wanted) ||
+           (quantization.starts_with(kDynamic) &&
+            catalog::equal_ignoring_case(quantization.substr(kDynamic.size()), wanted)) ||
+           catalog::base_name(wanted) == file || catalog::model_stem(file) == wanted ||
+           catalog::id_of(repository, wanted) == entry.id;
 }
 
 std::string_view recipe_of_entry(const catalog::Entry& entry) {
@@ -82,6 +97,26 @@ Shelf::Shelf(const Desk& desk) : desk_(desk), view_(desk.service().view()) {
 const catalog::Entry* Shelf::entry(std::string_view id) const {
     const auto found = entries_.find(id);
     return found == entries_.end() ? nullptr : &found->second;
+}
+
+bool Shelf::is_of(std::string_view id, std::string_view checkpoint) const {
+    const catalog::Entry* stored = entry(id);
+    if (stored == nullptr) {
+        return false;
+    }
+    if (checkpoint == checkpoint_of(*stored)) {
+        return true;
+    }
+    const auto reference = catalog::parse_reference(checkpoint);
+    const std::size_t at = stored->repository.find('@');
+    const std::string repository = stored->repository.substr(0, at);
+    const std::string revision =
+        at == std::string::npos ? std::string() : stored->repository.substr(at + 1);
+    const catalog::Reference usual;
+    return reference && !repository.empty() &&
+           catalog::equal_ignoring_case(reference->repository, repository) &&
+           (reference->revision == usual.revision || reference->revision == revision) &&
+           is_variant(*stored, repository, reference->variant);
 }
 
 const plane::Residency* Shelf::residency(std::string_view id) const {

@@ -41,6 +41,9 @@ public:
     [[nodiscard]] std::vector<lemonade::Loaded> loaded() const;
     /// The stored model; null = its files are not the library's.
     [[nodiscard]] const catalog::Entry* entry(std::string_view id) const;
+    /// Whether the model was pulled from there: "owner/name" of any variant, "owner/name:variant",
+    /// "owner/name:file.gguf", "owner/name@revision", or an FLM tag.
+    [[nodiscard]] bool is_of(std::string_view id, std::string_view checkpoint) const;
     /// Where it is in memory; null = nowhere.
     [[nodiscard]] const plane::Residency* residency(std::string_view id) const;
     [[nodiscard]] const plane::View& view() const { return view_; }

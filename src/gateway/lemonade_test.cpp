@@ -272,6 +272,55 @@ TEST_F(LemonadeGateway, PullsAtOnce) {
                 HasSubstr("names no repository"));
 }
 
+TEST_F(LemonadeGateway, OnlyTheSameModelIsThereAlready) {
+    catalog::Entry entry;
+    entry.id = "tiny";
+    entry.path = "/models/tiny/tiny-Q8_0.gguf";
+    entry.quantization = "Q8_0";
+    entry.repository = "owner/Tiny-GGUF@main";
+    library_->put(entry);
+    service_->alias("user.tiny2", "tiny");
+    library_->add_name({"user.tiny2", "tiny", "", "", "", 0, true}, [](const Status&) {});
+    const auto pull = [&](const char* name, const char* checkpoint) {
+        return post("/v1/pull", {{"model_name", name}, {"checkpoint", checkpoint}});
+    };
+    for (const char* name : {"tiny", "user.tiny2", "user.tiny", "tiny2"}) {
+        for (const char* same : {"owner/Tiny-GGUF", "owner/tiny-gguf:q8_0", "owner/Tiny-GGUF:Q8_0",
+                                 "owner/Tiny-GGUF:tiny-Q8_0.gguf"}) {
+            EXPECT_EQ(json_of(pull(name, same))["status"], "success") << name << ' ' << same;
+        }
+    }
+    for (const char* other : {"owner/Tiny-GGUF:Q4_K_M", "other/Tiny-GGUF:Q8_0",
+                              "owner/Tiny-GGUF@old:Q8_0", "owner/Tiny-GGUF:tiny-Q4_K_M.gguf"}) {
+        EXPECT_THAT(error_of(pull("tiny", other), 400), HasSubstr("delete it first")) << other;
+        EXPECT_THAT(error_of(pull("user.tiny2", other), 400), HasSubstr(other));
+    }
+    EXPECT_THAT(error_of(pull("kept", "owner/Kept"), 400), HasSubstr("is not owner/Kept"))
+        << "nobody knows where it came from";
+    EXPECT_TRUE(library_->asks().empty());
+}
+
+TEST_F(LemonadeGateway, WhatOnlyMeansAModelIsPulled) {
+    service_->alias("small", "tiny");
+    service_->alias("default", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("*", "tiny");
+    for (const char* name : {"default", "fake/tiny"}) {
+        EXPECT_THAT(
+            error_of(post("/v1/pull", {{"model_name", name}, {"checkpoint", "owner/name"}}), 400),
+            HasSubstr("means 'tiny' here already"));
+    }
+    EXPECT_THAT(error_of(post("/v1/pull", {{"model_name", "claude-x"}}), 400),
+                HasSubstr("names no repository"));
+    std::thread end([this] { library_->listener().on_end(catalog::Entry{}); });
+    EXPECT_EQ(json_of(post("/v1/pull", {{"model_name", "user.x"}, {"checkpoint", "owner/x:Q8_0"}}))
+                  .value("status", ""),
+              "success");
+    end.join();
+    ASSERT_EQ(library_->asks().size(), 1U);
+    EXPECT_EQ(library_->asks()[0].name, "user.x");
+}
+
 TEST_F(LemonadeGateway, AClientThatLeavesEndsItsPull) {
     {
         TestClient client(gateway_->port());

@@ -25,7 +25,51 @@ bool is_last_name(const Desk& desk, const catalog::FurtherName& name) {
                                 });
 }
 
+/// Whether the first part of the name is a lane's.
+bool names_lane(const Desk& desk, std::string_view name) {
+    const std::size_t slash = name.find('/');
+    const plane::View view = desk.service().view();
+    return slash != std::string_view::npos &&
+           std::ranges::find(view.lanes, name.substr(0, slash), &plane::LaneView::name) !=
+               view.lanes.end();
+}
+
+/// Whether the name means that model only by a pattern: then it does so with anything behind it,
+/// such as what stands in no name.
+bool means_by_pattern(const Desk& desk, const std::string& name, const std::string& id) {
+    constexpr char kInNoName = '\x7F';
+    if (name == "default" || names_lane(desk, name)) {
+        return false;
+    }
+    const auto card = desk.service().find(name + kInNoName);
+    return card && card->id == id;
+}
+
 }  // namespace
+
+std::optional<job::ModelCard> model_called(const Desk& desk, const std::string& name) {
+    auto card = desk.service().find(name);
+    if (!card) {
+        return std::nullopt;
+    }
+    const auto further = desk.library()->further_name(name);
+    const bool called = card->id == name || (further && further->model == card->id);
+    return called ? std::optional(*std::move(card)) : std::nullopt;
+}
+
+Status check_free(const Desk& desk, const std::string& name) {
+    const auto card = desk.service().find(name);
+    if (!card || desk.library()->further_name(name) || means_by_pattern(desk, name, card->id)) {
+        return {};
+    }
+    const std::string shown(utf8_clipped(name, kShownModelNameMax));
+    if (card->id == name) {
+        return fail(Fault::invalid, "there is a model called '{}' already; choose another name",
+                    shown);
+    }
+    return fail(Fault::invalid, "'{}' means '{}' here already; choose another name", shown,
+                card->id);
+}
 
 void delete_called(const Desk& desk, std::string_view field, const std::string& name,
                    const Result<job::ModelCard>& meaning, std::function<void(Status)> done) {

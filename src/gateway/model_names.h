@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,14 @@
 #include "gateway/desk.h"
 
 namespace trilane::gateway {
+
+/// The model whose own id or further name `name` is. Absent for whatever else may mean one: an
+/// alias, a pattern, "default", "lane/model", a name that clients take for granted. With a library.
+std::optional<job::ModelCard> model_called(const Desk& desk, const std::string& name);
+
+/// Ok when a model may get the further name: it is one already, or means nothing but by a pattern,
+/// before which it will count. With a library. **Errors:** invalid.
+Status check_free(const Desk& desk, const std::string& name);
 
 /// Deletes what `name` is: a model, by its own id; a further name; or, by the name that it was
 /// pulled by when no other further name means it, the model with its files. Nothing else deletes

@@ -173,10 +173,14 @@ private:
 };
 
 void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
-    if (desk.service().find(ask.model)) {
+    if (model_called(desk, ask.model)) {
         Account account(desk, std::move(call), ask.stream);
         account.begin("pulling manifest");
         account.end({});
+        return;
+    }
+    if (const Status free = check_free(desk, ask.model); !free) {
+        desk.refuse(call, free.error());
         return;
     }
     catalog::PullAsk pulling;
@@ -189,15 +193,6 @@ void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
 void remove_model(Desk& desk, Call call, ollama::NameAsk ask) {
     delete_called(desk, "model", ask.model, desk.service().find(ask.model),
                   plain_answer(desk, std::move(call)));
-}
-
-/// Ok when a further name may be kept. **Errors:** invalid: a model is called so itself.
-Status check_free(Desk& desk, const std::string& name) {
-    if (!desk.library()->further_name(name) && desk.service().find(name)) {
-        return fail(Fault::invalid, "there is a model called '{}' already; choose another name",
-                    name);
-    }
-    return {};
 }
 
 /// A further name for what `from` means, with what is said and set when that is asked for.

@@ -349,6 +349,29 @@ TEST_F(Ollama, AModelThatIsThereIsPulledAlready) {
     EXPECT_THAT(library_->asks(), IsEmpty());
 }
 
+TEST_F(Ollama, WhatOnlyMeansAModelIsPulledAndCopied) {
+    service_->alias("default", "tiny");
+    service_->alias("small", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    for (const char* name : {"default", "small", "fake/tiny"}) {
+        EXPECT_THAT(error_of(ask("POST", "/api/pull", {{"model", name}}), 400),
+                    HasSubstr("means 'tiny' here already"));
+        EXPECT_THAT(
+            error_of(ask("POST", "/api/copy", {{"source", "tiny"}, {"destination", name}}), 400),
+            HasSubstr("choose another name"));
+    }
+    service_->alias("claude-*", "tiny");
+    EXPECT_EQ(ask("POST", "/api/copy", {{"source", "kept"}, {"destination", "claude-x"}}).status,
+              200U);
+    EXPECT_EQ(library_->further_name("claude-x")->model, "kept");
+    service_->alias("*", "tiny");
+    std::thread hub([this] { library_->listener().on_end(catalog::Entry()); });
+    EXPECT_EQ(lines_of(ask("POST", "/api/pull", {{"model", "a/b"}})).back()["status"], "success");
+    hub.join();
+    ASSERT_EQ(library_->asks().size(), 1U) << "a pattern is no model";
+    EXPECT_EQ(library_->asks()[0].name, "a/b");
+}
+
 TEST_F(Ollama, AClientThatLeavesEndsItsInterestInAPull) {
     catalog::PullListener listener;
     {
