@@ -89,6 +89,13 @@ public:
         one.planned_bytes = 123;
         one.correction.emplace().observed_bytes = 122;
         view.pools.push_back({"system", 1000, 10, 20, 30});
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [name, silicon] : more_lanes_) {
+            plane::LaneView& further = view.lanes.emplace_back();
+            further.name = name;
+            further.kind = "llama-server";
+            further.silicon = silicon;
+        }
         return view;
     }
 
@@ -153,6 +160,11 @@ public:
         const std::scoped_lock lock(mutex_);
         aliases_.emplace_back(std::move(name), std::move(id));
     }
+    /// A further lane, of kind llama-server and with nothing in memory.
+    void add_lane(std::string name, std::string silicon) {
+        const std::scoped_lock lock(mutex_);
+        more_lanes_.emplace_back(std::move(name), std::move(silicon));
+    }
     /// What is told of it.
     void pause_for(std::uint32_t seconds) { next_try_s_ = seconds; }
     /// Of the model in memory.
@@ -193,6 +205,7 @@ private:
     std::atomic<std::uint32_t> next_try_s_ = 0;
     mutable std::mutex mutex_;
     std::vector<std::pair<std::string, std::string>> aliases_;
+    std::vector<std::pair<std::string, std::string>> more_lanes_;
     std::condition_variable arrived_;
     std::deque<Job> jobs_;
     std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>> kept_;

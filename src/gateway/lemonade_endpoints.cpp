@@ -183,11 +183,13 @@ struct Loading {
 };
 
 Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
-                           const job::ModelCard& card) {
+                           const Meant& meant) {
     const Shelf shelf(desk);
+    const job::ModelCard& card = meant.card;
     const lemonade::Offered model = shelf.offered(card, ask.model);
+    const std::string lane = shelf.lane_named(meant);
     Loading out;
-    out.ask.model = card.id;
+    out.ask.model = meant.name;
     out.ask.lanes = call.visit.lanes();
     out.ask.pin = ask.pinned;
     if (ask.backend != lemonade::Backend::any) {
@@ -198,14 +200,15 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
         const std::uint32_t most = model.context_max_tokens;
         out.ask.context_tokens =
             most > 0 ? std::min(*ask.context_tokens, most) : *ask.context_tokens;
-        const plane::Residency* resident = shelf.residency(card.id);
+        const plane::Residency* resident = shelf.residency(card.id, lane);
         out.anew = resident != nullptr && resident->context_tokens > 0 &&
                    resident->context_tokens < *out.ask.context_tokens;
         if (resident != nullptr && !out.anew) {
             out.ask.context_tokens.reset();  // more than enough stays
         }
     }
-    if (out.anew && !ask.pinned && call.visit.is_admin() && shelf.residency(card.id)->pinned) {
+    if (out.anew && !ask.pinned && call.visit.is_admin() &&
+        shelf.residency(card.id, lane)->pinned) {
         out.ask.pin = true;  // an unload ends that
     }
     if (out.anew && !call.visit.is_admin()) {
@@ -228,13 +231,13 @@ void begin_load(Desk& desk, Call call, lemonade::LoadAsk ask) {
         desk.refuse(call, 403, "pinned: who stays in memory is for administrators; leave it out");
         return;
     }
-    auto loading = loading_of(desk, call, ask, found->card);
+    auto loading = loading_of(desk, call, ask, *found);
     if (!loading) {
         desk.refuse(call, loading.error());
         return;
     }
     if (loading->anew) {
-        static_cast<void>(desk.service().unload(found->card.id));  // or it has gone by itself
+        static_cast<void>(desk.service().unload(found->name));  // or it has gone by itself
     }
     desk.service().load(std::move(loading->ask), [&desk, ask = std::move(ask),
                                                   shared = std::make_shared<Call>(std::move(call))](
@@ -262,9 +265,9 @@ void load(Desk& desk, Call call) {
 
 /// An administrator's word counts at once and for pinned models, too; others' models go when
 /// nobody uses them.
-Status let_model_go(Desk& desk, const Call& call, const std::string& id) {
-    return call.visit.is_admin() ? desk.service().unload(id)
-                                 : desk.service().keep(id, std::chrono::milliseconds(0));
+Status let_model_go(Desk& desk, const Call& call, const std::string& name) {
+    return call.visit.is_admin() ? desk.service().unload(name)
+                                 : desk.service().keep(name, std::chrono::milliseconds(0));
 }
 
 void unload_all(Desk& desk, Call& call) {
@@ -298,7 +301,7 @@ void unload(Desk& desk, Call call) {
         if (!found) {
             return;
         }
-        const Status gone = let_model_go(desk, whole, found->card.id);
+        const Status gone = let_model_go(desk, whole, found->name);
         if (!gone) {
             desk.refuse(whole, gone.error().fault == Fault::not_found ? lemonade::not_loaded(*name)
                                                                       : gone.error());

@@ -119,8 +119,21 @@ bool Shelf::is_of(std::string_view id, std::string_view checkpoint) const {
            is_variant(*stored, repository, reference->variant);
 }
 
-const plane::Residency* Shelf::residency(std::string_view id) const {
+std::string Shelf::lane_named(const Meant& meant) const {
+    if (meant.name == meant.card.id) {
+        return {};  // an id may have a '/' of its own
+    }
+    const auto named = std::ranges::find_if(view_.lanes, [&](const plane::LaneView& lane) {
+        return meant.name.starts_with(lane.name + '/');
+    });
+    return named == view_.lanes.end() ? std::string() : named->name;
+}
+
+const plane::Residency* Shelf::residency(std::string_view id, std::string_view on_lane) const {
     for (const plane::LaneView& lane : view_.lanes) {
+        if (!on_lane.empty() && lane.name != on_lane) {
+            continue;
+        }
         for (const plane::Residency& one : lane.residents) {
             if (one.model == id && lane::takes_requests(one.state)) {
                 return &one;

@@ -44,8 +44,11 @@ public:
     /// Whether the model was pulled from there: "owner/name" of any variant, "owner/name:variant",
     /// "owner/name:file.gguf", "owner/name@revision", or an FLM tag.
     [[nodiscard]] bool is_of(std::string_view id, std::string_view checkpoint) const;
-    /// Where it is in memory; null = nowhere.
-    [[nodiscard]] const plane::Residency* residency(std::string_view id) const;
+    /// Where it is in memory, on that lane or, without one, on any; null = nowhere.
+    [[nodiscard]] const plane::Residency* residency(std::string_view id,
+                                                    std::string_view lane = {}) const;
+    /// The lane that a name says beside the model; "" = none.
+    [[nodiscard]] std::string lane_named(const Meant& meant) const;
     [[nodiscard]] const plane::View& view() const { return view_; }
 
 private:

@@ -212,6 +212,24 @@ TEST_F(LemonadeGateway, LoadsAnewForMoreContext) {
     EXPECT_THAT(service_->unloads(), ElementsAre("tiny"));
 }
 
+TEST_F(LemonadeGateway, ANameThatSaysTheLaneIsMeantSo) {
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("two/tiny", "tiny");
+    service_->add_lane("two", "gpu");
+    service_->give_context(1024);
+    json_of(post("/v1/load", {{"model_name", "fake/tiny"}}));
+    json_of(post("/v1/load", {{"model_name", "user.fake/tiny"}, {"ctx_size", 2048}}));
+    json_of(post("/v1/load", {{"model_name", "two/tiny"}, {"ctx_size", 2048}}));
+    const auto loads = service_->loads();
+    ASSERT_EQ(loads.size(), 3U);
+    EXPECT_EQ(loads[0].model, "fake/tiny");
+    EXPECT_EQ(loads[1].model, "fake/tiny");
+    EXPECT_EQ(loads[2].model, "two/tiny");
+    EXPECT_THAT(service_->unloads(), ElementsAre("fake/tiny")) << "lane two has none in memory";
+    json_of(post("/v1/unload", {{"model_name", "fake/tiny"}}));
+    EXPECT_THAT(service_->unloads(), ElementsAre("fake/tiny", "fake/tiny"));
+}
+
 TEST_F(LemonadeGateway, UnloadsOneOrAll) {
     EXPECT_EQ(json_of(post("/api/v1/unload", {{"model_name", "tiny"}}))["status"], "success");
     EXPECT_EQ(json_of(ask("POST", "/api/v1/unload"))["status"], "success");
