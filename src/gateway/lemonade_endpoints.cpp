@@ -158,22 +158,30 @@ void show_options(Desk& desk, Call call) {
                       lemonade::options_body(shelf.offered(std::move(found->card), call.tail)));
 }
 
-/// The lane that an option of a load means: one of that silicon that runs the model's recipe.
-/// **Errors:** invalid, naming the lanes there are.
-Result<std::string> lane_for(const lemonade::LoadAsk& ask, std::string_view recipe,
-                             const plane::View& view) {
+/// The lanes that an option of a load means: those of that silicon that run the model's recipe and
+/// that the key may use. Which of them the model may use, the plane knows.
+/// **Errors:** invalid, naming the lanes there are for the key.
+Result<std::vector<std::string>> lanes_for(const lemonade::LoadAsk& ask, std::string_view recipe,
+                                           const plane::View& view, const access::Visit& visit) {
     constexpr std::string_view kSilicon[] = {"", "cpu", "gpu", "npu"};
     const std::string_view silicon = kSilicon[static_cast<std::size_t>(ask.backend)];
+    std::vector<std::string> lanes;
     std::string known;
     for (const plane::LaneView& lane : view.lanes) {
+        if (!visit.may_use_lane(lane.name)) {
+            continue;
+        }
         if (lane.silicon == silicon && recipe_of_kind(lane.kind) == recipe) {
-            return lane.name;
+            lanes.push_back(lane.name);
         }
         known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", lane.name, lane.silicon);
     }
-    return fail(Fault::invalid,
-                "{}: no lane here runs {} there; leave it out for the best of the lanes: {}",
-                ask.backend_field, recipe, known);
+    if (lanes.empty()) {
+        return fail(Fault::invalid,
+                    "{}: no lane here runs {} there; leave it out for the best of the lanes: {}",
+                    ask.backend_field, recipe, known);
+    }
+    return lanes;
 }
 
 /// What a load needs to be told, beside what was asked.
@@ -193,7 +201,10 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
     out.ask.lanes = call.visit.lanes();
     out.ask.pin = ask.pinned;
     if (ask.backend != lemonade::Backend::any) {
-        TRILANE_TRY(out.ask.lane, lane_for(ask, model.recipe, shelf.view()));
+        TRILANE_TRY(out.ask.lanes, lanes_for(ask, model.recipe, shelf.view(), call.visit));
+        if (out.ask.lanes.size() == 1) {
+            out.ask.lane = out.ask.lanes.front();  // a pin then is one to that lane
+        }
     }
     if (ask.context_tokens) {
         // Lemonade's clients ask for much and take what the model was made for.

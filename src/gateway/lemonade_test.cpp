@@ -230,6 +230,46 @@ TEST_F(LemonadeGateway, ANameThatSaysTheLaneIsMeantSo) {
     EXPECT_THAT(service_->unloads(), ElementsAre("fake/tiny", "fake/tiny"));
 }
 
+TEST_F(LemonadeGateway, ABackendMeansTheLanesThatTheKeyMayUse) {
+    for (const char* lane : {"one", "two", "three"}) {
+        service_->add_lane(lane, "gpu");
+    }
+    service_->add_lane("four", "cpu");
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.lanes = {"t*"};
+    access::Key other = narrow;
+    other.name = "other";
+    other.digest = access::digest_of("o");
+    other.lanes = {"three", "four"};
+    access::Key none = narrow;
+    none.name = "none";
+    none.digest = access::digest_of("x");
+    none.lanes = {"four"};
+    access::KeyRing ring;
+    for (const access::Key& key : {narrow, other, none}) {
+        ASSERT_TRUE(ring.add(key));
+    }
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    const auto load_as = [&](const std::string& key) {
+        return ask("POST", "/v1/load", R"({"model_name":"tiny","llamacpp_backend":"vulkan"})",
+                   "Authorization: Bearer " + key + "\r\n");
+    };
+    EXPECT_EQ(load_as("n").status, 200U);
+    EXPECT_EQ(load_as("o").status, 200U);
+    const std::string refused = error_of(load_as("x"), 400);
+    EXPECT_THAT(refused, AllOf(HasSubstr("four (cpu)"), Not(HasSubstr("two"))));
+    const auto loads = service_->loads();
+    ASSERT_EQ(loads.size(), 2U);
+    EXPECT_THAT(loads[0].lanes, ElementsAre("two", "three"));
+    EXPECT_EQ(loads[0].lane, "") << "which of them the model may use, the plane knows";
+    EXPECT_THAT(loads[1].lanes, ElementsAre("three"));
+    EXPECT_EQ(loads[1].lane, "three");
+}
+
 TEST_F(LemonadeGateway, UnloadsOneOrAll) {
     EXPECT_EQ(json_of(post("/api/v1/unload", {{"model_name", "tiny"}}))["status"], "success");
     EXPECT_EQ(json_of(ask("POST", "/api/v1/unload"))["status"], "success");
