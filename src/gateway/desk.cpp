@@ -35,6 +35,14 @@ void Desk::refuse(Call& call, unsigned status, std::string_view message) {
     respond(call, http_error(shape_for(call), status, message));
 }
 
+void Desk::refuse_by_library(Call& call, const Error& error) {
+    if (const unsigned status = library_status(error); status == kInsufficientStorage) {
+        refuse(call, status, error.message);
+    } else {
+        refuse(call, error);
+    }
+}
+
 const dialect::ErrorShape& Desk::shape_for(const Call& call) const {
     if (expects_anthropic(call.request, call.endpoint)) {
         return dialect::anthropic::kErrorShape;

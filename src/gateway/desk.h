@@ -87,6 +87,8 @@ public:
     /// Answers with an error in the words of the endpoint's API.
     void refuse(Call& call, const Error& error);
     void refuse(Call& call, unsigned status, std::string_view message);
+    /// Answers with what became of the library's work (http_error.h).
+    void refuse_by_library(Call& call, const Error& error);
     /// How errors are worded for this client: two APIs share paths.
     [[nodiscard]] const dialect::ErrorShape& shape_for(const Call& call) const;
 

@@ -2,6 +2,7 @@
 // until the test tells how they go.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -46,9 +47,11 @@ public:
     void add_name(catalog::FurtherName name, std::function<void(Status)> done) override {
         {
             const std::scoped_lock lock(mutex_);
-            names_.push_back(std::move(name));
+            if (!full_) {
+                names_.push_back(std::move(name));
+            }
         }
-        done({});
+        done(full_ ? Status(fail(Fault::exhausted, "no space left; free space")) : Status());
     }
     void remove_name(std::string name, std::function<void(Status)> done) override {
         {
@@ -101,6 +104,8 @@ public:
         const std::scoped_lock lock(mutex_);
         entries_.push_back(std::move(entry));
     }
+    /// From now on there is no room for names.
+    void fill() { full_ = true; }
     /// The next pull does not begin.
     void refuse_next() {
         const std::scoped_lock lock(mutex_);
@@ -150,6 +155,7 @@ private:
     std::vector<std::string> removed_;
     std::optional<catalog::PullListener> listener_;
     int left_ = 0;
+    std::atomic<bool> full_ = false;
     bool refuses_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "dialect/lemonade/lemonade.h"
 #include "gateway/downloads.h"
 #include "gateway/generation.h"
+#include "gateway/http_error.h"
 #include "gateway/lemonade_shelf.h"
 #include "gateway/model_names.h"
 #include "gateway/query.h"
@@ -26,6 +27,11 @@ bool keeps_models(Desk& desk, Call& call) {
 
 std::string installed(std::string_view model) {
     return fmt::format("Installed model: {}", model);
+}
+
+std::string failure_event(const Error& error) {
+    return lemonade::error_event(
+        error, library_status(error) == kInsufficientStorage ? lemonade::kNoRoomCode : "");
 }
 
 /// A client that follows a pull, event by event or only to its end. Its leaving is the end of its
@@ -102,13 +108,13 @@ private:
                 desk_.respond_json(
                     call_, lemonade::success_body(installed(ask_.model), ask_.model, ask_.ignored));
             } else {
-                desk_.refuse(call_, status.error());
+                desk_.refuse_by_library(call_, status.error());
             }
             return;
         }
-        desk_.count(call_, status ? 200 : dialect::http_status(status.error().fault));
+        desk_.count(call_, status ? 200 : library_status(status.error()));
         call_.exchange->send(status ? lemonade::complete_event(progress_)
-                                    : lemonade::error_event(status.error()));
+                                    : failure_event(status.error()));
         call_.exchange->finish();
     }
     void leave() {
@@ -197,7 +203,7 @@ using Told = std::function<void(const Status&)>;
 Told told_of_deletion(Desk& desk, Call call, const std::string& name) {
     return [&desk, name, shared = std::make_shared<Call>(std::move(call))](const Status& status) {
         if (!status) {
-            desk.refuse(*shared, status.error());
+            desk.refuse_by_library(*shared, status.error());
             return;
         }
         desk.respond_json(*shared,

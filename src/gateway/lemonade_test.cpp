@@ -330,6 +330,23 @@ TEST_F(LemonadeGateway, PullsAtOnce) {
                 HasSubstr("names no repository"));
 }
 
+TEST_F(LemonadeGateway, AFullDiskIsNoMatterOfTooManyRequests) {
+    for (const bool stream : {false, true}) {
+        std::thread end([this] {
+            library_->listener().on_end(fail(Fault::exhausted, "cannot write: no space left"));
+        });
+        const TestReply reply =
+            post("/v1/pull", {{"model_name", "owner/name"}, {"stream", stream}});
+        end.join();
+        if (stream) {
+            EXPECT_THAT(reply.body, HasSubstr(R"("code":"insufficient_storage")"));
+        } else {
+            EXPECT_EQ(error_of(reply, 507), "cannot write: no space left");
+            EXPECT_EQ(json_of(reply, 507)["error"]["code"], "insufficient_storage");
+        }
+    }
+}
+
 TEST_F(LemonadeGateway, OnlyTheSameModelIsThereAlready) {
     catalog::Entry entry;
     entry.id = "tiny";

@@ -41,7 +41,7 @@ void with_ask(Desk& desk, Call call, Result<Ask> (*read)(std::string_view),
 std::function<void(Status)> plain_answer(Desk& desk, Call call) {
     return [&desk, shared = std::make_shared<Call>(std::move(call))](const Status& status) {
         if (!status) {
-            desk.refuse(*shared, status.error());
+            desk.refuse_by_library(*shared, status.error());
             return;
         }
         desk.respond_text(*shared, "", "");
@@ -82,11 +82,11 @@ public:
             if (status) {
                 desk_.respond_json(call_, ollama::status_line("success"));
             } else {
-                desk_.refuse(call_, status.error());
+                desk_.refuse_by_library(call_, status.error());
             }
             return;
         }
-        desk_.count(call_, status ? 200 : dialect::http_status(status.error().fault));
+        desk_.count(call_, status ? 200 : library_status(status.error()));
         call_.exchange->send(
             (status ? ollama::status_line("success") : ollama::error_body(status.error())) + "\n");
         call_.exchange->finish();

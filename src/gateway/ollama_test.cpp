@@ -344,6 +344,23 @@ TEST_F(Ollama, PullsThatFailSayWhy) {
     }
 }
 
+TEST_F(Ollama, AFullDiskIsNoMatterOfTooManyRequests) {
+    library_->fill();
+    const TestReply copied =
+        ask("POST", "/api/copy", {{"source", "tiny"}, {"destination", "twin"}});
+    EXPECT_THAT(error_of(copied, 507), HasSubstr("no space left"));
+    EXPECT_FALSE(copied.has("Retry-After")) << "waiting alone frees nothing";
+    const Value made = {{"model", "mine"}, {"from", "tiny"}, {"stream", false}};
+    EXPECT_EQ(ask("POST", "/api/create", made).status, 507U);
+    std::thread hub([this] {
+        library_->listener().on_end(fail(Fault::exhausted, "cannot write: no space left"));
+    });
+    EXPECT_THAT(error_of(ask("POST", "/api/pull", {{"model", "a/b"}, {"stream", false}}), 507),
+                HasSubstr("no space left"));
+    hub.join();
+    EXPECT_THAT(ask("GET", "/metrics").body, HasSubstr("\"507\""));
+}
+
 TEST_F(Ollama, AModelThatIsThereIsPulledAlready) {
     EXPECT_EQ(lines_of(ask("POST", "/api/pull", {{"model", "tiny"}})).back()["status"], "success");
     EXPECT_THAT(library_->asks(), IsEmpty());
