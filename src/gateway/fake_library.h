@@ -91,6 +91,10 @@ public:
         return {};
     }
     void remove(std::string id, std::function<void(Status)> done) override {
+        if (id == "gone") {
+            done(fail(Fault::not_found, "no file on this machine is the model 'gone'"));
+            return;
+        }
         {
             const std::scoped_lock lock(mutex_);
             removed_.push_back(id);

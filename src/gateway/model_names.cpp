@@ -14,15 +14,11 @@ constexpr std::size_t kShownModelNameMax = 100;  ///< bytes of a name in an erro
 
 /// Whether nothing keeps the model once this name is gone: who deletes what he pulled, by the name
 /// that he pulled it by, wants his disk back. A name that was given by a copy keeps nothing.
-bool is_last_name(const Desk& desk, const catalog::FurtherName& name) {
-    const auto card = desk.service().find(name.model);
-    if (!name.pulled || !card || card->id != name.model) {
-        return false;  // where the model has gone already, its name alone is left
-    }
-    return std::ranges::none_of(desk.library()->further_names(),
-                                [&](const catalog::FurtherName& other) {
-                                    return other.model == name.model && other.name != name.name;
-                                });
+bool is_last_name(const catalog::Library& library, const catalog::FurtherName& name) {
+    const auto names = library.further_names();
+    return name.pulled && std::ranges::none_of(names, [&](const catalog::FurtherName& other) {
+               return other.model == name.model && other.name != name.name;
+           });
 }
 
 /// Whether the first part of the name is a lane's.
@@ -79,8 +75,15 @@ void delete_called(const Desk& desk, std::string_view field, const std::string& 
         return;
     }
     if (const auto further = library.further_name(name)) {
-        if (is_last_name(desk, *further)) {
-            library.remove(further->model, std::move(done));
+        if (is_last_name(library, *further)) {
+            library.remove(further->model,
+                           [&library, name, done = std::move(done)](const Status& removed) {
+                               if (!removed && removed.error().fault == Fault::not_found) {
+                                   library.remove_name(name, done);  // its files have gone before
+                               } else {
+                                   done(removed);
+                               }
+                           });
         } else {
             library.remove_name(name, std::move(done));
         }
