@@ -120,10 +120,15 @@ std::optional<Key> read_key(const json::Value& from) {
         read_texts(from, "models", key.models) && read_texts(from, "lanes", key.lanes) &&
         read_number(from, "requests_per_minute", kRequestsPerMinuteMax, key.requests_per_minute) &&
         read_number(from, "concurrent", kConcurrentMax, key.concurrent);
+    key.admin = key.admin && !is_limited(key);
     return good ? std::optional(std::move(key)) : std::nullopt;
 }
 
 }  // namespace
+
+bool is_limited(const Key& key) {
+    return !key.models.empty() || !key.lanes.empty();
+}
 
 std::string digest_of(std::string_view key) {
     std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes{};
@@ -276,6 +281,11 @@ Status KeyRing::add(Key key) {
         return fail(Fault::invalid,
                     "a key has at most {} models and lanes, {} requests per minute and {} at once",
                     kPatternsMax, kRequestsPerMinuteMax, kConcurrentMax);
+    }
+    if (key.admin && is_limited(key)) {
+        return fail(Fault::invalid,
+                    "a key that administers can be limited to no models or lanes: it could lift "
+                    "its own limits; leave out --admin, or --models and --lanes");
     }
     keys_.push_back(std::move(key));
     return {};

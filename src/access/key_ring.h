@@ -26,7 +26,9 @@ struct Key {
     std::string name;
     std::string digest;  ///< SHA-256 of the key, in hexadecimal
     std::string hint;    ///< its last four characters, to tell keys apart
-    bool admin = false;  ///< may also change what the daemon has, and see what others do
+    /// May also change what the daemon has, and see what others do. Not with limits on models or
+    /// lanes, which such a key could walk round.
+    bool admin = false;
     std::vector<std::string> models;
     std::vector<std::string> lanes;
     std::uint32_t requests_per_minute = 0;  ///< 0 = no limit
@@ -34,6 +36,9 @@ struct Key {
     std::int64_t created_unix_s = 0;
     std::optional<std::int64_t> expires_unix_s;
 };
+
+/// Whether a key has limits on models or lanes.
+bool is_limited(const Key& key);
 
 /// SHA-256 in hexadecimal.
 std::string digest_of(std::string_view key);
@@ -52,7 +57,9 @@ Result<std::string> random_key();
 
 class KeyRing {
 public:
-    /// Reads a file that save() wrote; a file that is not there is an empty ring.
+    /// Reads a file that save() wrote; a file that is not there is an empty ring. An
+    /// administrator's key with limits on models or lanes is read as one that is limited and
+    /// administers nothing.
     /// **Errors:** corrupt, naming the file and what is wrong; unavailable.
     static Result<KeyRing> load(const std::string& path);
     /// Loads the file, has it changed and writes it at once (never half of it), readable by its
@@ -60,8 +67,8 @@ public:
     /// **Errors:** as load()'s and `how`'s; timeout: another change does not end.
     static Status change(const std::string& path, const std::function<Status(KeyRing&)>& how);
 
-    /// Takes up `key` under its name. **Errors:** invalid: the name is taken or no name, or a limit
-    /// above is passed.
+    /// Takes up `key` under its name. **Errors:** invalid: the name is taken or no name, a limit
+    /// above is passed, or it is limited and to administer at once.
     Status add(Key key);
     /// **Errors:** not_found, with the names there are.
     Status remove(std::string_view name);

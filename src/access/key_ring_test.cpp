@@ -76,7 +76,6 @@ TEST(KeyRing, FindsOnlyWhatWasGiven) {
 TEST(KeyRing, FilesKeepDigestsAndLimitsOnly) {
     const Folder folder;
     Key one = key("ann", "tl-secret");
-    one.admin = true;
     one.models = {"qwen*"};
     one.lanes = {"npu"};
     one.requests_per_minute = 30;
@@ -95,12 +94,45 @@ TEST(KeyRing, FilesKeepDigestsAndLimitsOnly) {
     ASSERT_TRUE(again) << again.error().message;
     const Key* found = again->find("tl-secret");
     ASSERT_NE(found, nullptr);
-    EXPECT_TRUE(found->admin);
+    EXPECT_FALSE(found->admin);
     EXPECT_EQ(found->models, one.models);
     EXPECT_EQ(found->lanes, one.lanes);
     EXPECT_EQ(found->requests_per_minute, 30U);
     EXPECT_EQ(found->concurrent, 2U);
     EXPECT_EQ(found->expires_unix_s, 99);
+}
+
+TEST(KeyRing, WhoIsLimitedDoesNotAdminister) {
+    const Folder folder;
+    const auto add = [&](const Key& one) {
+        return KeyRing::change(folder.file(), [&](KeyRing& ring) { return ring.add(one); });
+    };
+    Key boss = key("boss", "b");
+    boss.admin = true;
+    boss.requests_per_minute = 9;
+    ASSERT_TRUE(add(boss)) << "a rate is no limit of that kind";
+    EXPECT_TRUE(KeyRing::load(folder.file())->find("b")->admin);
+    Key by_model = key("ann", "a");
+    by_model.admin = true;
+    by_model.models = {"qwen*"};
+    Key by_lane = key("carl", "c");
+    by_lane.admin = true;
+    by_lane.lanes = {"npu"};
+    for (const Key& one : {by_model, by_lane}) {
+        const Status added = add(one);
+        ASSERT_FALSE(added);
+        EXPECT_EQ(added.error().fault, Fault::invalid);
+        EXPECT_NE(added.error().message.find("leave out --admin"), std::string::npos);
+    }
+    // One that was made before.
+    std::ofstream(folder.file())
+        << R"({"version":1,"keys":[{"name":"old","admin":true,"models":["qwen*"],"sha256":")"
+        << digest_of("o") << "\"}]}";
+    const auto ring = KeyRing::load(folder.file());
+    ASSERT_TRUE(ring) << ring.error().message;
+    ASSERT_NE(ring->find("o"), nullptr);
+    EXPECT_FALSE(ring->find("o")->admin);
+    EXPECT_EQ(ring->find("o")->models, by_model.models);
 }
 
 TEST(KeyRing, BrokenFilesAreToldAndNeverWidenLimits) {

@@ -75,7 +75,7 @@ Result<std::string> fetch_page(Web& web, const Hub& hub, const Reference& refere
         }
         const WebHead& head = transfer->head();
         if (page.too_long) {
-            return fail(Fault::exhausted,
+            return fail(Fault::invalid,
                         "the hub's list of the files of {} is longer than {} MiB; "
                         "name another repository",
                         shown(reference.repository), kListingBytesMax >> 20U);
@@ -230,7 +230,7 @@ Result<std::vector<RemoteFile>> list_files(const Hub& hub, const Reference& refe
     std::string url = tree_url(hub, reference);
     for (unsigned page = 0; !url.empty(); ++page) {
         if (page >= kListingPagesMax) {
-            return fail(Fault::exhausted,
+            return fail(Fault::invalid,
                         "the list of the files of {} has more than {} pages; name "
                         "another repository",
                         shown(reference.repository), kListingPagesMax);

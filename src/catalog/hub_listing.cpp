@@ -152,7 +152,7 @@ Status parse_tree(std::string_view json_text, std::vector<RemoteFile>& files) {
             continue;
         }
         if (files.size() >= kRepositoryFilesMax) {
-            return fail(Fault::exhausted, "the repository has more than {} files; name another one",
+            return fail(Fault::invalid, "the repository has more than {} files; name another one",
                         kRepositoryFilesMax);
         }
         TRILANE_TRY(RemoteFile file, read_file(node));

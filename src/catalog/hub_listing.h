@@ -14,7 +14,7 @@ namespace trilane::catalog {
 inline constexpr std::size_t kRepositoryFilesMax = 20'000;
 
 /// Appends the files of one page of a tree listing. **Errors:** corrupt: not such a list, or a file
-/// with a dangerous name; exhausted beyond kRepositoryFilesMax.
+/// with a dangerous name; invalid beyond kRepositoryFilesMax.
 Status parse_tree(std::string_view json_text, std::vector<RemoteFile>& files);
 
 /// The address with rel="next" in a Link header; "" = this was the last page.

@@ -78,6 +78,8 @@ public:
 
 /// **Threads:** every function from any thread; none waits for a disk or a network. Callbacks come
 /// on threads of the library's; they are dropped uncalled when it stops.
+/// **Errors:** that a callback hears of: exhausted means that there is no room, on the disk or
+/// among the names; unavailable also that too much waits.
 class Library {
 public:
     virtual ~Library() = default;
@@ -105,7 +107,7 @@ public:
     /// **Errors:** invalid (the reference), exhausted (too many pulls wait), unavailable.
     virtual Result<std::unique_ptr<PullTicket>> pull(PullAsk ask, PullListener listener) = 0;
     /// Asks the hub which variants a repository has, best quality first.
-    /// **Errors:** as parse_reference and list_variants; exhausted.
+    /// **Errors:** as parse_reference and list_variants; unavailable.
     virtual void variants(std::string reference,
                           std::function<void(Result<std::vector<Variant>>)> done) = 0;
     /// The pulls under way, as last heard, by their references.

@@ -159,7 +159,7 @@ TEST_F(LibraryTest, ListsTheVariantsOfARepository) {
     EXPECT_EQ(ask("owner/none").error().fault, Fault::not_found);
     EXPECT_EQ(ask("none").error().fault, Fault::invalid);
     library_->stop();
-    EXPECT_EQ(ask(kRepository).error().fault, Fault::exhausted);
+    EXPECT_EQ(ask(kRepository).error().fault, Fault::unavailable);
 }
 
 TEST_F(LibraryTest, PullsOfTheSameAreOne) {
@@ -224,7 +224,7 @@ TEST_F(LibraryTest, StoppingEndsWhatIsUnderWay) {
     library_->stop();
     EXPECT_EQ(follower.wait().error().fault, Fault::cancelled);
     EXPECT_EQ(pull(kRepository).error().fault, Fault::unavailable);
-    EXPECT_EQ(remove("Tiny-Q8_0").error().fault, Fault::exhausted);
+    EXPECT_EQ(remove("Tiny-Q8_0").error().fault, Fault::unavailable);
     hub_.let_go();
 }
 

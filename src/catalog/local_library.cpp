@@ -233,7 +233,7 @@ void LocalLibrary::run(std::unique_ptr<os::WorkerPool>& pool, std::function<void
             pool != nullptr && pool->post([answer, work = std::move(work)] { (*answer)(work()); });
     }
     if (!taken) {
-        (*answer)(fail(Fault::exhausted, "too many requests about models wait; try again later"));
+        (*answer)(fail(Fault::unavailable, "too many requests about models wait; try again later"));
     }
 }
 

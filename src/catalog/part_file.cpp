@@ -21,6 +21,16 @@ constexpr std::string_view kMagic = "trilane-part 1 ";
 constexpr std::size_t kJournalBytesMax = 16U << 20U;
 constexpr std::size_t kHashPieceBytes = 1U << 20U;
 
+/// The same of a file that comes piece by piece.
+tl::unexpected<Error> arriving_error(int error_number, const std::string& path,
+                                     std::string_view doing) {
+    Error error = disk_error(error_number, path, doing);
+    if (error.fault == Fault::exhausted) {
+        error.message += ": what has arrived is kept";
+    }
+    return tl::unexpected(std::move(error));
+}
+
 Status write_all(int fd, std::span<const std::byte> data, std::optional<std::uint64_t> offset,
                  const std::string& path) {
     while (!data.empty()) {
@@ -31,7 +41,7 @@ Status write_all(int fd, std::span<const std::byte> data, std::optional<std::uin
             if (errno == EINTR) {
                 continue;
             }
-            return tl::unexpected(disk_error(errno, path, "write"));
+            return arriving_error(errno, path, "write");
         }
         data = data.subspan(static_cast<std::size_t>(wrote));
         if (offset) {
@@ -97,15 +107,13 @@ Error disk_error(int error_number, const std::string& path, std::string_view doi
     switch (error_number) {
         case ENOSPC:
         case EDQUOT:
-            return {
-                Fault::exhausted,
-                fmt::format("cannot {} {}: {}; free space and try again: what has arrived is kept",
-                            doing, path, why)};
+            return {Fault::exhausted,
+                    fmt::format("cannot {} {}: {}; free space and try again", doing, path, why)};
         case EFBIG:
             return {
                 Fault::exhausted,
                 fmt::format("cannot {} {}: {}; raise the limit on the size of files (ulimit -f) "
-                            "or use another file system: what has arrived is kept",
+                            "or use another file system",
                             doing, path, why)};
         default:
             return {Fault::unavailable,
@@ -122,12 +130,12 @@ Result<PartFile> PartFile::open(std::string path, std::uint64_t bytes, std::stri
     file.bytes_ = bytes;
     file.part_ = os::UniqueFd(::open(file.part_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!file.part_.open()) {
-        return tl::unexpected(disk_error(errno, file.part_path_, "open"));
+        return arriving_error(errno, file.part_path_, "open");
     }
     file.journal_ = os::UniqueFd(
         ::open(file.journal_path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
     if (!file.journal_.open()) {
-        return tl::unexpected(disk_error(errno, file.journal_path_, "open"));
+        return arriving_error(errno, file.journal_path_, "open");
     }
     if (!file.read_journal(file.identity_)) {
         TRILANE_TRY_STATUS(file.start_anew());
@@ -180,11 +188,11 @@ Status PartFile::start_anew() {
     etag_.clear();
     // The journal first: were this to end between the two, nothing may count as done.
     if (::ftruncate(journal_.get(), 0) != 0) {
-        return tl::unexpected(disk_error(errno, journal_path_, "shorten"));
+        return arriving_error(errno, journal_path_, "shorten");
     }
     if (::ftruncate(part_.get(), 0) != 0 ||
         ::ftruncate(part_.get(), static_cast<off_t>(bytes_)) != 0) {
-        return tl::unexpected(disk_error(errno, part_path_, "resize"));
+        return arriving_error(errno, part_path_, "resize");
     }
     return append(fmt::format("{}{} {}\n", kMagic, bytes_, identity_));
 }
@@ -202,7 +210,7 @@ Status PartFile::note_done(ByteRange range) {
         return {};
     }
     if (::fdatasync(part_.get()) != 0) {
-        return tl::unexpected(disk_error(errno, part_path_, "write"));
+        return arriving_error(errno, part_path_, "write");
     }
     TRILANE_TRY_STATUS(append(fmt::format("done {} {}\n", range.begin, range.end)));
     done_.add(range);

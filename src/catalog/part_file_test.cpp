@@ -123,6 +123,9 @@ TEST(DiskErrors, SayWhatToDo) {
     EXPECT_EQ(disk_error(EACCES, "x", "write").fault, Fault::unavailable);
     EXPECT_THAT(disk_error(ENOSPC, "/a/b", "write").message,
                 ::testing::HasSubstr("cannot write /a/b: No space left"));
+    EXPECT_THAT(disk_error(ENOSPC, "/a/names.json", "write").message,
+                ::testing::Not(::testing::HasSubstr("arrived")))
+        << "nothing is on its way to a small file";
 }
 
 }  // namespace

@@ -35,6 +35,14 @@ void Desk::refuse(Call& call, unsigned status, std::string_view message) {
     respond(call, http_error(shape_for(call), status, message));
 }
 
+void Desk::refuse_by_library(Call& call, const Error& error) {
+    if (const unsigned status = library_status(error); status == kInsufficientStorage) {
+        refuse(call, status, error.message);
+    } else {
+        refuse(call, error);
+    }
+}
+
 const dialect::ErrorShape& Desk::shape_for(const Call& call) const {
     if (expects_anthropic(call.request, call.endpoint)) {
         return dialect::anthropic::kErrorShape;
@@ -68,6 +76,11 @@ Result<job::ModelCard> Desk::find_for(const access::Visit& visit, std::string_vi
                 utf8_clipped(name, kShownNameBytesMax), visit.name());
 }
 
+std::string Desk::not_for_key(const access::Visit& visit, std::string_view name) {
+    return fmt::format("the API key '{}' may not use the model '{}'", visit.name(),
+                       utf8_clipped(name, kShownNameBytesMax));
+}
+
 std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name) {
     auto card = find_for(call.visit, name);
     if (!card) {
@@ -75,9 +88,7 @@ std::optional<job::ModelCard> Desk::model_for(Call& call, std::string_view name)
         return std::nullopt;
     }
     if (!call.visit.may_use_model(card->id)) {
-        refuse(call, 403,
-               fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                           utf8_clipped(name, kShownNameBytesMax)));
+        refuse(call, 403, not_for_key(call.visit, name));
         return std::nullopt;
     }
     return *std::move(card);

@@ -81,9 +81,14 @@ public:
     /// The same; absent, and the call is refused, when there is none or the key may not use it.
     std::optional<job::ModelCard> model_for(Call& call, std::string_view name);
 
+    /// Why a key may not use what `name`, as the client sent it, means: its id is not told.
+    [[nodiscard]] static std::string not_for_key(const access::Visit& visit, std::string_view name);
+
     /// Answers with an error in the words of the endpoint's API.
     void refuse(Call& call, const Error& error);
     void refuse(Call& call, unsigned status, std::string_view message);
+    /// Answers with what became of the library's work (http_error.h).
+    void refuse_by_library(Call& call, const Error& error);
     /// How errors are worded for this client: two APIs share paths.
     [[nodiscard]] const dialect::ErrorShape& shape_for(const Call& call) const;
 
@@ -97,6 +102,9 @@ public:
     /// Lets in a job that comes over a socket, as submit() does those of calls: knocks with the
     /// key, fills in who asks and where it may run, and checks what it asks for.
     virtual Result<Admitted> admit(std::string_view key, job::Request& job) = 0;
+    /// Whether who has this key may administer now: keys expire and are revoked while a socket is
+    /// open.
+    [[nodiscard]] virtual bool still_administers(std::string_view key) const = 0;
     /// The daemon's and the lanes' logs.
     virtual LogJournal& journal() = 0;
     [[nodiscard]] virtual const std::shared_ptr<SocketSeats>& realtime_seats() const = 0;

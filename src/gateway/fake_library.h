@@ -2,6 +2,7 @@
 // until the test tells how they go.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,7 +15,10 @@ namespace trilane::gateway {
 
 class FakeLibrary final : public catalog::Library {
 public:
-    [[nodiscard]] std::vector<catalog::Entry> list() const override { return {}; }
+    [[nodiscard]] std::vector<catalog::Entry> list() const override {
+        const std::scoped_lock lock(mutex_);
+        return entries_;
+    }
     void describe(std::string id, bool whole,
                   std::function<void(Result<catalog::Description>)> done) override {
         done(catalog::Description{
@@ -43,9 +47,11 @@ public:
     void add_name(catalog::FurtherName name, std::function<void(Status)> done) override {
         {
             const std::scoped_lock lock(mutex_);
-            names_.push_back(std::move(name));
+            if (!full_) {
+                names_.push_back(std::move(name));
+            }
         }
-        done({});
+        done(full_ ? Status(fail(Fault::exhausted, "no space left; free space")) : Status());
     }
     void remove_name(std::string name, std::function<void(Status)> done) override {
         {
@@ -85,6 +91,10 @@ public:
         return {};
     }
     void remove(std::string id, std::function<void(Status)> done) override {
+        if (id == "gone") {
+            done(fail(Fault::not_found, "no file on this machine is the model 'gone'"));
+            return;
+        }
         {
             const std::scoped_lock lock(mutex_);
             removed_.push_back(id);
@@ -93,6 +103,13 @@ public:
     }
     void stop() override {}
 
+    /// Has it among the stored models.
+    void put(catalog::Entry entry) {
+        const std::scoped_lock lock(mutex_);
+        entries_.push_back(std::move(entry));
+    }
+    /// From now on there is no room for names.
+    void fill() { full_ = true; }
     /// The next pull does not begin.
     void refuse_next() {
         const std::scoped_lock lock(mutex_);
@@ -136,11 +153,13 @@ private:
     };
 
     mutable std::mutex mutex_;
+    std::vector<catalog::Entry> entries_;
     std::vector<catalog::FurtherName> names_;
     std::vector<catalog::PullAsk> asks_;
     std::vector<std::string> removed_;
     std::optional<catalog::PullListener> listener_;
     int left_ = 0;
+    std::atomic<bool> full_ = false;
     bool refuses_ = false;
 };
 

@@ -46,7 +46,8 @@ public:
 
     [[nodiscard]] Result<job::ModelCard> find(std::string_view name) const override {
         for (job::ModelCard& card : models()) {
-            if (card.id == name || (name == "default" && models_.size() == 1)) {
+            if (card.id == name || (name == "default" && models_.size() == 1) ||
+                aliased(name) == card.id) {
                 return std::move(card);
             }
         }
@@ -83,10 +84,18 @@ public:
         one.model = "tiny";
         one.state = lane::State::ready;
         one.context_tokens = context_tokens_;
+        one.load.slots = 4;
         one.predicted_bytes = 100;
         one.planned_bytes = 123;
         one.correction.emplace().observed_bytes = 122;
         view.pools.push_back({"system", 1000, 10, 20, 30});
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [name, silicon] : more_lanes_) {
+            plane::LaneView& further = view.lanes.emplace_back();
+            further.name = name;
+            further.kind = "llama-server";
+            further.silicon = silicon;
+        }
         return view;
     }
 
@@ -146,6 +155,16 @@ public:
         const std::scoped_lock lock(mutex_);
         return unloads_;
     }
+    /// Another name of a model; one that ends with '*' stands for every name that begins so.
+    void alias(std::string name, std::string id) {
+        const std::scoped_lock lock(mutex_);
+        aliases_.emplace_back(std::move(name), std::move(id));
+    }
+    /// A further lane, of kind llama-server and with nothing in memory.
+    void add_lane(std::string name, std::string silicon) {
+        const std::scoped_lock lock(mutex_);
+        more_lanes_.emplace_back(std::move(name), std::move(silicon));
+    }
     /// What is told of it.
     void pause_for(std::uint32_t seconds) { next_try_s_ = seconds; }
     /// Of the model in memory.
@@ -154,6 +173,16 @@ public:
     [[nodiscard]] os::LogRing& log() const { return *log_; }
 
 private:
+    [[nodiscard]] std::string aliased(std::string_view name) const {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [alias, id] : aliases_) {
+            const bool pattern = alias.ends_with('*');
+            if (alias == name || (pattern && name.starts_with(alias.substr(0, alias.size() - 1)))) {
+                return id;
+            }
+        }
+        return {};
+    }
     void run() {
         while (true) {
             std::unique_lock lock(mutex_);
@@ -174,7 +203,9 @@ private:
     std::atomic<int> noticed_ = 0;
     std::atomic<std::uint32_t> context_tokens_ = 0;
     std::atomic<std::uint32_t> next_try_s_ = 0;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
+    std::vector<std::pair<std::string, std::string>> aliases_;
+    std::vector<std::pair<std::string, std::string>> more_lanes_;
     std::condition_variable arrived_;
     std::deque<Job> jobs_;
     std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>> kept_;

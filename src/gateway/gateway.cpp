@@ -166,6 +166,7 @@ public:
     void read_body(Call call, std::function<void(Call)> read) override;
     void submit(Call call, Result<dialect::Asked> asked) override;
     Result<Admitted> admit(std::string_view key, job::Request& job) override;
+    [[nodiscard]] bool still_administers(std::string_view key) const override;
     LogJournal& journal() override { return journal_; }
     [[nodiscard]] const std::shared_ptr<SocketSeats>& realtime_seats() const override {
         return realtime_seats_;
@@ -433,11 +434,10 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
         admitted.visit = std::move(answer.visit);
     }
     TRILANE_TRY(const job::ModelCard card, find_for(admitted.visit, job.model));
-    TRILANE_TRY_STATUS(check_able(card, job));
     if (!admitted.visit.may_use_model(card.id)) {
-        return fail(Fault::invalid, "the API key '{}' may not use the model '{}'",
-                    admitted.visit.name(), card.id);
+        return fail(Fault::invalid, "{}", not_for_key(admitted.visit, job.model));
     }
+    TRILANE_TRY_STATUS(check_able(card, job));
     job.lanes = admitted.visit.lanes();
     job.client = admitted.visit.name();
     admitted.record.request_id = job.id;
@@ -451,6 +451,15 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
     admitted.metrics = metrics_;
     admitted.service = service_;
     return admitted;
+}
+
+bool Gateway::Front::still_administers(std::string_view key) const {
+    if (options_.access.door == nullptr) {
+        return true;
+    }
+    const access::Answer answer = options_.access.door->knock(
+        key, false, std::chrono::steady_clock::now(), std::time(nullptr));
+    return answer.status == 200 && answer.visit.is_admin();
 }
 
 void Gateway::Front::submit(Call call, Result<dialect::Asked> asked) {

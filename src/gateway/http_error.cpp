@@ -33,6 +33,11 @@ net::Response fault_response(const dialect::ErrorShape& shape, const Error& erro
     return response;
 }
 
+unsigned library_status(const Error& error) {
+    return error.fault == Fault::exhausted ? kInsufficientStorage
+                                           : dialect::http_status(error.fault);
+}
+
 void name_request(const dialect::ErrorShape& shape, std::span<const net::Header> headers,
                   net::Response& response) {
     const auto id = std::ranges::find(headers, "x-request-id", &net::Header::name);

@@ -14,6 +14,7 @@
 #include "gateway/lemonade_machine.h"
 #include "gateway/lemonade_shelf.h"
 #include "gateway/query.h"
+#include "gateway/visitor_load.h"
 
 namespace trilane::gateway {
 namespace lemonade_api {
@@ -21,20 +22,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The model that a name means to who asks; else the refusal is on its way.
-std::optional<job::ModelCard> meant_for(Desk& desk, Call& call, std::string_view name) {
-    auto card = meant(desk, name);
-    if (!card) {
-        desk.refuse(call, card.error());
+/// What a name means to who asks; else the refusal is on its way.
+std::optional<Meant> meant_for(Desk& desk, Call& call, std::string_view name) {
+    auto found = meant(desk, call.visit, name);
+    if (!found) {
+        desk.refuse(call, found.error());
         return std::nullopt;
     }
-    if (!call.visit.may_use_model(card->id)) {
-        desk.refuse(call, 403,
-                    fmt::format("the API key '{}' may not use the model '{}'", call.visit.name(),
-                                card->id));
+    if (!call.visit.may_use_model(found->card.id)) {
+        desk.refuse(call, 403, Desk::not_for_key(call.visit, name));
         return std::nullopt;
     }
-    return *std::move(card);
+    return *std::move(found);
 }
 
 void health(Desk& desk, Call call) {
@@ -51,7 +50,9 @@ void health(Desk& desk, Call call) {
 
 void stats(Desk& desk, Call call) {
     lemonade::Stats out;
-    if (const auto record = desk.last_answer()) {
+    const auto record = desk.last_answer();
+    if (record && call.visit.may_use_model(record->model) &&
+        call.visit.may_use_lane(record->lane)) {
         out.last.emplace();
         out.last->first_token_s = record->first_text_s;
         out.last->prompt_tokens = record->usage.prompt_tokens;
@@ -59,7 +60,12 @@ void stats(Desk& desk, Call call) {
         out.last->output_tokens = record->usage.completion_tokens;
         out.last->output_ms = record->timings.predicted_ms;
     }
+    // Lanes count for all their models together.
+    out.has_totals = desk.models_for(call.visit).size() == desk.service().models().size();
     for (const plane::LaneView& lane : desk.service().view().lanes) {
+        if (!call.visit.may_use_lane(lane.name)) {
+            continue;
+        }
         out.requests_total += lane.requests_total;
         out.prompt_tokens_total += lane.prompt_tokens_total;
         out.cached_tokens_total += lane.cached_tokens_total;
@@ -99,6 +105,9 @@ void slots(Desk& desk, Call call) {
     std::vector<std::pair<std::string, bool>> out;
     for (const plane::LaneView& lane : desk.service().view().lanes) {
         for (const plane::Residency& one : lane.residents) {
+            if (!call.visit.may_use_model(one.model) || !call.visit.may_use_lane(lane.name)) {
+                continue;
+            }
             for (std::uint32_t i = 0; i < one.load.slots; ++i) {
                 out.emplace_back(one.model, i < one.load.slots_busy);
             }
@@ -108,8 +117,8 @@ void slots(Desk& desk, Call call) {
 }
 
 void list_files(Desk& desk, Call call) {
-    const auto card = meant_for(desk, call, call.tail);
-    if (!card) {
+    const auto found = meant_for(desk, call, call.tail);
+    if (!found) {
         return;
     }
     const Shelf shelf(desk);
@@ -120,7 +129,7 @@ void list_files(Desk& desk, Call call) {
         files.push_back(
             {path, std::string(role), failed ? std::nullopt : std::optional<std::uint64_t>(bytes)});
     };
-    const catalog::Entry* entry = shelf.entry(card->id);
+    const catalog::Entry* entry = shelf.entry(found->card.id);
     if (entry != nullptr && entry->store == catalog::Store::gguf) {
         add(entry->path, "main");
         for (const std::string& path : entry->more_paths) {
@@ -136,34 +145,43 @@ void list_files(Desk& desk, Call call) {
                     "include_paths: where files lie is for administrators; leave it out");
         return;
     }
-    desk.respond_json(call, lemonade::files_body(card->id, files, paths));
+    desk.respond_json(call, lemonade::files_body(found->card.id, files, paths));
 }
 
 void show_options(Desk& desk, Call call) {
-    auto card = meant_for(desk, call, call.tail);
-    if (!card) {
+    auto found = meant_for(desk, call, call.tail);
+    if (!found) {
         return;
     }
     const Shelf shelf(desk);
-    desk.respond_json(call, lemonade::options_body(shelf.offered(*std::move(card), call.tail)));
+    desk.respond_json(call,
+                      lemonade::options_body(shelf.offered(std::move(found->card), call.tail)));
 }
 
-/// The lane that an option of a load means: one of that silicon that runs the model's recipe.
-/// **Errors:** invalid, naming the lanes there are.
-Result<std::string> lane_for(const lemonade::LoadAsk& ask, std::string_view recipe,
-                             const plane::View& view) {
+/// The lanes that an option of a load means: those of that silicon that run the model's recipe and
+/// that the key may use. Which of them the model may use, the plane knows.
+/// **Errors:** invalid, naming the lanes there are for the key.
+Result<std::vector<std::string>> lanes_for(const lemonade::LoadAsk& ask, std::string_view recipe,
+                                           const plane::View& view, const access::Visit& visit) {
     constexpr std::string_view kSilicon[] = {"", "cpu", "gpu", "npu"};
     const std::string_view silicon = kSilicon[static_cast<std::size_t>(ask.backend)];
+    std::vector<std::string> lanes;
     std::string known;
     for (const plane::LaneView& lane : view.lanes) {
+        if (!visit.may_use_lane(lane.name)) {
+            continue;
+        }
         if (lane.silicon == silicon && recipe_of_kind(lane.kind) == recipe) {
-            return lane.name;
+            lanes.push_back(lane.name);
         }
         known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", lane.name, lane.silicon);
     }
-    return fail(Fault::invalid,
-                "{}: no lane here runs {} there; leave it out for the best of the lanes: {}",
-                ask.backend_field, recipe, known);
+    if (lanes.empty()) {
+        return fail(Fault::invalid,
+                    "{}: no lane here runs {} there; leave it out for the best of the lanes: {}",
+                    ask.backend_field, recipe, known);
+    }
+    return lanes;
 }
 
 /// What a load needs to be told, beside what was asked.
@@ -173,29 +191,35 @@ struct Loading {
 };
 
 Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
-                           const job::ModelCard& card) {
+                           const Meant& meant) {
     const Shelf shelf(desk);
+    const job::ModelCard& card = meant.card;
     const lemonade::Offered model = shelf.offered(card, ask.model);
+    const std::string lane = shelf.lane_named(meant);
     Loading out;
-    out.ask.model = card.id;
+    out.ask.model = meant.name;
     out.ask.lanes = call.visit.lanes();
     out.ask.pin = ask.pinned;
     if (ask.backend != lemonade::Backend::any) {
-        TRILANE_TRY(out.ask.lane, lane_for(ask, model.recipe, shelf.view()));
+        TRILANE_TRY(out.ask.lanes, lanes_for(ask, model.recipe, shelf.view(), call.visit));
+        if (out.ask.lanes.size() == 1) {
+            out.ask.lane = out.ask.lanes.front();  // a pin then is one to that lane
+        }
     }
     if (ask.context_tokens) {
         // Lemonade's clients ask for much and take what the model was made for.
         const std::uint32_t most = model.context_max_tokens;
         out.ask.context_tokens =
             most > 0 ? std::min(*ask.context_tokens, most) : *ask.context_tokens;
-        const plane::Residency* resident = shelf.residency(card.id);
+        const plane::Residency* resident = shelf.residency(card.id, lane);
         out.anew = resident != nullptr && resident->context_tokens > 0 &&
                    resident->context_tokens < *out.ask.context_tokens;
         if (resident != nullptr && !out.anew) {
             out.ask.context_tokens.reset();  // more than enough stays
         }
     }
-    if (out.anew && !ask.pinned && shelf.residency(card.id)->pinned) {
+    if (out.anew && !ask.pinned && call.visit.is_admin() &&
+        shelf.residency(card.id, lane)->pinned) {
         out.ask.pin = true;  // an unload ends that
     }
     if (out.anew && !call.visit.is_admin()) {
@@ -204,25 +228,27 @@ Result<Loading> loading_of(Desk& desk, const Call& call, lemonade::LoadAsk& ask,
             "ctx_size: the model is in memory with less, and only administrators have it loaded "
             "anew");
     }
+    TRILANE_TRY(out.ask.context_tokens, context_ordered(call.visit, shelf.view(), card.id,
+                                                        "ctx_size", out.ask.context_tokens));
     return out;
 }
 
 void begin_load(Desk& desk, Call call, lemonade::LoadAsk ask) {
-    const auto card = meant_for(desk, call, ask.model);
-    if (!card) {
+    const auto found = meant_for(desk, call, ask.model);
+    if (!found) {
         return;
     }
     if (ask.pinned && !call.visit.is_admin()) {
         desk.refuse(call, 403, "pinned: who stays in memory is for administrators; leave it out");
         return;
     }
-    auto loading = loading_of(desk, call, ask, *card);
+    auto loading = loading_of(desk, call, ask, *found);
     if (!loading) {
         desk.refuse(call, loading.error());
         return;
     }
     if (loading->anew) {
-        static_cast<void>(desk.service().unload(card->id));  // or it has gone by itself
+        static_cast<void>(desk.service().unload(found->name));  // or it has gone by itself
     }
     desk.service().load(std::move(loading->ask), [&desk, ask = std::move(ask),
                                                   shared = std::make_shared<Call>(std::move(call))](
@@ -250,9 +276,9 @@ void load(Desk& desk, Call call) {
 
 /// An administrator's word counts at once and for pinned models, too; others' models go when
 /// nobody uses them.
-Status let_model_go(Desk& desk, const Call& call, const std::string& id) {
-    return call.visit.is_admin() ? desk.service().unload(id)
-                                 : desk.service().keep(id, std::chrono::milliseconds(0));
+Status let_model_go(Desk& desk, const Call& call, const std::string& name) {
+    return call.visit.is_admin() ? desk.service().unload(name)
+                                 : desk.service().keep(name, std::chrono::milliseconds(0));
 }
 
 void unload_all(Desk& desk, Call& call) {
@@ -282,18 +308,11 @@ void unload(Desk& desk, Call call) {
             unload_all(desk, whole);
             return;
         }
-        const auto card = meant(desk, *name);
-        if (!card) {
-            desk.refuse(whole, card.error());
+        const auto found = meant_for(desk, whole, *name);
+        if (!found) {
             return;
         }
-        if (!whole.visit.may_use_model(card->id)) {
-            desk.refuse(whole, 403,
-                        fmt::format("the API key '{}' may not use the model '{}'",
-                                    whole.visit.name(), card->id));
-            return;
-        }
-        const Status gone = let_model_go(desk, whole, card->id);
+        const Status gone = let_model_go(desk, whole, found->name);
         if (!gone) {
             desk.refuse(whole, gone.error().fault == Fault::not_found ? lemonade::not_loaded(*name)
                                                                       : gone.error());

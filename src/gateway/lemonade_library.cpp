@@ -9,13 +9,13 @@
 #include "dialect/lemonade/lemonade.h"
 #include "gateway/downloads.h"
 #include "gateway/generation.h"
+#include "gateway/http_error.h"
 #include "gateway/lemonade_shelf.h"
+#include "gateway/model_names.h"
 #include "gateway/query.h"
 
 namespace trilane::gateway::lemonade_api {
 namespace {
-
-constexpr std::string_view kUserNames = "user.";
 
 bool keeps_models(Desk& desk, Call& call) {
     if (desk.library() != nullptr) {
@@ -27,6 +27,11 @@ bool keeps_models(Desk& desk, Call& call) {
 
 std::string installed(std::string_view model) {
     return fmt::format("Installed model: {}", model);
+}
+
+std::string failure_event(const Error& error) {
+    return lemonade::error_event(
+        error, library_status(error) == kInsufficientStorage ? lemonade::kNoRoomCode : "");
 }
 
 /// A client that follows a pull, event by event or only to its end. Its leaving is the end of its
@@ -103,13 +108,13 @@ private:
                 desk_.respond_json(
                     call_, lemonade::success_body(installed(ask_.model), ask_.model, ask_.ignored));
             } else {
-                desk_.refuse(call_, status.error());
+                desk_.refuse_by_library(call_, status.error());
             }
             return;
         }
-        desk_.count(call_, status ? 200 : dialect::http_status(status.error().fault));
+        desk_.count(call_, status ? 200 : library_status(status.error()));
         call_.exchange->send(status ? lemonade::complete_event(progress_)
-                                    : lemonade::error_event(status.error()));
+                                    : failure_event(status.error()));
         call_.exchange->finish();
     }
     void leave() {
@@ -146,8 +151,32 @@ Result<catalog::PullAsk> pulling_of(const lemonade::PullAsk& ask) {
     return pulling;
 }
 
+/// Whether what is asked for is here already. **Errors:** invalid: the name is another model's.
+Result<bool> is_here(const Desk& desk, const Call& call, const lemonade::PullAsk& ask) {
+    const auto found = meant(desk, call.visit, ask.model);
+    if (const auto card = found ? model_called(desk, found->name) : std::nullopt) {
+        const Shelf shelf(desk);
+        if (ask.checkpoint.empty() || shelf.is_of(card->id, ask.checkpoint)) {
+            return true;
+        }
+        if (found->name == ask.model) {
+            return fail(Fault::invalid,
+                        "model_name: '{}' is here and is not {}; delete it first, or choose "
+                        "another name",
+                        ask.model, ask.checkpoint);
+        }
+    }
+    TRILANE_TRY_STATUS(check_free(desk, ask.model));
+    return false;
+}
+
 void begin_pull(Desk& desk, Call call, lemonade::PullAsk ask) {
-    if (meant(desk, ask.model)) {
+    const auto here = is_here(desk, call, ask);
+    if (!here) {
+        desk.refuse(call, here.error());
+        return;
+    }
+    if (*here) {
         std::make_shared<PullWatch>(desk, std::move(call), std::move(ask))->end_at_once();
         return;
     }
@@ -174,7 +203,7 @@ using Told = std::function<void(const Status&)>;
 Told told_of_deletion(Desk& desk, Call call, const std::string& name) {
     return [&desk, name, shared = std::make_shared<Call>(std::move(call))](const Status& status) {
         if (!status) {
-            desk.refuse(*shared, status.error());
+            desk.refuse_by_library(*shared, status.error());
             return;
         }
         desk.respond_json(*shared,
@@ -182,19 +211,10 @@ Told told_of_deletion(Desk& desk, Call call, const std::string& name) {
     };
 }
 
-/// A name that a pull has kept goes with what was pulled; any other only as a name.
 void delete_model(Desk& desk, Call call, const std::string& name) {
-    catalog::Library& library = *desk.library();
-    if (library.further_name(name) && !name.starts_with(kUserNames)) {
-        library.remove_name(name, told_of_deletion(desk, std::move(call), name));
-        return;
-    }
-    const auto card = meant(desk, name);
-    if (!card) {
-        desk.refuse(call, card.error());
-        return;
-    }
-    library.remove(card->id, told_of_deletion(desk, std::move(call), name));
+    const auto meaning =
+        meant(desk, call.visit, name).map([](const Meant& found) { return found.card; });
+    delete_called(desk, "model_name", name, meaning, told_of_deletion(desk, std::move(call), name));
 }
 
 }  // namespace

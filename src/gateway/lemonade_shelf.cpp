@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "catalog/file_names.h"
+
 namespace trilane::gateway::lemonade_api {
 namespace {
 
@@ -18,6 +20,19 @@ std::string checkpoint_of(const catalog::Entry& entry) {
         out += ":" + entry.quantization;
     }
     return out;
+}
+
+/// Whether `wanted`, as behind a repository's name, is the variant that the entry is.
+bool is_variant(const catalog::Entry& entry, std::string_view repository,
+                const std::string& wanted) {
+    constexpr std::string_view kDynamic = "UD-";
+    const std::string_view quantization = entry.quantization;
+    const std::string_view file = catalog::base_name(entry.path);
+    return wanted.empty() || catalog::equal_ignoring_case(quantization, wanted) ||
+           (quantization.starts_with(kDynamic) &&
+            catalog::equal_ignoring_case(quantization.substr(kDynamic.size()), wanted)) ||
+           catalog::base_name(wanted) == file || catalog::model_stem(file) == wanted ||
+           catalog::id_of(repository, wanted) == entry.id;
 }
 
 std::string_view recipe_of_entry(const catalog::Entry& entry) {
@@ -42,18 +57,21 @@ std::string_view recipe_of_entry(const catalog::Entry& entry) {
 
 }  // namespace
 
-Result<job::ModelCard> meant(const Desk& desk, std::string_view name) {
-    auto card = desk.service().find(name);
-    if (!card && name.starts_with(kUserPrefix)) {
-        if (auto bare = desk.service().find(name.substr(kUserPrefix.size()))) {
-            return bare;
-        }
-    } else if (!card) {
-        if (auto further = desk.service().find(std::string(kUserPrefix).append(name))) {
-            return further;
+Result<Meant> meant(const Desk& desk, const access::Visit& visit, std::string_view name) {
+    const bool prefixed = name.starts_with(kUserPrefix);
+    const std::string spellings[] = {std::string(name),
+                                     prefixed ? std::string(name.substr(kUserPrefix.size()))
+                                              : std::string(kUserPrefix).append(name)};
+    for (const std::string& spelling : spellings) {
+        if (auto card = desk.service().find(spelling)) {
+            return Meant{*std::move(card), spelling};
         }
     }
-    return card ? std::move(card) : tl::unexpected(lemonade::no_such_model(name, card.error()));
+    auto card = desk.find_for(visit, name);
+    if (card) {  // it has just come
+        return Meant{*std::move(card), std::string(name)};
+    }
+    return tl::unexpected(lemonade::no_such_model(name, card.error()));
 }
 
 std::string_view recipe_of_kind(std::string_view kind) {
@@ -81,8 +99,41 @@ const catalog::Entry* Shelf::entry(std::string_view id) const {
     return found == entries_.end() ? nullptr : &found->second;
 }
 
-const plane::Residency* Shelf::residency(std::string_view id) const {
+bool Shelf::is_of(std::string_view id, std::string_view checkpoint) const {
+    const catalog::Entry* stored = entry(id);
+    if (stored == nullptr) {
+        return false;
+    }
+    if (checkpoint == checkpoint_of(*stored)) {
+        return true;
+    }
+    const auto reference = catalog::parse_reference(checkpoint);
+    const std::size_t at = stored->repository.find('@');
+    const std::string repository = stored->repository.substr(0, at);
+    const std::string revision =
+        at == std::string::npos ? std::string() : stored->repository.substr(at + 1);
+    const catalog::Reference usual;
+    return reference && !repository.empty() &&
+           catalog::equal_ignoring_case(reference->repository, repository) &&
+           (reference->revision == usual.revision || reference->revision == revision) &&
+           is_variant(*stored, repository, reference->variant);
+}
+
+std::string Shelf::lane_named(const Meant& meant) const {
+    if (meant.name == meant.card.id) {
+        return {};  // an id may have a '/' of its own
+    }
+    const auto named = std::ranges::find_if(view_.lanes, [&](const plane::LaneView& lane) {
+        return meant.name.starts_with(lane.name + '/');
+    });
+    return named == view_.lanes.end() ? std::string() : named->name;
+}
+
+const plane::Residency* Shelf::residency(std::string_view id, std::string_view on_lane) const {
     for (const plane::LaneView& lane : view_.lanes) {
+        if (!on_lane.empty() && lane.name != on_lane) {
+            continue;
+        }
         for (const plane::Residency& one : lane.residents) {
             if (one.model == id && lane::takes_requests(one.state)) {
                 return &one;

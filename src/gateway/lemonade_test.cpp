@@ -19,8 +19,10 @@ namespace {
 using json::Value;
 using net::TestClient;
 using net::TestReply;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::string_view kPrefixes[] = {"/api/v0", "/api/v1", "/v0", "/v1"};
 
@@ -210,6 +212,64 @@ TEST_F(LemonadeGateway, LoadsAnewForMoreContext) {
     EXPECT_THAT(service_->unloads(), ElementsAre("tiny"));
 }
 
+TEST_F(LemonadeGateway, ANameThatSaysTheLaneIsMeantSo) {
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("two/tiny", "tiny");
+    service_->add_lane("two", "gpu");
+    service_->give_context(1024);
+    json_of(post("/v1/load", {{"model_name", "fake/tiny"}}));
+    json_of(post("/v1/load", {{"model_name", "user.fake/tiny"}, {"ctx_size", 2048}}));
+    json_of(post("/v1/load", {{"model_name", "two/tiny"}, {"ctx_size", 2048}}));
+    const auto loads = service_->loads();
+    ASSERT_EQ(loads.size(), 3U);
+    EXPECT_EQ(loads[0].model, "fake/tiny");
+    EXPECT_EQ(loads[1].model, "fake/tiny");
+    EXPECT_EQ(loads[2].model, "two/tiny");
+    EXPECT_THAT(service_->unloads(), ElementsAre("fake/tiny")) << "lane two has none in memory";
+    json_of(post("/v1/unload", {{"model_name", "fake/tiny"}}));
+    EXPECT_THAT(service_->unloads(), ElementsAre("fake/tiny", "fake/tiny"));
+}
+
+TEST_F(LemonadeGateway, ABackendMeansTheLanesThatTheKeyMayUse) {
+    for (const char* lane : {"one", "two", "three"}) {
+        service_->add_lane(lane, "gpu");
+    }
+    service_->add_lane("four", "cpu");
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.lanes = {"t*"};
+    access::Key other = narrow;
+    other.name = "other";
+    other.digest = access::digest_of("o");
+    other.lanes = {"three", "four"};
+    access::Key none = narrow;
+    none.name = "none";
+    none.digest = access::digest_of("x");
+    none.lanes = {"four"};
+    access::KeyRing ring;
+    for (const access::Key& key : {narrow, other, none}) {
+        ASSERT_TRUE(ring.add(key));
+    }
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    const auto load_as = [&](const std::string& key) {
+        return ask("POST", "/v1/load", R"({"model_name":"tiny","llamacpp_backend":"vulkan"})",
+                   "Authorization: Bearer " + key + "\r\n");
+    };
+    EXPECT_EQ(load_as("n").status, 200U);
+    EXPECT_EQ(load_as("o").status, 200U);
+    const std::string refused = error_of(load_as("x"), 400);
+    EXPECT_THAT(refused, AllOf(HasSubstr("four (cpu)"), Not(HasSubstr("two"))));
+    const auto loads = service_->loads();
+    ASSERT_EQ(loads.size(), 2U);
+    EXPECT_THAT(loads[0].lanes, ElementsAre("two", "three"));
+    EXPECT_EQ(loads[0].lane, "") << "which of them the model may use, the plane knows";
+    EXPECT_THAT(loads[1].lanes, ElementsAre("three"));
+    EXPECT_EQ(loads[1].lane, "three");
+}
+
 TEST_F(LemonadeGateway, UnloadsOneOrAll) {
     EXPECT_EQ(json_of(post("/api/v1/unload", {{"model_name", "tiny"}}))["status"], "success");
     EXPECT_EQ(json_of(ask("POST", "/api/v1/unload"))["status"], "success");
@@ -268,6 +328,72 @@ TEST_F(LemonadeGateway, PullsAtOnce) {
                 HasSubstr("send \"checkpoint\""));
     EXPECT_THAT(error_of(post("/v1/pull", {{"model_name", "x"}, {"checkpoint", "bad"}}), 400),
                 HasSubstr("names no repository"));
+}
+
+TEST_F(LemonadeGateway, AFullDiskIsNoMatterOfTooManyRequests) {
+    for (const bool stream : {false, true}) {
+        std::thread end([this] {
+            library_->listener().on_end(fail(Fault::exhausted, "cannot write: no space left"));
+        });
+        const TestReply reply =
+            post("/v1/pull", {{"model_name", "owner/name"}, {"stream", stream}});
+        end.join();
+        if (stream) {
+            EXPECT_THAT(reply.body, HasSubstr(R"("code":"insufficient_storage")"));
+        } else {
+            EXPECT_EQ(error_of(reply, 507), "cannot write: no space left");
+            EXPECT_EQ(json_of(reply, 507)["error"]["code"], "insufficient_storage");
+        }
+    }
+}
+
+TEST_F(LemonadeGateway, OnlyTheSameModelIsThereAlready) {
+    catalog::Entry entry;
+    entry.id = "tiny";
+    entry.path = "/models/tiny/tiny-Q8_0.gguf";
+    entry.quantization = "Q8_0";
+    entry.repository = "owner/Tiny-GGUF@main";
+    library_->put(entry);
+    service_->alias("user.tiny2", "tiny");
+    library_->add_name({"user.tiny2", "tiny", "", "", "", 0, true}, [](const Status&) {});
+    const auto pull = [&](const char* name, const char* checkpoint) {
+        return post("/v1/pull", {{"model_name", name}, {"checkpoint", checkpoint}});
+    };
+    for (const char* name : {"tiny", "user.tiny2", "user.tiny", "tiny2"}) {
+        for (const char* same : {"owner/Tiny-GGUF", "owner/tiny-gguf:q8_0", "owner/Tiny-GGUF:Q8_0",
+                                 "owner/Tiny-GGUF:tiny-Q8_0.gguf"}) {
+            EXPECT_EQ(json_of(pull(name, same))["status"], "success") << name << ' ' << same;
+        }
+    }
+    for (const char* other : {"owner/Tiny-GGUF:Q4_K_M", "other/Tiny-GGUF:Q8_0",
+                              "owner/Tiny-GGUF@old:Q8_0", "owner/Tiny-GGUF:tiny-Q4_K_M.gguf"}) {
+        EXPECT_THAT(error_of(pull("tiny", other), 400), HasSubstr("delete it first")) << other;
+        EXPECT_THAT(error_of(pull("user.tiny2", other), 400), HasSubstr(other));
+    }
+    EXPECT_THAT(error_of(pull("kept", "owner/Kept"), 400), HasSubstr("is not owner/Kept"))
+        << "nobody knows where it came from";
+    EXPECT_TRUE(library_->asks().empty());
+}
+
+TEST_F(LemonadeGateway, WhatOnlyMeansAModelIsPulled) {
+    service_->alias("small", "tiny");
+    service_->alias("default", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("*", "tiny");
+    for (const char* name : {"default", "fake/tiny"}) {
+        EXPECT_THAT(
+            error_of(post("/v1/pull", {{"model_name", name}, {"checkpoint", "owner/name"}}), 400),
+            HasSubstr("means 'tiny' here already"));
+    }
+    EXPECT_THAT(error_of(post("/v1/pull", {{"model_name", "claude-x"}}), 400),
+                HasSubstr("names no repository"));
+    std::thread end([this] { library_->listener().on_end(catalog::Entry{}); });
+    EXPECT_EQ(json_of(post("/v1/pull", {{"model_name", "user.x"}, {"checkpoint", "owner/x:Q8_0"}}))
+                  .value("status", ""),
+              "success");
+    end.join();
+    ASSERT_EQ(library_->asks().size(), 1U);
+    EXPECT_EQ(library_->asks()[0].name, "user.x");
 }
 
 TEST_F(LemonadeGateway, AClientThatLeavesEndsItsPull) {
@@ -352,6 +478,50 @@ TEST_F(LemonadeGateway, DeletesModelsAndNames) {
                 HasSubstr("Model not found"));
 }
 
+TEST_F(LemonadeGateway, OnlyItsOwnNameDeletesAModel) {
+    service_->alias("claude-*", "tiny");
+    service_->alias("small", "tiny");
+    service_->alias("default", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    service_->alias("tiny:latest", "tiny");
+    for (const char* name :
+         {"claude-x", "claude-*", "small", "default", "fake/tiny", "tiny:latest", "user.tiny"}) {
+        EXPECT_THAT(error_of(post("/v1/delete", {{"model_name", name}}), 400),
+                    HasSubstr(fmt::format("'{}' is another name of 'tiny'", name)));
+    }
+    EXPECT_TRUE(library_->removed().empty());
+}
+
+TEST_F(LemonadeGateway, WhatWasPulledGoesWithItsLastName) {
+    const auto add = [&](const std::string& name, bool pulled) {
+        service_->alias(name, "tiny");
+        library_->add_name({name, "tiny", "", "", "", 0, pulled}, [](const Status&) {});
+    };
+    const auto remove = [&](const char* name) {
+        EXPECT_EQ(json_of(post("/v1/delete", {{"model_name", name}}))["status"], "success") << name;
+    };
+    add("user.copy", false);
+    remove("user.copy");
+    EXPECT_TRUE(library_->removed().empty()) << "a copy is only a name";
+    add("user.tiny", true);
+    add("twin", false);
+    remove("user.tiny");
+    EXPECT_TRUE(library_->removed().empty()) << "twin still means it";
+    remove("twin");
+    add("user.tiny", true);
+    remove("user.tiny");
+    EXPECT_THAT(library_->removed(), ElementsAre("tiny"));
+}
+
+TEST_F(LemonadeGateway, AFurtherNameThatIsAModelsIdDeletesThatModel) {
+    library_->add_name({"kept", "tiny", "", "", "", 0, true}, [](const Status&) {});
+    post("/v1/delete", {{"model_name", "kept"}});
+    EXPECT_THAT(library_->removed(), ElementsAre("kept"));
+    library_->add_name({"user.gone", "gone", "", "", "", 0, true}, [](const Status&) {});
+    EXPECT_EQ(json_of(post("/v1/delete", {{"model_name", "user.gone"}}))["status"], "success");
+    EXPECT_FALSE(library_->further_name("user.gone"));
+}
+
 TEST_F(LemonadeGateway, EnginesAreNotInstalled) {
     const std::string missing =
         error_of(post("/v1/install", {{"recipe", "llamacpp"}, {"backend", "vulkan"}}), 501);
@@ -398,6 +568,42 @@ TEST_F(LemonadeGateway, KeysCount) {
     EXPECT_EQ(ask("GET", "/live").status, 200U);
 }
 
+TEST_F(LemonadeGateway, ALimitedKeyHearsOfNoOtherModel) {
+    service_->alias("claude-*", "tiny");
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.models = {"kept"};
+    access::KeyRing ring;
+    ASSERT_TRUE(ring.add(narrow));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("boss", ring);
+    start(std::move(options));
+    const std::string boss = "Authorization: Bearer boss\r\n";
+    const std::string sent = "Authorization: Bearer n\r\n";
+    const std::string body = R"({"model":"tiny","prompt":"x"})";
+    EXPECT_EQ(ask("POST", "/v1/completions", body, boss).status, 200U);
+    for (const char* path : {"/v1/load", "/v1/unload"}) {
+        EXPECT_THAT(error_of(ask("POST", path, R"({"model_name":"none"})", sent), 404),
+                    Not(HasSubstr("tiny")))
+            << path;
+        EXPECT_THAT(error_of(ask("POST", path, R"({"model_name":"claude-x"})", sent), 403),
+                    AllOf(HasSubstr("'claude-x'"), Not(HasSubstr("tiny"))))
+            << path;
+    }
+    for (const char* path : {"/v1/models/none/files", "/v1/models/none/options"}) {
+        EXPECT_THAT(error_of(ask("GET", path, "", sent), 404), Not(HasSubstr("tiny"))) << path;
+    }
+    EXPECT_THAT(ask("GET", "/v1/slots", "", sent).body, Not(HasSubstr("tiny")));
+    EXPECT_THAT(ask("GET", "/v1/slots", "", boss).body, HasSubstr("tiny"));
+    const Value hidden = json_of(ask("GET", "/v1/stats", "", sent));
+    EXPECT_TRUE(hidden["output_tokens"].is_null());
+    EXPECT_TRUE(hidden["request_count_total"].is_null());
+    const Value shown = json_of(ask("GET", "/v1/stats", "", boss));
+    EXPECT_EQ(shown["output_tokens"], 2);
+    EXPECT_EQ(shown["request_count_total"], 7);
+}
+
 TEST_F(LemonadeGateway, AKeyWithoutAdministrationDoesNoHarmToOthers) {
     access::Key key;
     key.name = "app";
@@ -415,6 +621,14 @@ TEST_F(LemonadeGateway, AKeyWithoutAdministrationDoesNoHarmToOthers) {
     const Value loaded =
         json_of(post_as_app("/v1/load", R"({"model_name":"tiny","ctx_size":2048})"));
     EXPECT_THAT(loaded["ignored"][0], HasSubstr("ctx_size"));
+    EXPECT_EQ(service_->loads().at(0).context_tokens, std::nullopt) << "it would stay an order";
+    post_as_app("/v1/load", R"({"model_name":"tiny","ctx_size":16})");
+    EXPECT_EQ(service_->loads().at(1).context_tokens, std::nullopt);
+    EXPECT_THAT(error_of(post_as_app("/v1/load", R"({"model_name":"kept","ctx_size":511})"), 400),
+                HasSubstr("ctx_size: got 511; send 512 or more"));
+    ASSERT_EQ(service_->loads().size(), 2U);
+    post_as_app("/v1/load", R"({"model_name":"kept","ctx_size":512})");
+    EXPECT_EQ(service_->loads().at(2).context_tokens, 512U);
     EXPECT_EQ(json_of(post_as_app("/v1/unload", R"({"model_name":"tiny"})"))["status"], "success");
     EXPECT_TRUE(service_->unloads().empty());
     ASSERT_EQ(service_->kept().size(), 1U);

@@ -19,6 +19,8 @@ constexpr std::size_t kSubscriptionBytesMax = 4U << 10U;
 /// Beyond this much unread, entries wait in the journal, which may lose them.
 constexpr std::size_t kUnreadBytesMax = 256U << 10U;
 constexpr std::size_t kEntriesPerTickMax = 1000;
+/// Between two looks at whether the client's key still holds.
+constexpr std::chrono::seconds kKnockInterval{1};
 
 /// "warning rest of the line" → its severity, and the line without the word.
 std::string_view take_level(std::string_view& line) {
@@ -57,13 +59,16 @@ std::string time_text(std::int64_t unix_ms) {
 /// One client of the stream. **Threads:** the socket's.
 class LogsSocket final : public net::WebSocketListener {
 public:
-    explicit LogsSocket(Desk& desk) : desk_(desk) {}
+    LogsSocket(Desk& desk, std::string key) : desk_(desk), key_(std::move(key)) {}
 
     void on_open(std::shared_ptr<net::WebSocketWriter> writer) override {
         writer_ = std::move(writer);
     }
 
     void on_message(std::string_view message, bool text) override {
+        if (!may_stay()) {
+            return;
+        }
         const auto after = text ? parse_subscription(message)
                                 : fail(Fault::invalid, "send logs.subscribe as a JSON text");
         if (!after) {
@@ -76,7 +81,7 @@ public:
     }
 
     void on_tick() override {
-        if (!subscribed_) {
+        if (!may_stay() || !subscribed_) {
             return;
         }
         LogJournal& journal = desk_.journal();
@@ -98,6 +103,20 @@ public:
     void on_close() override {}
 
 private:
+    /// Whether the key still holds. False, and the socket closes, when it does not.
+    bool may_stay() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - knocked_ < kKnockInterval) {
+            return true;
+        }
+        knocked_ = now;
+        if (desk_.still_administers(key_)) {
+            return true;
+        }
+        writer_->close(net::SocketClose::refused, "the API key does not hold any more");
+        return false;
+    }
+
     void send_snapshot(std::uint64_t after) {
         LogJournal& journal = desk_.journal();
         journal.collect(desk_.service());
@@ -121,7 +140,9 @@ private:
     }
 
     Desk& desk_;  // outlives the server, and with it the socket
+    const std::string key_;
     std::shared_ptr<net::WebSocketWriter> writer_;
+    std::chrono::steady_clock::time_point knocked_ = std::chrono::steady_clock::now();
     bool subscribed_ = false;
     std::uint64_t last_seq_ = 0;
 };
@@ -217,7 +238,8 @@ Result<std::uint64_t> parse_subscription(std::string_view message) {
 }
 
 void open_logs_stream(Desk& desk, Call call) {
-    open_socket(desk, call, kSubscriptionBytesMax, std::make_shared<LogsSocket>(desk));
+    open_socket(desk, call, kSubscriptionBytesMax,
+                std::make_shared<LogsSocket>(desk, socket_key_sent(call.request)));
 }
 
 }  // namespace trilane::gateway

@@ -52,9 +52,9 @@ public:
                                    const net::ServerSnapshot& server) const;
 
 private:
-    static constexpr std::array<unsigned, 20> kStatuses = {
-        101, 200, 201, 204, 400, 401, 403, 404, 405, 408,
-        413, 426, 429, 431, 499, 500, 501, 503, 504, 0};  // 0: others
+    static constexpr std::array<unsigned, 21> kStatuses = {101, 200, 201, 204, 400, 401, 403, 404,
+                                                           405, 408, 413, 426, 429, 431, 499, 500,
+                                                           501, 503, 504, 507, 0};  // 0: others
     using Counts = std::array<std::atomic<std::uint64_t>, kStatuses.size()>;
     std::vector<std::string> endpoints_;  // "other" last
     std::vector<Counts> requests_;

@@ -11,6 +11,7 @@
 #include "dialect/ollama/ollama.h"
 #include "gateway/desk.h"
 #include "gateway/ollama_library.h"
+#include "gateway/visitor_load.h"
 
 namespace trilane::gateway {
 namespace {
@@ -82,7 +83,8 @@ Status let_go(plane::Service& service, const std::string& model, bool by_admin) 
 void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::Asking asking) {
     const auto now_ns = ollama::real_clock().unix_ns;
     const std::string& model = asking.asked.model;
-    if (!desk.model_for(call, model)) {
+    const auto card = desk.model_for(call, model);
+    if (!card) {
         return;
     }
     if (asking.keep_alive == std::chrono::milliseconds(0)) {
@@ -94,10 +96,16 @@ void load_or_unload(Desk& desk, Call call, ollama::Endpoint endpoint, ollama::As
         desk.respond_json(call, ollama::loaded_body(endpoint, asking.named, "unload", now_ns()));
         return;
     }
+    const auto context = context_ordered(call.visit, desk.service().view(), card->id,
+                                         "options.num_ctx", asking.context_tokens);
+    if (!context) {
+        desk.refuse(call, context.error());
+        return;
+    }
     plane::Service::LoadAsk ask;
     ask.model = model;
     ask.lanes = call.visit.lanes();
-    ask.context_tokens = asking.context_tokens;
+    ask.context_tokens = *context;
     desk.service().load(
         std::move(ask),
         [&desk, endpoint, asking = std::make_shared<ollama::Asking>(std::move(asking)),

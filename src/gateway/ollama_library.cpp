@@ -1,7 +1,5 @@
 #include "gateway/ollama_library.h"
 
-#include <algorithm>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -9,6 +7,7 @@
 #include "dialect/ollama/library_asks.h"
 #include "dialect/ollama/ollama.h"
 #include "gateway/http_error.h"
+#include "gateway/model_names.h"
 
 namespace trilane::gateway::ollama_library {
 namespace {
@@ -42,7 +41,7 @@ void with_ask(Desk& desk, Call call, Result<Ask> (*read)(std::string_view),
 std::function<void(Status)> plain_answer(Desk& desk, Call call) {
     return [&desk, shared = std::make_shared<Call>(std::move(call))](const Status& status) {
         if (!status) {
-            desk.refuse(*shared, status.error());
+            desk.refuse_by_library(*shared, status.error());
             return;
         }
         desk.respond_text(*shared, "", "");
@@ -83,11 +82,11 @@ public:
             if (status) {
                 desk_.respond_json(call_, ollama::status_line("success"));
             } else {
-                desk_.refuse(call_, status.error());
+                desk_.refuse_by_library(call_, status.error());
             }
             return;
         }
-        desk_.count(call_, status ? 200 : dialect::http_status(status.error().fault));
+        desk_.count(call_, status ? 200 : library_status(status.error()));
         call_.exchange->send(
             (status ? ollama::status_line("success") : ollama::error_body(status.error())) + "\n");
         call_.exchange->finish();
@@ -174,10 +173,14 @@ private:
 };
 
 void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
-    if (desk.service().find(ask.model)) {
+    if (model_called(desk, ask.model)) {
         Account account(desk, std::move(call), ask.stream);
         account.begin("pulling manifest");
         account.end({});
+        return;
+    }
+    if (const Status free = check_free(desk, ask.model); !free) {
+        desk.refuse(call, free.error());
         return;
     }
     catalog::PullAsk pulling;
@@ -187,47 +190,9 @@ void pull_model(Desk& desk, Call call, ollama::NameAsk ask) {
     follower->begin(std::move(pulling));
 }
 
-/// Whether nothing keeps the model once this name is gone: who deletes what he pulled, by the name
-/// that he pulled it by, wants his disk back.
-bool is_last_name(const catalog::Library& library, const catalog::FurtherName& name) {
-    const auto names = library.further_names();
-    return name.pulled && std::ranges::none_of(names, [&](const catalog::FurtherName& other) {
-               return other.model == name.model && other.name != name.name;
-           });
-}
-
 void remove_model(Desk& desk, Call call, ollama::NameAsk ask) {
-    catalog::Library& library = *desk.library();
-    if (const auto further = library.further_name(ask.model)) {
-        if (is_last_name(library, *further)) {
-            library.remove(further->model, plain_answer(desk, std::move(call)));
-        } else {
-            library.remove_name(ask.model, plain_answer(desk, std::move(call)));
-        }
-        return;
-    }
-    const auto card = desk.service().find(ask.model);
-    if (!card) {
-        desk.refuse(call, card.error());
-        return;
-    }
-    if (card->id != ask.model) {
-        desk.refuse(call, Error{Fault::invalid,
-                                fmt::format("model: '{}' is another name of '{}'; delete that one "
-                                            "if you want it gone",
-                                            ask.model, card->id)});
-        return;
-    }
-    library.remove(card->id, plain_answer(desk, std::move(call)));
-}
-
-/// Ok when a further name may be kept. **Errors:** invalid: a model is called so itself.
-Status check_free(Desk& desk, const std::string& name) {
-    if (!desk.library()->further_name(name) && desk.service().find(name)) {
-        return fail(Fault::invalid, "there is a model called '{}' already; choose another name",
-                    name);
-    }
-    return {};
+    delete_called(desk, "model", ask.model, desk.service().find(ask.model),
+                  plain_answer(desk, std::move(call)));
 }
 
 /// A further name for what `from` means, with what is said and set when that is asked for.

@@ -132,6 +132,29 @@ TEST_F(Ollama, ALimitedKeyLoadsWithinItsLimits) {
     EXPECT_EQ(service_->loads().size(), 1U);
 }
 
+TEST_F(Ollama, WhoIsNoAdministratorSpoilsNoModelByItsContext) {
+    const auto load = [&](const char* model, int tokens) {
+        return ask("POST", "/api/generate",
+                   {{"model", model}, {"options", {{"num_ctx", tokens}}}, {"stream", false}});
+    };
+    EXPECT_EQ(load("kept", 16).status, 200U) << "nobody is asked for a key: all may administer";
+    EXPECT_EQ(service_->loads().back().context_tokens, 16U);
+    access::Key app;
+    app.name = "app";
+    app.digest = access::digest_of("a");
+    access::KeyRing ring;
+    ASSERT_TRUE(ring.add(app));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    headers_ = "Authorization: Bearer a\r\n";
+    EXPECT_THAT(error_of(load("kept", 16), 400), HasSubstr("num_ctx: got 16"));
+    EXPECT_EQ(load("tiny", 16).status, 200U) << "it is in memory";
+    EXPECT_EQ(service_->loads().back().context_tokens, std::nullopt);
+    EXPECT_EQ(load("kept", 4096).status, 200U);
+    EXPECT_EQ(service_->loads().back().context_tokens, 4096U);
+}
+
 TEST_F(Ollama, ALimitedKeySeesWhatItMayUse) {
     start_with_a_limited_key();
     const Value tags = json_of(ask("GET", "/api/tags"));
@@ -321,9 +344,49 @@ TEST_F(Ollama, PullsThatFailSayWhy) {
     }
 }
 
+TEST_F(Ollama, AFullDiskIsNoMatterOfTooManyRequests) {
+    library_->fill();
+    const TestReply copied =
+        ask("POST", "/api/copy", {{"source", "tiny"}, {"destination", "twin"}});
+    EXPECT_THAT(error_of(copied, 507), HasSubstr("no space left"));
+    EXPECT_FALSE(copied.has("Retry-After")) << "waiting alone frees nothing";
+    const Value made = {{"model", "mine"}, {"from", "tiny"}, {"stream", false}};
+    EXPECT_EQ(ask("POST", "/api/create", made).status, 507U);
+    std::thread hub([this] {
+        library_->listener().on_end(fail(Fault::exhausted, "cannot write: no space left"));
+    });
+    EXPECT_THAT(error_of(ask("POST", "/api/pull", {{"model", "a/b"}, {"stream", false}}), 507),
+                HasSubstr("no space left"));
+    hub.join();
+    EXPECT_THAT(ask("GET", "/metrics").body, HasSubstr("\"507\""));
+}
+
 TEST_F(Ollama, AModelThatIsThereIsPulledAlready) {
     EXPECT_EQ(lines_of(ask("POST", "/api/pull", {{"model", "tiny"}})).back()["status"], "success");
     EXPECT_THAT(library_->asks(), IsEmpty());
+}
+
+TEST_F(Ollama, WhatOnlyMeansAModelIsPulledAndCopied) {
+    service_->alias("default", "tiny");
+    service_->alias("small", "tiny");
+    service_->alias("fake/tiny", "tiny");
+    for (const char* name : {"default", "small", "fake/tiny"}) {
+        EXPECT_THAT(error_of(ask("POST", "/api/pull", {{"model", name}}), 400),
+                    HasSubstr("means 'tiny' here already"));
+        EXPECT_THAT(
+            error_of(ask("POST", "/api/copy", {{"source", "tiny"}, {"destination", name}}), 400),
+            HasSubstr("choose another name"));
+    }
+    service_->alias("claude-*", "tiny");
+    EXPECT_EQ(ask("POST", "/api/copy", {{"source", "kept"}, {"destination", "claude-x"}}).status,
+              200U);
+    EXPECT_EQ(library_->further_name("claude-x")->model, "kept");
+    service_->alias("*", "tiny");
+    std::thread hub([this] { library_->listener().on_end(catalog::Entry()); });
+    EXPECT_EQ(lines_of(ask("POST", "/api/pull", {{"model", "a/b"}})).back()["status"], "success");
+    hub.join();
+    ASSERT_EQ(library_->asks().size(), 1U) << "a pattern is no model";
+    EXPECT_EQ(library_->asks()[0].name, "a/b");
 }
 
 TEST_F(Ollama, AClientThatLeavesEndsItsInterestInAPull) {

@@ -186,6 +186,62 @@ TEST_F(SocketTest, ResumesLogsWhereTheClientWas) {
     EXPECT_EQ(next_event(*client)["entries"].size(), 10U);
 }
 
+TEST_F(SocketTest, AKeyThatMayNotUseAModelHearsNoMoreOfIt) {
+    access::KeyRing ring;
+    access::Key narrow;
+    narrow.name = "narrow";
+    narrow.digest = access::digest_of("n");
+    narrow.models = {"other"};
+    ASSERT_TRUE(ring.add(narrow));
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    start(std::move(options));
+    service_->alias("ears", "tiny");
+    const auto client = opened("/v1/realtime?intent=transcription&model=ears&api_key=n");
+    next_event(*client);
+    client->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+    next_event(*client);
+    client->send_text(append_of(200, 0.1));
+    client->send_text(R"({"type":"input_audio_buffer.commit"})");
+    next_event(*client);
+    const std::string message = next_event(*client)["error"]["message"].get<std::string>();
+    EXPECT_EQ(message, "the API key 'narrow' may not use the model 'ears'");
+}
+
+TEST_F(SocketTest, LogsEndWithTheKeyThatOpenedThem) {
+    const auto ring_of = [](bool with_boss) {
+        access::KeyRing ring;
+        access::Key user;
+        user.name = "user";
+        user.digest = access::digest_of("u");
+        EXPECT_TRUE(ring.add(user));
+        access::Key boss;
+        boss.name = "boss";
+        boss.digest = access::digest_of("b");
+        boss.admin = true;
+        EXPECT_TRUE(!with_boss || ring.add(boss));
+        return ring;
+    };
+    GatewayOptions options;
+    const auto door = std::make_shared<access::Door>("master", ring_of(true));
+    options.access.door = door;
+    start(std::move(options));
+    const auto boss = opened("/logs/stream?api_key=b");
+    const auto master = opened("/logs/stream?api_key=master");
+    for (WebSocketTestClient* client : {boss.get(), master.get()}) {
+        client->send_text(R"({"type":"logs.subscribe","after_seq":null})");
+        EXPECT_EQ(next_event(*client)["type"], "logs.snapshot");
+    }
+    door->replace(ring_of(false));
+    TestFrame last = boss->next_frame();
+    while (last.arrived && last.opcode != Opcode::close) {
+        last = boss->next_frame();
+    }
+    EXPECT_TRUE(last.closes_with(1008)) << last.payload;
+    service_->log().note("goes on");
+    EXPECT_EQ(next_event(*master)["entry"]["tag"], "fake") << "another key still holds";
+}
+
 TEST_F(SocketTest, RefusesOtherWordsOnTheLogsStream) {
     start();
     const auto client = opened(kLogs);

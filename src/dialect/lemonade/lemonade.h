@@ -86,7 +86,10 @@ struct Progress {
 /// Events of a stream, each with its blank line.
 std::string progress_event(const Progress& progress);
 std::string complete_event(const Progress& last);
-std::string error_event(const Error& error);
+/// `code` in place of the fault's own, unless it is empty.
+std::string error_event(const Error& error, std::string_view code = {});
+/// Of what the models folder has no room for.
+inline constexpr std::string_view kNoRoomCode = "insufficient_storage";
 
 /// A pull that goes on by itself, or has ended.
 struct Download {

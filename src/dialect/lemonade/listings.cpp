@@ -270,11 +270,14 @@ std::string stats_body(const Stats& stats) {
         out["prompt_tokens"] = stats.last->prompt_tokens;
         out["cache_tokens"] = stats.last->cached_tokens;
     }
-    out["request_count_total"] = stats.requests_total;
-    out["input_tokens_total"] = stats.prompt_tokens_total;
-    out["output_tokens_total"] = stats.output_tokens_total;
-    out["prompt_tokens_total"] = stats.prompt_tokens_total;
-    out["cache_tokens_total"] = stats.cached_tokens_total;
+    const auto total = [&](std::uint64_t value) {
+        return stats.has_totals ? Value(value) : Value();
+    };
+    out["request_count_total"] = total(stats.requests_total);
+    out["input_tokens_total"] = total(stats.prompt_tokens_total);
+    out["output_tokens_total"] = total(stats.output_tokens_total);
+    out["prompt_tokens_total"] = total(stats.prompt_tokens_total);
+    out["cache_tokens_total"] = total(stats.cached_tokens_total);
     return json::dump(out);
 }
 

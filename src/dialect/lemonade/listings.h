@@ -58,6 +58,7 @@ struct Stats {
         double output_ms = 0;  ///< 0 = not measured
     };
     std::optional<Last> last;
+    bool has_totals = true;  ///< else who asks may not see them
     std::uint64_t requests_total = 0;
     std::uint64_t prompt_tokens_total = 0;
     std::uint64_t cached_tokens_total = 0;

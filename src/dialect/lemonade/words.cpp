@@ -48,6 +48,8 @@ std::string_view code_of_status(unsigned status) {
             return "not_supported";
         case 503:
             return "unavailable";
+        case 507:
+            return kNoRoomCode;
         default:
             return status < 500 ? "invalid_request" : "internal_error";
     }
@@ -147,8 +149,9 @@ std::string complete_event(const Progress& last) {
                  {{"file_index", last.files}, {"total_files", last.files}, {"percent", 100U}});
 }
 
-std::string error_event(const Error& error) {
-    return event("error", {{"error", error.message}, {"code", code_of_fault(error.fault)}});
+std::string error_event(const Error& error, std::string_view code) {
+    return event("error", {{"error", error.message},
+                           {"code", code.empty() ? code_of_fault(error.fault) : code}});
 }
 
 std::string download_id(std::string_view model) {

@@ -91,6 +91,8 @@ std::string_view code_of(unsigned status) {
             return "unsupported_protocol";
         case 503:
             return "unavailable";
+        case 507:
+            return "insufficient_storage";
         default:
             return status < 500 ? "bad_request" : "internal";
     }
