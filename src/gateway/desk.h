@@ -20,6 +20,10 @@
 #include "plane/service.h"
 #include "probe/machine.h"
 
+namespace trilane::os {
+class WorkerPool;
+}
+
 namespace trilane::gateway {
 
 class Downloads;
@@ -100,6 +104,8 @@ public:
     /// The daemon's and the lanes' logs.
     virtual LogJournal& journal() = 0;
     [[nodiscard]] virtual const std::shared_ptr<SocketSeats>& realtime_seats() const = 0;
+    /// Their line has room for a go of each session that has a seat.
+    [[nodiscard]] virtual os::WorkerPool& realtime_workers() = 0;
 
     /// What a call that answers in pieces of its own making has ended with, for the counters.
     virtual void count(const Call& call, unsigned status) = 0;

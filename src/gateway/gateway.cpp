@@ -170,6 +170,7 @@ public:
     [[nodiscard]] const std::shared_ptr<SocketSeats>& realtime_seats() const override {
         return realtime_seats_;
     }
+    [[nodiscard]] os::WorkerPool& realtime_workers() override { return realtime_workers_; }
     void count(const Call& call, unsigned status) override;
 
 private:
@@ -199,9 +200,10 @@ private:
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
     // The order of destruction: the destructor stops the server, so nothing new comes; the readers
-    // finish what they have, answering through it; then the server goes, then what it used.
+    // and workers finish what they have, answering through it; then the server goes, then what it used.
     std::unique_ptr<net::Server> server_;
     os::WorkerPool readers_{kReaderThreads, kReaderQueueMax};
+    os::WorkerPool realtime_workers_{kRealtimeThreads, kRealtimeSessionsMax};
 };
 
 Gateway::Front::~Front() {

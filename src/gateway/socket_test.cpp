@@ -282,6 +282,106 @@ TEST_F(SocketTest, AnswersTurnsInOrderAndOneAtATime) {
     EXPECT_EQ(ends, (std::vector<std::string>{"0", "failed", "2", "3"}));
 }
 
+/// Holds up whoever records the end of a turn.
+class Brake {
+public:
+    static Recorder recorder(const std::shared_ptr<Brake>& brake) {
+        return [brake](const Record& record) {
+            if (record.endpoint == "GET /v1/realtime" && record.status == 200) {
+                brake->hold();
+            }
+        };
+    }
+    bool wait_until_held(std::size_t count) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return held_ >= count; });
+    }
+    void release() {
+        const std::scoped_lock lock(mutex_);
+        released_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    void hold() {
+        std::unique_lock lock(mutex_);
+        ++held_;
+        changed_.notify_all();
+        changed_.wait_for(lock, std::chrono::seconds(60), [this] { return released_; });
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::size_t held_ = 0;
+    bool released_ = false;
+};
+
+TEST_F(SocketTest, BusySessionsHoldUpNobodyElseAndAreReadLater) {
+    const auto brake = std::make_shared<Brake>();
+    GatewayOptions options;
+    options.recorder = Brake::recorder(brake);
+    start(std::move(options));
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeThreads; ++i) {
+        clients.push_back(opened("/v1/realtime?intent=transcription&model=tiny"));
+        clients.back()->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+        clients.back()->send_text(append_of(200, 0.1));
+        clients.back()->send_text(R"({"type":"input_audio_buffer.commit"})");
+    }
+    ASSERT_TRUE(brake->wait_until_held(kRealtimeThreads));
+    // All who work on sessions are busy. One client sends much more than may wait for them.
+    constexpr std::size_t kTurns = 20;
+    const std::string sound = append_of(10'000, 0.1);
+    ASSERT_GT(kTurns * sound.size(), 2 * kRealtimeQueueBytesMax);
+    WebSocketTestClient& client = *clients.front();
+    std::thread sending([&] {
+        for (std::size_t i = 0; i < kTurns; ++i) {
+            EXPECT_TRUE(client.send_text(sound));
+            EXPECT_TRUE(client.send_text(R"({"type":"input_audio_buffer.commit"})"));
+        }
+    });
+    for (int i = 0; i < 8; ++i) {  // whichever loop they are on
+        net::TestClient plain(gateway_->port());
+        EXPECT_TRUE(plain.get("/v1/models"));
+        EXPECT_EQ(plain.reply().status, 200U);
+    }
+    brake->release();
+    sending.join();
+    std::vector<std::string> items;
+    std::size_t completed = 0;
+    while (completed < kTurns + 1) {
+        const json::Value event = next_event(client);
+        const std::string type = event.value("type", "");
+        ASSERT_FALSE(type.empty() || type == "error") << event.dump();
+        if (type.ends_with(".committed")) {
+            items.push_back(event["item_id"].get<std::string>());
+        } else if (type.ends_with(".completed")) {
+            EXPECT_EQ(event["item_id"], items.at(completed++));
+            EXPECT_DOUBLE_EQ(event["usage"]["seconds"].get<double>(), completed == 1 ? 0.2 : 10.0);
+        }
+    }
+}
+
+TEST_F(SocketTest, ClosesSessionsWhoseWorkWaits) {
+    const auto brake = std::make_shared<Brake>();
+    GatewayOptions options;
+    options.recorder = Brake::recorder(brake);
+    start(std::move(options));
+    for (std::size_t i = 0; i < kRealtimeThreads + 2; ++i) {
+        const auto client = opened("/v1/realtime?intent=transcription&model=tiny");
+        client->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+        client->send_text(append_of(200, 0.1));
+        client->send_text(R"({"type":"input_audio_buffer.commit"})");
+        if (i < kRealtimeThreads) {
+            ASSERT_TRUE(brake->wait_until_held(i + 1));
+        }
+        client->reset();
+    }
+    std::thread ending([this] { gateway_.reset(); });  // waits for who works, not for what waits
+    brake->release();
+    ending.join();
+}
+
 TEST_F(SocketTest, SaysWhatIsWrongWithATurn) {
     start();
     const auto client = opened("/v1/realtime?intent=transcription&model=none");
