@@ -99,7 +99,8 @@ public:
     virtual void submit(Call call, Result<dialect::Asked> asked) = 0;
 
     /// Lets in a job that comes over a socket, as submit() does those of calls: knocks with the
-    /// key, fills in who asks and where it may run, and checks what it asks for.
+    /// key, fills in who asks and where it may run, and checks what it asks for. It counts as part
+    /// of the socket's own visit, not once more among the key's answers at once.
     virtual Result<Admitted> admit(std::string_view key, job::Request& job) = 0;
     /// The daemon's and the lanes' logs.
     virtual LogJournal& journal() = 0;

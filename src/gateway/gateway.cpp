@@ -193,14 +193,15 @@ private:
     Downloads downloads_;
     const std::shared_ptr<BoundedResponses> responses_ = std::make_shared<BoundedResponses>();
     LogJournal journal_{options_.log};
-    const std::shared_ptr<SocketSeats> realtime_seats_ =
-        std::make_shared<SocketSeats>(kRealtimeSessionsMax);
+    const std::shared_ptr<SocketSeats> realtime_seats_ = std::make_shared<SocketSeats>(
+        "realtime sessions", kRealtimeSessionsMax, kRealtimeSessionsOfOneMax);
     const std::vector<std::string> labels_ = labels_of(table_);
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
     // The order of destruction: the destructor stops the server, so nothing new comes; the readers
-    // and workers finish what they have, answering through it; then the server goes, then what it used.
+    // and workers finish what they have, answering through it; then the server goes, then what it
+    // used.
     std::unique_ptr<net::Server> server_;
     os::WorkerPool readers_{kReaderThreads, kReaderQueueMax};
     os::WorkerPool realtime_workers_{kRealtimeThreads, kRealtimeSessionsMax};
@@ -300,7 +301,8 @@ bool Gateway::Front::let_in(Call& call) {
         return true;
     }
     // What only reads is no work: rates are for what makes a lane busy.
-    const bool counts = call.request.method == "POST" && call.endpoint->guard == Guard::key;
+    const bool counts = call.endpoint->guard == Guard::key &&
+                        (call.request.method == "POST" || call.endpoint->web_socket);
     const std::string key = call.endpoint->web_socket ? socket_key_sent(call.request)
                                                       : std::string(key_sent(call.request));
     access::Answer answer =
@@ -427,7 +429,7 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
     Admitted admitted;
     if (options_.access.door != nullptr) {
         access::Answer answer =
-            options_.access.door->knock(key, true, admitted.began, std::time(nullptr));
+            options_.access.door->knock(key, true, admitted.began, std::time(nullptr), true);
         if (answer.status != 200) {
             return fail(answer.status == 429 ? Fault::exhausted : Fault::invalid, "{}",
                         answer.message);

@@ -45,6 +45,14 @@ public:
           seat_(std::move(seat)),
           session_(std::move(opening)) {}
 
+    /// On the loop, before it opens: the session counts among its key's answers at once.
+    void keep(access::Visit visit) {
+        const std::scoped_lock lock(mutex_);
+        if (!closed_) {
+            visit_ = std::move(visit);
+        }
+    }
+
     /// On the loop. The first that comes, so nobody else has the session.
     void on_open(std::shared_ptr<net::WebSocketWriter> writer) override {
         writer_ = std::move(writer);
@@ -76,6 +84,10 @@ public:
                 leave_locked();
             }
             running = running_;
+            if (running != nullptr) {
+                running->admitted.visit = std::move(visit_);  // until the lane is done with it
+            }
+            visit_ = {};
         }
         if (running != nullptr) {
             running->cancel.cancel();
@@ -291,6 +303,7 @@ private:
     bool busy_ = false;        // a worker has a go, or is asked for one
     bool held_back_ = false;   // the client is not read
     bool closed_ = false;
+    access::Visit visit_;
     std::shared_ptr<Running> running_;
     std::optional<SocketSeats::Seat> seat_;         // … to here
     std::shared_ptr<net::WebSocketWriter> writer_;  // set before anything else comes
@@ -301,12 +314,9 @@ private:
 }  // namespace
 
 void open_realtime(Desk& desk, Call call) {
-    auto seat = SocketSeats::take(desk.realtime_seats());
+    auto seat = SocketSeats::take(desk.realtime_seats(), socket_client(call));
     if (!seat) {
-        desk.refuse(call, Error{Fault::exhausted,
-                                fmt::format("{} realtime sessions are open; close one or try again "
-                                            "later",
-                                            kRealtimeSessionsMax)});
+        desk.refuse(call, seat.error());
         return;
     }
     openai::RealtimeOpening opening;
@@ -315,9 +325,11 @@ void open_realtime(Desk& desk, Call call) {
     opening.transcription = query_text(call.request.target, "intent") == "transcription";
     const std::string* beta = call.request.header("OpenAI-Beta");
     opening.beta = beta != nullptr && net::has_token(*beta, "realtime=v1");
-    open_socket(desk, call, openai::kRealtimeEventBytesMax,
-                std::make_shared<RealtimeSocket>(desk, std::move(opening),
-                                                 socket_key_sent(call.request), *std::move(seat)));
+    const auto socket = std::make_shared<RealtimeSocket>(
+        desk, std::move(opening), socket_key_sent(call.request), *std::move(seat));
+    if (open_socket(desk, call, openai::kRealtimeEventBytesMax, socket)) {
+        socket->keep(std::move(call.visit));
+    }
 }
 
 }  // namespace trilane::gateway

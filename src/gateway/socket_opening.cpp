@@ -1,5 +1,7 @@
 #include "gateway/socket_opening.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 
 #include "gateway/access.h"
@@ -47,6 +49,11 @@ std::string socket_key_sent(const net::Request& request) {
                             : std::string(protocol.substr(kKeyProtocol.size()));
 }
 
+std::string socket_client(const Call& call) {
+    return call.visit.name().empty() ? fmt::format("the address {}", call.request.peer)
+                                     : fmt::format("the API key '{}'", call.visit.name());
+}
+
 bool open_socket(Desk& desk, Call& call, std::size_t message_bytes_max,
                  std::shared_ptr<net::WebSocketListener> listener) {
     if (const auto why = net::why_no_web_socket(call.request)) {
@@ -63,6 +70,33 @@ bool open_socket(Desk& desk, Call& call, std::size_t message_bytes_max,
     options.message_bytes_max = message_bytes_max;
     call.exchange->become_web_socket(call.request, std::move(options), std::move(listener));
     return true;
+}
+
+Result<SocketSeats::Seat> SocketSeats::take(const std::shared_ptr<SocketSeats>& seats,
+                                            std::string client) {
+    const std::scoped_lock lock(seats->mutex_);
+    if (seats->taken_ >= seats->seats_) {
+        return fail(Fault::exhausted, "{} {} are open; close one or try again later", seats->seats_,
+                    seats->what_);
+    }
+    const auto of_client = seats->taken_by_.try_emplace(client, 0).first;
+    if (of_client->second >= seats->seats_of_one_) {
+        return fail(Fault::exhausted,
+                    "{} has {} {} open, as many as one client may; close one or try again later",
+                    client, of_client->second, seats->what_);
+    }
+    ++seats->taken_;
+    ++of_client->second;
+    return Seat(seats, std::move(client));
+}
+
+void SocketSeats::give_back(const std::string& client) {
+    const std::scoped_lock lock(mutex_);
+    --taken_;
+    const auto of_client = taken_by_.find(client);
+    if (--of_client->second == 0) {
+        taken_by_.erase(of_client);
+    }
 }
 
 }  // namespace trilane::gateway

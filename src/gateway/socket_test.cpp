@@ -66,6 +66,16 @@ protected:
         return static_cast<unsigned>(std::atoi(client.received().substr(9, 3).c_str()));
     }
 
+    /// The server needs a moment to see that a client has left.
+    unsigned status_once_free(std::string_view path) {
+        unsigned status = 429;
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        while (status == 429 && std::chrono::steady_clock::now() < until) {
+            status = status_of(path);
+        }
+        return status;
+    }
+
     std::shared_ptr<FakeService> service_;
     std::unique_ptr<Gateway> gateway_;
 };
@@ -448,24 +458,121 @@ TEST_F(SocketTest, ALaneThatForgetsATurnHasFailed) {
     }
 }
 
+/// Sessions' keys: "k0", "k1" …
+GatewayOptions options_with_keys(std::size_t keys, std::uint32_t concurrent = 0) {
+    access::KeyRing ring;
+    for (std::size_t i = 0; i < keys; ++i) {
+        access::Key key;
+        key.name = "name" + std::to_string(i);
+        key.digest = access::digest_of("k" + std::to_string(i));
+        key.concurrent = concurrent;
+        EXPECT_TRUE(ring.add(key));
+    }
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    return options;
+}
+
+std::string with_key(std::size_t number) {
+    return fmt::format("{}&api_key=k{}", kRealtime, number);
+}
+
 TEST_F(SocketTest, BoundsRealtimeSessions) {
-    start();
+    constexpr std::size_t kKeys = kRealtimeSessionsMax / kRealtimeSessionsOfOneMax;
+    start(options_with_keys(kKeys + 1));
     std::vector<std::unique_ptr<WebSocketTestClient>> clients;
     for (std::size_t i = 0; i < kRealtimeSessionsMax; ++i) {
-        clients.push_back(opened(kRealtime));
+        clients.push_back(opened(with_key(i / kRealtimeSessionsOfOneMax)));
     }
-    EXPECT_EQ(status_of(kRealtime), 429U);
-    EXPECT_EQ(status_of(kLogs), 101U);
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(with_key(kKeys)));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("32 realtime sessions are open"), std::string::npos) << reply.body;
     clients.back()->send_frame(Opcode::close, std::string_view("\x03\xE8", 2));
     clients.back()->next_frame();
     clients.back()->next_frame();
     clients.pop_back();
-    unsigned status = 429;
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (status == 429 && std::chrono::steady_clock::now() < until) {
-        status = status_of(kRealtime);
+    EXPECT_EQ(status_once_free(with_key(kKeys)), 101U);
+}
+
+TEST_F(SocketTest, BoundsTheSessionsOfAKey) {
+    start(options_with_keys(2));
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeSessionsOfOneMax; ++i) {
+        clients.push_back(opened(with_key(0)));
     }
-    EXPECT_EQ(status, 101U);
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(with_key(0)));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("the API key 'name0' has 8 realtime sessions open"),
+              std::string::npos)
+        << reply.body;
+    EXPECT_EQ(status_of(with_key(1)), 101U);
+    clients.back()->reset();
+    EXPECT_EQ(status_once_free(with_key(0)), 101U);
+}
+
+TEST_F(SocketTest, BoundsTheSessionsOfAnAddressWithoutKeys) {
+    start();
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeSessionsOfOneMax; ++i) {
+        clients.push_back(opened(kRealtime));
+    }
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(kRealtime));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("the address 127.0.0.1 has 8 realtime sessions open"),
+              std::string::npos)
+        << reply.body;
+    EXPECT_EQ(status_of(kLogs), 101U);
+}
+
+TEST_F(SocketTest, SessionsCountAmongTheAnswersAtOnceOfTheirKey) {
+    start(options_with_keys(1, 2));
+    const auto first = opened(with_key(0) + "&model=tiny");
+    auto second = opened(with_key(0));
+    EXPECT_EQ(status_of(with_key(0)), 429U);
+    // Its turns belong to the session: they are not counted once more.
+    next_event(*first);
+    first->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+    next_event(*first);
+    first->send_text(append_of(200, 0.1));
+    first->send_text(R"({"type":"input_audio_buffer.commit"})");
+    std::string type;
+    do {
+        type = next_event(*first).value("type", "");
+    } while (type.ends_with(".committed") || type.ends_with(".delta"));
+    EXPECT_TRUE(type.ends_with(".completed")) << type;
+    EXPECT_EQ(status_of(with_key(0)), 429U) << "still as many";
+    second->reset();
+    EXPECT_EQ(status_once_free(with_key(0)), 101U);
+}
+
+TEST(SocketSeatsTest, AreGivenBack) {
+    const auto seats = std::make_shared<SocketSeats>("sockets", 3, 2);
+    auto a = SocketSeats::take(seats, "a");
+    {
+        const auto more = SocketSeats::take(seats, "a");
+        EXPECT_TRUE(a && more);
+        const auto refused = SocketSeats::take(seats, "a");
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().fault, Fault::exhausted);
+        EXPECT_EQ(refused.error().message,
+                  "a has 2 sockets open, as many as one client may; close one or try again later");
+        const auto other = SocketSeats::take(seats, "b");
+        EXPECT_TRUE(other);
+        const auto full = SocketSeats::take(seats, "c");
+        ASSERT_FALSE(full);
+        EXPECT_EQ(full.error().message, "3 sockets are open; close one or try again later");
+    }
+    const SocketSeats::Seat moved = *std::move(a);
+    const auto b = SocketSeats::take(seats, "b");
+    const auto b2 = SocketSeats::take(seats, "b");
+    EXPECT_TRUE(b && b2);
+    EXPECT_FALSE(SocketSeats::take(seats, "a"));
 }
 
 TEST_F(SocketTest, CountsThem) {
