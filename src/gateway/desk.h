@@ -110,6 +110,8 @@ public:
 
     /// What a call that answers in pieces of its own making has ended with, for the counters.
     virtual void count(const Call& call, unsigned status) = 0;
+    /// The same, for when the status is known later than the call lasts; while the server is there.
+    [[nodiscard]] virtual std::function<void(unsigned status)> counter_of(const Call& call) = 0;
 };
 
 /// The usual POST: a JSON body that becomes jobs.

@@ -172,6 +172,7 @@ public:
     }
     [[nodiscard]] os::WorkerPool& realtime_workers() override { return realtime_workers_; }
     void count(const Call& call, unsigned status) override;
+    [[nodiscard]] std::function<void(unsigned)> counter_of(const Call& call) override;
 
 private:
     void answer(net::Request request, std::shared_ptr<net::Exchange> exchange);
@@ -358,6 +359,21 @@ void Gateway::Front::count(const Call& call, unsigned status) {
     if (options_.recorder && !call.request_id.empty()) {
         options_.recorder(record_of(call, status));
     }
+}
+
+std::function<void(unsigned)> Gateway::Front::counter_of(const Call& call) {
+    const bool recorded = options_.recorder && !call.request_id.empty();
+    return [this, row = call.row, began = call.began,
+            record = recorded ? std::optional(record_of(call, 0)) : std::nullopt](unsigned status) {
+        metrics_->count(row, status);
+        if (record) {
+            Record whole = *record;
+            whole.status = status;
+            whole.duration_s =
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+            options_.recorder(whole);
+        }
+    };
 }
 
 void Gateway::Front::answer_options(Call& call, const std::string& allow) {

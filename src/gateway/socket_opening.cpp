@@ -37,6 +37,31 @@ std::string_view chosen_protocol(const net::Request& request) {
                           : chosen;
 }
 
+/// Counts the handshake once it has been answered: the connection may still refuse it (too many
+/// sockets, a client that did not wait), and counts that as an answer of the server's own.
+class CountedSocket final : public net::WebSocketListener {
+public:
+    CountedSocket(std::function<void(unsigned)> counter,
+                  std::shared_ptr<net::WebSocketListener> listener)
+        : counter_(std::move(counter)), listener_(std::move(listener)) {}
+
+    void on_open(std::shared_ptr<net::WebSocketWriter> writer) override {
+        counter_(101);
+        counter_ = nullptr;
+        listener_->on_open(std::move(writer));
+    }
+    void on_message(std::string_view message, bool text) override {
+        listener_->on_message(message, text);
+    }
+    bool wants_more() override { return listener_->wants_more(); }
+    void on_tick() override { listener_->on_tick(); }
+    void on_close() override { listener_->on_close(); }
+
+private:
+    std::function<void(unsigned)> counter_;
+    const std::shared_ptr<net::WebSocketListener> listener_;
+};
+
 }  // namespace
 
 std::string socket_key_sent(const net::Request& request) {
@@ -64,11 +89,12 @@ bool open_socket(Desk& desk, Call& call, std::size_t message_bytes_max,
         desk.refuse(call, why->status, why->message);
         return false;
     }
-    desk.count(call, 101);
     net::WebSocketOptions options;
     options.protocol = chosen_protocol(call.request);
     options.message_bytes_max = message_bytes_max;
-    call.exchange->become_web_socket(call.request, std::move(options), std::move(listener));
+    call.exchange->become_web_socket(
+        call.request, std::move(options),
+        std::make_shared<CountedSocket>(desk.counter_of(call), std::move(listener)));
     return true;
 }
 

@@ -578,10 +578,44 @@ TEST(SocketSeatsTest, AreGivenBack) {
 TEST_F(SocketTest, CountsThem) {
     start();
     const auto client = opened(kRealtime);
+    next_event(*client);  // the answer is out before it is counted
     net::TestClient plain(gateway_->port());
     ASSERT_TRUE(plain.get("/metrics"));
     EXPECT_NE(plain.reply().body.find(R"(endpoint="/v1/realtime",method="GET",status="101"} 1)"),
               std::string::npos);
+}
+
+TEST_F(SocketTest, CountsThoseThatAreRefusedAsWhatTheyAre) {
+    std::mutex mutex;
+    std::vector<unsigned> recorded;
+    GatewayOptions options;
+    options.limits.sockets_max = 1;
+    options.recorder = [&](const Record& record) {
+        if (record.endpoint == "GET /v1/realtime") {
+            const std::scoped_lock lock(mutex);
+            recorded.push_back(record.status);
+        }
+    };
+    start(std::move(options));
+    const auto client = opened(kRealtime);
+    next_event(*client);
+    EXPECT_EQ(status_of(kRealtime), 503U);
+    EXPECT_EQ(status_of(kRealtime, "\r\n\x81\x80"), 400U);  // did not wait for the answer
+    net::TestClient plain(gateway_->port());
+    ASSERT_TRUE(plain.get("/v1/realtime"));
+    EXPECT_EQ(plain.reply().status, 426U);
+    ASSERT_TRUE(plain.get("/metrics"));
+    const std::string metrics = plain.reply().body;
+    const auto count_of = [&](std::string_view labels) {
+        const auto at = metrics.find(labels);
+        return at == std::string::npos ? 0 : std::atoi(metrics.c_str() + at + labels.size());
+    };
+    EXPECT_EQ(count_of(R"(endpoint="/v1/realtime",method="GET",status="101"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(endpoint="/v1/realtime",method="GET",status="426"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(status="503"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(status="400"} )"), 1) << metrics;
+    const std::scoped_lock lock(mutex);
+    EXPECT_EQ(recorded, (std::vector<unsigned>{101, 426}));
 }
 
 }  // namespace
