@@ -90,8 +90,8 @@ json::Value next_event(WebSocketTestClient& client) {
     return event ? *event : json::Value::object();
 }
 
-/// A tone of so many milliseconds at 24 kHz as an event.
-std::string append_of(std::size_t ms, double level) {
+/// A tone of so many milliseconds at 24 kHz.
+std::string tone_of(std::size_t ms, double level) {
     std::string bytes;
     for (std::size_t i = 0; i < ms * 24; ++i) {
         const auto sample =
@@ -99,7 +99,14 @@ std::string append_of(std::size_t ms, double level) {
         bytes += static_cast<char>(static_cast<std::uint16_t>(sample) & 0xFFU);
         bytes += static_cast<char>(static_cast<std::uint16_t>(sample) >> 8U);
     }
+    return bytes;
+}
+
+std::string append_of(std::string_view bytes) {
     return R"({"type":"input_audio_buffer.append","audio":")" + base64_encoded(bytes) + "\"}";
+}
+std::string append_of(std::size_t ms, double level) {
+    return append_of(tone_of(ms, level));
 }
 
 TEST_F(SocketTest, SaysThatTheyAreSockets) {
@@ -390,6 +397,32 @@ TEST_F(SocketTest, ClosesSessionsWhoseWorkWaits) {
     std::thread ending([this] { gateway_.reset(); });  // waits for who works, not for what waits
     brake->release();
     ending.join();
+}
+
+TEST_F(SocketTest, TurnsThatAreAnsweredAtOnceComeOneAfterAnother) {
+    std::atomic<int> within = 0;
+    start({}, [&](FakeService::Job& job) {
+        EXPECT_EQ(within.fetch_add(1), 0) << "the answer to one turn submits the next";
+        job.sink(job::Failed{{Fault::exhausted, "the line is full"}});
+        within -= 1;
+    });
+    service_->answer_at_once();
+    const auto client = opened("/v1/realtime?intent=transcription&model=tiny");
+    client->send_text(
+        R"({"type":"session.update","session":{"turn_detection":{"type":"server_vad",)"
+        R"("silence_duration_ms":20,"prefix_padding_ms":0}}})");
+    constexpr std::size_t kTurns = 20;
+    std::string speech;
+    for (std::size_t i = 0; i < kTurns; ++i) {
+        speech += tone_of(100, 0.5) + tone_of(100, 0);
+    }
+    client->send_text(append_of(speech));
+    for (std::size_t failed = 0; failed < kTurns;) {
+        const json::Value event = next_event(*client);
+        ASSERT_TRUE(event.contains("type")) << failed;
+        ASSERT_NE(event["type"], "error") << event.dump();
+        failed += event["type"].get<std::string>().ends_with(".failed") ? 1U : 0U;
+    }
 }
 
 TEST_F(SocketTest, SaysWhatIsWrongWithATurn) {
