@@ -104,7 +104,8 @@ Answer refused(unsigned status, std::string message, std::uint32_t retry_after_s
 
 }  // namespace
 
-Answer Door::knock(std::string_view sent, bool counts, Time now, std::int64_t now_unix_s) {
+Answer Door::knock(std::string_view sent, bool counts, Time now, std::int64_t now_unix_s,
+                   bool within) {
     const std::string digest = sent.size() <= kKeyBytesMax ? digest_of(sent) : std::string();
     const std::scoped_lock lock(mutex_);
     if (!asks_) {
@@ -151,7 +152,7 @@ Answer Door::knock(std::string_view sent, bool counts, Time now, std::int64_t no
     }
     Answer answer;
     if (counts) {
-        if (key.concurrent != 0 &&
+        if (!within && key.concurrent != 0 &&
             entry->counter->running.load(std::memory_order_relaxed) >= key.concurrent) {
             return refused(429,
                            fmt::format("the API key '{}' may have {} requests at once; wait until "
@@ -162,8 +163,10 @@ Answer Door::knock(std::string_view sent, bool counts, Time now, std::int64_t no
         if (key.requests_per_minute != 0) {
             entry->tokens -= 1;
         }
-        entry->counter->running.fetch_add(1, std::memory_order_relaxed);
-        answer.visit.counter_ = entry->counter;
+        if (!within) {
+            entry->counter->running.fetch_add(1, std::memory_order_relaxed);
+            answer.visit.counter_ = entry->counter;
+        }
     }
     answer.visit.key_ = entry->key;
     return answer;

@@ -68,7 +68,9 @@ public:
     [[nodiscard]] bool is_open() const;
 
     /// `sent` is the key, "" = none was. Where `counts`, it is a request for work: rates apply.
-    Answer knock(std::string_view sent, bool counts, Time now, std::int64_t now_unix_s);
+    /// Where it is `within` a visit that counts already, it is not counted at once with that.
+    Answer knock(std::string_view sent, bool counts, Time now, std::int64_t now_unix_s,
+                 bool within = false);
 
 private:
     struct Entry {

@@ -112,6 +112,20 @@ TEST(Door, HoldsTheNumberAtOnce) {
     EXPECT_EQ(door.knock("a", true, kStart, 0).status, 200U);
 }
 
+TEST(Door, CountsWhatBelongsToAVisitOnce) {
+    Key ann = key("ann", "a");
+    ann.concurrent = 1;
+    ann.requests_per_minute = 3;
+    Door door("", ring_of({ann}));
+    const Answer session = door.knock("a", true, kStart, 0);
+    ASSERT_EQ(session.status, 200U);
+    EXPECT_EQ(door.knock("a", true, kStart, 0).status, 429U);
+    EXPECT_EQ(door.knock("a", true, kStart, 0, true).status, 200U);
+    EXPECT_EQ(door.knock("a", true, kStart, 0).status, 429U) << "the session is still there";
+    EXPECT_EQ(door.knock("a", true, kStart, 0, true).status, 200U);
+    EXPECT_EQ(door.knock("a", true, kStart, 0, true).status, 429U) << "rates apply";
+}
+
 TEST(Door, TellsWhatAKeyAllows) {
     Key ann = key("ann", "a");
     ann.models = {"qwen*"};

@@ -20,6 +20,10 @@
 #include "plane/service.h"
 #include "probe/machine.h"
 
+namespace trilane::os {
+class WorkerPool;
+}
+
 namespace trilane::gateway {
 
 class Downloads;
@@ -100,7 +104,8 @@ public:
     virtual void submit(Call call, Result<dialect::Asked> asked) = 0;
 
     /// Lets in a job that comes over a socket, as submit() does those of calls: knocks with the
-    /// key, fills in who asks and where it may run, and checks what it asks for.
+    /// key, fills in who asks and where it may run, and checks what it asks for. It counts as part
+    /// of the socket's own visit, not once more among the key's answers at once.
     virtual Result<Admitted> admit(std::string_view key, job::Request& job) = 0;
     /// Whether who has this key may administer now: keys expire and are revoked while a socket is
     /// open.
@@ -108,9 +113,13 @@ public:
     /// The daemon's and the lanes' logs.
     virtual LogJournal& journal() = 0;
     [[nodiscard]] virtual const std::shared_ptr<SocketSeats>& realtime_seats() const = 0;
+    /// Their line has room for a go of each session that has a seat.
+    [[nodiscard]] virtual os::WorkerPool& realtime_workers() = 0;
 
     /// What a call that answers in pieces of its own making has ended with, for the counters.
     virtual void count(const Call& call, unsigned status) = 0;
+    /// The same, for when the status is known later than the call lasts; while the server is there.
+    [[nodiscard]] virtual std::function<void(unsigned status)> counter_of(const Call& call) = 0;
 };
 
 /// The usual POST: a JSON body that becomes jobs.

@@ -171,7 +171,9 @@ public:
     [[nodiscard]] const std::shared_ptr<SocketSeats>& realtime_seats() const override {
         return realtime_seats_;
     }
+    [[nodiscard]] os::WorkerPool& realtime_workers() override { return realtime_workers_; }
     void count(const Call& call, unsigned status) override;
+    [[nodiscard]] std::function<void(unsigned)> counter_of(const Call& call) override;
 
 private:
     void answer(net::Request request, std::shared_ptr<net::Exchange> exchange);
@@ -193,16 +195,18 @@ private:
     Downloads downloads_;
     const std::shared_ptr<BoundedResponses> responses_ = std::make_shared<BoundedResponses>();
     LogJournal journal_{options_.log};
-    const std::shared_ptr<SocketSeats> realtime_seats_ =
-        std::make_shared<SocketSeats>(kRealtimeSessionsMax);
+    const std::shared_ptr<SocketSeats> realtime_seats_ = std::make_shared<SocketSeats>(
+        "realtime sessions", kRealtimeSessionsMax, kRealtimeSessionsOfOneMax);
     const std::vector<std::string> labels_ = labels_of(table_);
     const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>(labels_);
     /// What the server's own threads may use: the first requests can be faster than start().
     std::atomic<net::Server*> serving_ = nullptr;
     // The order of destruction: the destructor stops the server, so nothing new comes; the readers
-    // finish what they have, answering through it; then the server goes, then what it used.
+    // and workers finish what they have, answering through it; then the server goes, then what it
+    // used.
     std::unique_ptr<net::Server> server_;
     os::WorkerPool readers_{kReaderThreads, kReaderQueueMax};
+    os::WorkerPool realtime_workers_{kRealtimeThreads, kRealtimeSessionsMax};
 };
 
 Gateway::Front::~Front() {
@@ -299,7 +303,8 @@ bool Gateway::Front::let_in(Call& call) {
         return true;
     }
     // What only reads is no work: rates are for what makes a lane busy.
-    const bool counts = call.request.method == "POST" && call.endpoint->guard == Guard::key;
+    const bool counts = call.endpoint->guard == Guard::key &&
+                        (call.request.method == "POST" || call.endpoint->web_socket);
     const std::string key = call.endpoint->web_socket ? socket_key_sent(call.request)
                                                       : std::string(key_sent(call.request));
     access::Answer answer =
@@ -355,6 +360,21 @@ void Gateway::Front::count(const Call& call, unsigned status) {
     if (options_.recorder && !call.request_id.empty()) {
         options_.recorder(record_of(call, status));
     }
+}
+
+std::function<void(unsigned)> Gateway::Front::counter_of(const Call& call) {
+    const bool recorded = options_.recorder && !call.request_id.empty();
+    return [this, row = call.row, began = call.began,
+            record = recorded ? std::optional(record_of(call, 0)) : std::nullopt](unsigned status) {
+        metrics_->count(row, status);
+        if (record) {
+            Record whole = *record;
+            whole.status = status;
+            whole.duration_s =
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+            options_.recorder(whole);
+        }
+    };
 }
 
 void Gateway::Front::answer_options(Call& call, const std::string& allow) {
@@ -426,7 +446,7 @@ Result<Admitted> Gateway::Front::admit(std::string_view key, job::Request& job) 
     Admitted admitted;
     if (options_.access.door != nullptr) {
         access::Answer answer =
-            options_.access.door->knock(key, true, admitted.began, std::time(nullptr));
+            options_.access.door->knock(key, true, admitted.began, std::time(nullptr), true);
         if (answer.status != 200) {
             return fail(answer.status == 429 ? Fault::exhausted : Fault::invalid, "{}",
                         answer.message);

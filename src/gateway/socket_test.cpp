@@ -66,6 +66,16 @@ protected:
         return static_cast<unsigned>(std::atoi(client.received().substr(9, 3).c_str()));
     }
 
+    /// The server needs a moment to see that a client has left.
+    unsigned status_once_free(std::string_view path) {
+        unsigned status = 429;
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        while (status == 429 && std::chrono::steady_clock::now() < until) {
+            status = status_of(path);
+        }
+        return status;
+    }
+
     std::shared_ptr<FakeService> service_;
     std::unique_ptr<Gateway> gateway_;
 };
@@ -80,8 +90,8 @@ json::Value next_event(WebSocketTestClient& client) {
     return event ? *event : json::Value::object();
 }
 
-/// A tone of so many milliseconds at 24 kHz as an event.
-std::string append_of(std::size_t ms, double level) {
+/// A tone of so many milliseconds at 24 kHz.
+std::string tone_of(std::size_t ms, double level) {
     std::string bytes;
     for (std::size_t i = 0; i < ms * 24; ++i) {
         const auto sample =
@@ -89,7 +99,14 @@ std::string append_of(std::size_t ms, double level) {
         bytes += static_cast<char>(static_cast<std::uint16_t>(sample) & 0xFFU);
         bytes += static_cast<char>(static_cast<std::uint16_t>(sample) >> 8U);
     }
+    return bytes;
+}
+
+std::string append_of(std::string_view bytes) {
     return R"({"type":"input_audio_buffer.append","audio":")" + base64_encoded(bytes) + "\"}";
+}
+std::string append_of(std::size_t ms, double level) {
+    return append_of(tone_of(ms, level));
 }
 
 TEST_F(SocketTest, SaysThatTheyAreSockets) {
@@ -338,6 +355,132 @@ TEST_F(SocketTest, AnswersTurnsInOrderAndOneAtATime) {
     EXPECT_EQ(ends, (std::vector<std::string>{"0", "failed", "2", "3"}));
 }
 
+/// Holds up whoever records the end of a turn.
+class Brake {
+public:
+    static Recorder recorder(const std::shared_ptr<Brake>& brake) {
+        return [brake](const Record& record) {
+            if (record.endpoint == "GET /v1/realtime" && record.status == 200) {
+                brake->hold();
+            }
+        };
+    }
+    bool wait_until_held(std::size_t count) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return held_ >= count; });
+    }
+    void release() {
+        const std::scoped_lock lock(mutex_);
+        released_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    void hold() {
+        std::unique_lock lock(mutex_);
+        ++held_;
+        changed_.notify_all();
+        changed_.wait_for(lock, std::chrono::seconds(60), [this] { return released_; });
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::size_t held_ = 0;
+    bool released_ = false;
+};
+
+TEST_F(SocketTest, BusySessionsHoldUpNobodyElseAndAreReadLater) {
+    const auto brake = std::make_shared<Brake>();
+    GatewayOptions options;
+    options.recorder = Brake::recorder(brake);
+    start(std::move(options));
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeThreads; ++i) {
+        clients.push_back(opened("/v1/realtime?intent=transcription&model=tiny"));
+        clients.back()->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+        clients.back()->send_text(append_of(200, 0.1));
+        clients.back()->send_text(R"({"type":"input_audio_buffer.commit"})");
+    }
+    ASSERT_TRUE(brake->wait_until_held(kRealtimeThreads));
+    // All who work on sessions are busy. One client sends much more than may wait for them.
+    constexpr std::size_t kTurns = 20;
+    const std::string sound = append_of(10'000, 0.1);
+    ASSERT_GT(kTurns * sound.size(), 2 * kRealtimeQueueBytesMax);
+    WebSocketTestClient& client = *clients.front();
+    std::thread sending([&] {
+        for (std::size_t i = 0; i < kTurns; ++i) {
+            EXPECT_TRUE(client.send_text(sound));
+            EXPECT_TRUE(client.send_text(R"({"type":"input_audio_buffer.commit"})"));
+        }
+    });
+    for (int i = 0; i < 8; ++i) {  // whichever loop they are on
+        net::TestClient plain(gateway_->port());
+        EXPECT_TRUE(plain.get("/v1/models"));
+        EXPECT_EQ(plain.reply().status, 200U);
+    }
+    brake->release();
+    sending.join();
+    std::vector<std::string> items;
+    std::size_t completed = 0;
+    while (completed < kTurns + 1) {
+        const json::Value event = next_event(client);
+        const std::string type = event.value("type", "");
+        ASSERT_FALSE(type.empty() || type == "error") << event.dump();
+        if (type.ends_with(".committed")) {
+            items.push_back(event["item_id"].get<std::string>());
+        } else if (type.ends_with(".completed")) {
+            EXPECT_EQ(event["item_id"], items.at(completed++));
+            EXPECT_DOUBLE_EQ(event["usage"]["seconds"].get<double>(), completed == 1 ? 0.2 : 10.0);
+        }
+    }
+}
+
+TEST_F(SocketTest, ClosesSessionsWhoseWorkWaits) {
+    const auto brake = std::make_shared<Brake>();
+    GatewayOptions options;
+    options.recorder = Brake::recorder(brake);
+    start(std::move(options));
+    for (std::size_t i = 0; i < kRealtimeThreads + 2; ++i) {
+        const auto client = opened("/v1/realtime?intent=transcription&model=tiny");
+        client->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+        client->send_text(append_of(200, 0.1));
+        client->send_text(R"({"type":"input_audio_buffer.commit"})");
+        if (i < kRealtimeThreads) {
+            ASSERT_TRUE(brake->wait_until_held(i + 1));
+        }
+        client->reset();
+    }
+    std::thread ending([this] { gateway_.reset(); });  // waits for who works, not for what waits
+    brake->release();
+    ending.join();
+}
+
+TEST_F(SocketTest, TurnsThatAreAnsweredAtOnceComeOneAfterAnother) {
+    std::atomic<int> within = 0;
+    start({}, [&](FakeService::Job& job) {
+        EXPECT_EQ(within.fetch_add(1), 0) << "the answer to one turn submits the next";
+        job.sink(job::Failed{{Fault::exhausted, "the line is full"}});
+        within -= 1;
+    });
+    service_->answer_at_once();
+    const auto client = opened("/v1/realtime?intent=transcription&model=tiny");
+    client->send_text(
+        R"({"type":"session.update","session":{"turn_detection":{"type":"server_vad",)"
+        R"("silence_duration_ms":20,"prefix_padding_ms":0}}})");
+    constexpr std::size_t kTurns = 20;
+    std::string speech;
+    for (std::size_t i = 0; i < kTurns; ++i) {
+        speech += tone_of(100, 0.5) + tone_of(100, 0);
+    }
+    client->send_text(append_of(speech));
+    for (std::size_t failed = 0; failed < kTurns;) {
+        const json::Value event = next_event(*client);
+        ASSERT_TRUE(event.contains("type")) << failed;
+        ASSERT_NE(event["type"], "error") << event.dump();
+        failed += event["type"].get<std::string>().ends_with(".failed") ? 1U : 0U;
+    }
+}
+
 TEST_F(SocketTest, SaysWhatIsWrongWithATurn) {
     start();
     const auto client = opened("/v1/realtime?intent=transcription&model=none");
@@ -404,33 +547,164 @@ TEST_F(SocketTest, ALaneThatForgetsATurnHasFailed) {
     }
 }
 
+/// Sessions' keys: "k0", "k1" …
+GatewayOptions options_with_keys(std::size_t keys, std::uint32_t concurrent = 0) {
+    access::KeyRing ring;
+    for (std::size_t i = 0; i < keys; ++i) {
+        access::Key key;
+        key.name = "name" + std::to_string(i);
+        key.digest = access::digest_of("k" + std::to_string(i));
+        key.concurrent = concurrent;
+        EXPECT_TRUE(ring.add(key));
+    }
+    GatewayOptions options;
+    options.access.door = std::make_shared<access::Door>("", ring);
+    return options;
+}
+
+std::string with_key(std::size_t number) {
+    return fmt::format("{}&api_key=k{}", kRealtime, number);
+}
+
 TEST_F(SocketTest, BoundsRealtimeSessions) {
-    start();
+    constexpr std::size_t kKeys = kRealtimeSessionsMax / kRealtimeSessionsOfOneMax;
+    start(options_with_keys(kKeys + 1));
     std::vector<std::unique_ptr<WebSocketTestClient>> clients;
     for (std::size_t i = 0; i < kRealtimeSessionsMax; ++i) {
-        clients.push_back(opened(kRealtime));
+        clients.push_back(opened(with_key(i / kRealtimeSessionsOfOneMax)));
     }
-    EXPECT_EQ(status_of(kRealtime), 429U);
-    EXPECT_EQ(status_of(kLogs), 101U);
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(with_key(kKeys)));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("32 realtime sessions are open"), std::string::npos) << reply.body;
     clients.back()->send_frame(Opcode::close, std::string_view("\x03\xE8", 2));
     clients.back()->next_frame();
     clients.back()->next_frame();
     clients.pop_back();
-    unsigned status = 429;
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (status == 429 && std::chrono::steady_clock::now() < until) {
-        status = status_of(kRealtime);
+    EXPECT_EQ(status_once_free(with_key(kKeys)), 101U);
+}
+
+TEST_F(SocketTest, BoundsTheSessionsOfAKey) {
+    start(options_with_keys(2));
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeSessionsOfOneMax; ++i) {
+        clients.push_back(opened(with_key(0)));
     }
-    EXPECT_EQ(status, 101U);
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(with_key(0)));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("the API key 'name0' has 8 realtime sessions open"),
+              std::string::npos)
+        << reply.body;
+    EXPECT_EQ(status_of(with_key(1)), 101U);
+    clients.back()->reset();
+    EXPECT_EQ(status_once_free(with_key(0)), 101U);
+}
+
+TEST_F(SocketTest, BoundsTheSessionsOfAnAddressWithoutKeys) {
+    start();
+    std::vector<std::unique_ptr<WebSocketTestClient>> clients;
+    for (std::size_t i = 0; i < kRealtimeSessionsOfOneMax; ++i) {
+        clients.push_back(opened(kRealtime));
+    }
+    net::WebSocketTestClient refused(gateway_->port());
+    ASSERT_TRUE(refused.ask(kRealtime));
+    const net::TestReply reply = refused.reply();
+    EXPECT_EQ(reply.status, 429U);
+    EXPECT_NE(reply.body.find("the address 127.0.0.1 has 8 realtime sessions open"),
+              std::string::npos)
+        << reply.body;
+    EXPECT_EQ(status_of(kLogs), 101U);
+}
+
+TEST_F(SocketTest, SessionsCountAmongTheAnswersAtOnceOfTheirKey) {
+    start(options_with_keys(1, 2));
+    const auto first = opened(with_key(0) + "&model=tiny");
+    auto second = opened(with_key(0));
+    EXPECT_EQ(status_of(with_key(0)), 429U);
+    // Its turns belong to the session: they are not counted once more.
+    next_event(*first);
+    first->send_text(R"({"type":"session.update","session":{"turn_detection":null}})");
+    next_event(*first);
+    first->send_text(append_of(200, 0.1));
+    first->send_text(R"({"type":"input_audio_buffer.commit"})");
+    std::string type;
+    do {
+        type = next_event(*first).value("type", "");
+    } while (type.ends_with(".committed") || type.ends_with(".delta"));
+    EXPECT_TRUE(type.ends_with(".completed")) << type;
+    EXPECT_EQ(status_of(with_key(0)), 429U) << "still as many";
+    second->reset();
+    EXPECT_EQ(status_once_free(with_key(0)), 101U);
+}
+
+TEST(SocketSeatsTest, AreGivenBack) {
+    const auto seats = std::make_shared<SocketSeats>("sockets", 3, 2);
+    auto a = SocketSeats::take(seats, "a");
+    {
+        const auto more = SocketSeats::take(seats, "a");
+        EXPECT_TRUE(a && more);
+        const auto refused = SocketSeats::take(seats, "a");
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().fault, Fault::exhausted);
+        EXPECT_EQ(refused.error().message,
+                  "a has 2 sockets open, as many as one client may; close one or try again later");
+        const auto other = SocketSeats::take(seats, "b");
+        EXPECT_TRUE(other);
+        const auto full = SocketSeats::take(seats, "c");
+        ASSERT_FALSE(full);
+        EXPECT_EQ(full.error().message, "3 sockets are open; close one or try again later");
+    }
+    const SocketSeats::Seat moved = *std::move(a);
+    const auto b = SocketSeats::take(seats, "b");
+    const auto b2 = SocketSeats::take(seats, "b");
+    EXPECT_TRUE(b && b2);
+    EXPECT_FALSE(SocketSeats::take(seats, "a"));
 }
 
 TEST_F(SocketTest, CountsThem) {
     start();
     const auto client = opened(kRealtime);
+    next_event(*client);  // the answer is out before it is counted
     net::TestClient plain(gateway_->port());
     ASSERT_TRUE(plain.get("/metrics"));
     EXPECT_NE(plain.reply().body.find(R"(endpoint="/v1/realtime",method="GET",status="101"} 1)"),
               std::string::npos);
+}
+
+TEST_F(SocketTest, CountsThoseThatAreRefusedAsWhatTheyAre) {
+    std::mutex mutex;
+    std::vector<unsigned> recorded;
+    GatewayOptions options;
+    options.limits.sockets_max = 1;
+    options.recorder = [&](const Record& record) {
+        if (record.endpoint == "GET /v1/realtime") {
+            const std::scoped_lock lock(mutex);
+            recorded.push_back(record.status);
+        }
+    };
+    start(std::move(options));
+    const auto client = opened(kRealtime);
+    next_event(*client);
+    EXPECT_EQ(status_of(kRealtime), 503U);
+    EXPECT_EQ(status_of(kRealtime, "\r\n\x81\x80"), 400U);  // did not wait for the answer
+    net::TestClient plain(gateway_->port());
+    ASSERT_TRUE(plain.get("/v1/realtime"));
+    EXPECT_EQ(plain.reply().status, 426U);
+    ASSERT_TRUE(plain.get("/metrics"));
+    const std::string metrics = plain.reply().body;
+    const auto count_of = [&](std::string_view labels) {
+        const auto at = metrics.find(labels);
+        return at == std::string::npos ? 0 : std::atoi(metrics.c_str() + at + labels.size());
+    };
+    EXPECT_EQ(count_of(R"(endpoint="/v1/realtime",method="GET",status="101"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(endpoint="/v1/realtime",method="GET",status="426"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(status="503"} )"), 1) << metrics;
+    EXPECT_EQ(count_of(R"(status="400"} )"), 1) << metrics;
+    const std::scoped_lock lock(mutex);
+    EXPECT_EQ(recorded, (std::vector<unsigned>{101, 426}));
 }
 
 }  // namespace

@@ -217,6 +217,12 @@ void Connection::dispatch(Request request) {
     without_body_ = request.method == "HEAD";
     minor_ = request.minor;
     target_ = request.target;
+    if (peer_.empty()) {
+        error_code gone;
+        const auto endpoint = socket_.remote_endpoint(gone);
+        peer_ = gone ? std::string() : endpoint.address().to_string();
+    }
+    request.peer = peer_;
     head_sent_ = false;
     chunked_ = false;
     answer_complete_ = false;

@@ -154,6 +154,7 @@ private:
     bool without_body_ = false;  // HEAD
     std::uint8_t minor_ = 1;
     std::string target_;
+    std::string peer_;  // the client's address, once a request came
     bool head_sent_ = false;
     bool chunked_ = false;
     bool answer_complete_ = false;

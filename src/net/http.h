@@ -25,6 +25,7 @@ struct Request {
     std::string body;
     std::uint8_t minor = 1;  ///< of HTTP/1.minor
     bool keep_alive = true;  ///< the client would use the connection again
+    std::string peer;        ///< the client's address, "127.0.0.1"; "" when it has left already
 
     /// The target up to its query. Not percent-decoded.
     [[nodiscard]] std::string_view path() const;

@@ -95,6 +95,13 @@ void WebSocketMail::close(SocketClose code, std::string_view reason) {
     }
 }
 
+void WebSocketMail::resume() {
+    const std::scoped_lock lock(mutex_);
+    if (waker_) {
+        waker_->wake_soon();  // watched_ stays as it is: nothing was sent
+    }
+}
+
 std::size_t WebSocketMail::waiting_bytes() const {
     const std::scoped_lock lock(mutex_);
     return bytes_;
@@ -152,6 +159,9 @@ bool WebSocketWriter::send(std::string message, bool text) {
 }
 void WebSocketWriter::close(SocketClose code, std::string_view reason) {
     mail_->close(code, reason);
+}
+void WebSocketWriter::resume() {
+    mail_->resume();
 }
 std::size_t WebSocketWriter::waiting_bytes() const {
     return mail_->waiting_bytes();

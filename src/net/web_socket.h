@@ -35,6 +35,8 @@ public:
     bool send(std::string message, bool text = true);
     /// Sends what is queued, then closes. What the client still sends is dropped.
     void close(SocketClose code, std::string_view reason = {});
+    /// Has the listener asked again whether it wants more, soon and on its own thread.
+    void resume();
     /// Queued and not yet written; 0 when the socket is gone.
     [[nodiscard]] std::size_t waiting_bytes() const;
 
@@ -55,6 +57,10 @@ public:
     virtual void on_open(std::shared_ptr<WebSocketWriter> writer) = 0;
     /// A whole message. Text is valid UTF-8.
     virtual void on_message(std::string_view message, bool text) = 0;
+    /// Asked after each message. While it is false nothing is read, so that the client's own
+    /// buffers fill and it has to wait; its pings and its close are not seen either, and it is gone
+    /// after Limits::socket_idle_timeout. Asked again after WebSocketWriter::resume().
+    [[nodiscard]] virtual bool wants_more() { return true; }
     /// Now and then, at least twice a second.
     virtual void on_tick() {}
     /// Last, once: the socket is gone, whoever ended it; also without on_open() before it.

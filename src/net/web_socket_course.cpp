@@ -62,8 +62,9 @@ private:
     Stream& stream_;
 };
 
-/// An explicit state machine like Connection's: a read is always under way, to see pings, closes
-/// and the client's leaving; a write is when there is something to say.
+/// An explicit state machine like Connection's: a read is under way, to see pings, closes and the
+/// client's leaving, unless the listener wants no more for now; a write is when there is something
+/// to say.
 template <class Stream>
 class CourseOver final : public WebSocketCourse {
 public:
@@ -114,7 +115,13 @@ public:
     }
 
     void wake() override {
-        if (open_ && !ended_ && !writing_) {
+        if (!open_ || ended_) {
+            return;
+        }
+        if (paused_) {
+            read_on();
+        }
+        if (!writing_) {
             write();
         }
     }
@@ -157,6 +164,15 @@ private:
                                        const error_code& ec, std::size_t) { on_read(ec); });
     }
 
+    /// Unless the listener has had enough. Its resume() is posted to this thread, so that one that
+    /// comes right after its no finds paused_ set.
+    void read_on() {
+        paused_ = !closing_ && !parts_.listener->wants_more();
+        if (!paused_) {
+            read();
+        }
+    }
+
     void on_read(const error_code& ec) {
         if (ended_) {
             return;
@@ -175,7 +191,7 @@ private:
         if (input_.capacity() > kKeptBytesMax) {
             input_.shrink_to_fit();
         }
-        read();
+        read_on();
     }
 
     void write() {
@@ -217,6 +233,9 @@ private:
     /// The read under way ends with the client's own close frame, and with it the WebSocket.
     void close(const WebSocketMail::Closing& closing) {
         closing_ = true;
+        if (std::exchange(paused_, false)) {
+            read();
+        }
         deadline_ = Clock::now() + parts_.limits.linger_timeout;
         websocket::close_reason reason(static_cast<websocket::close_code>(closing.code));
         reason.reason.assign(closing.reason.data(), closing.reason.size());
@@ -235,6 +254,7 @@ private:
     Clock::time_point deadline_ = Clock::time_point::max();
     bool open_ = false;
     bool writing_ = false;
+    bool paused_ = false;  // no read is under way: the listener wants no more
     bool closing_ = false;
     bool hurried_ = false;
     bool ended_ = false;

@@ -52,7 +52,7 @@ public:
 
     /// Answers the handshake and goes on from there.
     virtual void start() = 0;
-    /// The mail has something.
+    /// The mail has something, or the listener may want more.
     virtual void wake() = 0;
     virtual void check(Clock::time_point now) = 0;
     /// It is a WebSocket no more: tells the listener.

@@ -32,6 +32,7 @@ public:
     // The sending side; any thread.
     bool send(std::string message, bool text);
     void close(SocketClose code, std::string_view reason);
+    void resume();
     [[nodiscard]] std::size_t waiting_bytes() const;
 
     // The writing side; the connection's thread.

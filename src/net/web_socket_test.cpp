@@ -36,7 +36,17 @@ struct SocketNews {
     std::vector<std::shared_ptr<WebSocketWriter>> writers;
     int closed = 0;
     int ticks = 0;
+    int messages = 0;
+    bool full = false;  // the listeners want no more
 
+    void fill(bool is_full) {
+        const std::scoped_lock lock(mutex);
+        full = is_full;
+    }
+    bool wait_for_messages(int count) {
+        std::unique_lock lock(mutex);
+        return changed.wait_for(lock, kSocketPatience, [&] { return messages >= count; });
+    }
     std::shared_ptr<WebSocketWriter> writer(std::size_t index = 0) {
         std::unique_lock lock(mutex);
         changed.wait_for(lock, kSocketPatience, [&] { return writers.size() > index; });
@@ -46,9 +56,10 @@ struct SocketNews {
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, kSocketPatience, [&] { return closed >= count; });
     }
-    bool wait_for_tick() {
+    bool wait_for_tick(int more = 1) {
         std::unique_lock lock(mutex);
-        return changed.wait_for(lock, kSocketPatience, [&] { return ticks > 0; });
+        const int wanted = ticks + more;
+        return changed.wait_for(lock, kSocketPatience, [&] { return ticks >= wanted; });
     }
 };
 
@@ -63,12 +74,21 @@ public:
         heard_.changed.notify_all();
     }
     void on_message(std::string_view message, bool text) override {
+        {
+            const std::scoped_lock lock(heard_.mutex);
+            ++heard_.messages;
+            heard_.changed.notify_all();
+        }
         if (message == "bye") {
             writer_->send("see you");
             writer_->close(SocketClose::normal, "asked for");
             return;
         }
         writer_->send(std::string(message), text);
+    }
+    bool wants_more() override {
+        const std::scoped_lock lock(heard_.mutex);
+        return !heard_.full;
     }
     void on_tick() override {
         const std::scoped_lock lock(heard_.mutex);
@@ -318,6 +338,60 @@ TEST_F(WebSocketTest, TellsASlowClientThatReadsAfterAll) {
         frame = next_but_pings(client);
     }
     EXPECT_TRUE(frame.closes_with(1008));
+}
+
+TEST_F(WebSocketTest, ReadsNoFurtherThanTheListenerWants) {
+    const auto server = started();
+    WebSocketTestClient client(server->port());
+    ASSERT_FALSE(client.handshake("/").empty());
+    heard_.fill(true);
+    for (const std::string_view text : {"a", "b", "c"}) {
+        ASSERT_TRUE(client.send_text(text));
+    }
+    ASSERT_TRUE(heard_.wait_for_tick(3));
+    EXPECT_EQ(next_but_pings(client).payload, "a") << "what is said goes out all the same";
+    heard_.writer()->resume();  // asked again, it still wants none
+    ASSERT_TRUE(heard_.wait_for_tick(2));
+    {
+        const std::scoped_lock lock(heard_.mutex);
+        EXPECT_EQ(heard_.messages, 1);
+    }
+    heard_.fill(false);
+    heard_.writer()->resume();
+    EXPECT_EQ(next_but_pings(client).payload, "b");
+    EXPECT_EQ(next_but_pings(client).payload, "c");
+    client.send_text("d");
+    EXPECT_EQ(next_but_pings(client).payload, "d");
+}
+
+TEST_F(WebSocketTest, ClosesWhileTheListenerWantsNoMore) {
+    auto server = started();
+    WebSocketTestClient client(server->port());
+    ASSERT_FALSE(client.handshake("/").empty());
+    heard_.fill(true);
+    client.send_text("a");
+    EXPECT_EQ(next_but_pings(client).payload, "a");
+    client.send_text("never heard");
+    std::thread stopping([&] { server->stop(std::chrono::seconds(20)); });
+    EXPECT_TRUE(next_but_pings(client).closes_with(1001));
+    client.send_frame(Opcode::close, std::string_view("\x03\xE9", 2));
+    EXPECT_TRUE(client.wait_for_end());
+    stopping.join();
+    EXPECT_TRUE(heard_.wait_until_closed(1));
+    EXPECT_EQ(heard_.messages, 1);
+}
+
+TEST_F(WebSocketTest, LetsGoOfAHeldClientThatLeft) {
+    const auto server = started();
+    WebSocketTestClient client(server->port());
+    ASSERT_FALSE(client.handshake("/").empty());
+    heard_.fill(true);
+    client.send_text("a");
+    ASSERT_TRUE(heard_.wait_for_messages(1));
+    client.reset();
+    heard_.fill(false);
+    heard_.writer()->resume();
+    EXPECT_TRUE(heard_.wait_until_closed(1));
 }
 
 TEST_F(WebSocketTest, PingsAndLetsSilentClientsGo) {

@@ -329,6 +329,11 @@ Status RealtimeSession::append(const json::Value& event, Events& out) {
                     "more",
                     cutter_.samples() / cutter_.rate());
     }
+    return tell(borders, out);
+}
+
+Status RealtimeSession::tell(std::vector<SpeechBorder>& borders, Events& out) {
+    std::size_t dropped = 0;
     for (SpeechBorder& border : borders) {
         if (border.started) {
             speaking_item_ = new_item();
@@ -338,9 +343,21 @@ Status RealtimeSession::append(const json::Value& event, Events& out) {
         answer[border.started ? "audio_start_ms" : "audio_end_ms"] = border.at_ms;
         answer["item_id"] = speaking_item_;
         out.push_back(json::dump(answer));
-        if (!border.started) {
-            cut(std::exchange(speaking_item_, {}), std::move(border.turn), out);
+        if (border.started) {
+            continue;
         }
+        std::string item = std::exchange(speaking_item_, {});
+        if (waiting_.size() < kRealtimeTurnsMax) {
+            cut(std::move(item), std::move(border.turn), out);
+        } else {
+            ++dropped;
+        }
+    }
+    if (dropped > 0) {
+        return fail(Fault::exhausted,
+                    "{} turns wait to be transcribed already, and {} more were dropped; send sound "
+                    "no faster than it is heard",
+                    waiting_.size(), dropped);
     }
     return {};
 }

@@ -84,6 +84,8 @@ private:
     Status take(const json::Value& event, Events& out);
     Status update(const json::Value& event, Events& out);
     Status append(const json::Value& event, Events& out);
+    /// What speech began and ended; turns that are too many are dropped, with one error.
+    Status tell(std::vector<SpeechBorder>& borders, Events& out);
     Status commit(Events& out);
     Status read_settings(const json::Value& session, Settings& settings) const;
     static Status read_input(const json::Value& input, Settings& settings);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "base/base64.h"
 #include "dialect/openai/realtime.h"
@@ -149,6 +150,57 @@ TEST(RealtimeLimits, BoundsTheTurnsThatWait) {
         committed += events[0].find("committed") != std::string::npos ? 1U : 0U;
     }
     EXPECT_EQ(committed, kRealtimeTurnsMax);
+}
+
+/// Words of 100 ms with pauses of 100 ms between them, at 8 kHz: one event.
+std::string words(std::size_t count) {
+    Value parts = Value::array();
+    for (std::size_t i = 0; i < count; ++i) {
+        parts.push_back({100, 0.5});
+        parts.push_back({100, 0});
+    }
+    const Value event = {{"type", "input_audio_buffer.append"},
+                         {"event_id", "mine"},
+                         {"audio", sound_of(parts, 8000)}};
+    return event.dump();
+}
+
+TEST(RealtimeLimits, BoundsTheTurnsOfOneAppend) {
+    RealtimeSession session({"x", "m", true, false});
+    session.on_event(
+        R"({"type":"session.update","session":{"audio":{"input":{)"
+        R"("format":{"type":"audio/pcm","rate":8000},"turn_detection":{"type":"server_vad",)"
+        R"("silence_duration_ms":20,"prefix_padding_ms":0}}}}})");
+    constexpr std::size_t kDropped = 50;
+    std::map<std::string, std::size_t> count;
+    std::string committed;
+    for (const std::string& text : session.on_event(words(kRealtimeTurnsMax + kDropped))) {
+        const Value event = Value::parse(text);
+        ++count[event["type"]];
+        if (event["type"] == "input_audio_buffer.committed") {
+            committed = event["item_id"].get<std::string>();
+        } else if (event["type"] == "error") {
+            EXPECT_EQ(event["error"]["event_id"], "mine");
+            EXPECT_EQ(event["error"]["code"], "rate_limit_exceeded") << text;
+            EXPECT_NE(text.find("32 turns wait"), std::string::npos) << text;
+            EXPECT_NE(text.find("50 more were dropped"), std::string::npos) << text;
+        }
+    }
+    EXPECT_EQ(count["input_audio_buffer.committed"], kRealtimeTurnsMax);
+    EXPECT_EQ(count["input_audio_buffer.speech_stopped"], kRealtimeTurnsMax + kDropped);
+    EXPECT_EQ(count["error"], 1U);
+    for (std::size_t i = 0; i < kRealtimeTurnsMax; ++i) {
+        ASSERT_TRUE(session.next_turn());
+    }
+    EXPECT_FALSE(session.next_turn());
+    // It goes on behind the last turn that was not dropped.
+    for (const std::string& text : session.on_event(words(1))) {
+        const Value event = Value::parse(text);
+        if (event["type"] == "input_audio_buffer.committed") {
+            EXPECT_EQ(event["previous_item_id"], committed);
+        }
+    }
+    EXPECT_TRUE(session.next_turn());
 }
 
 TEST(RealtimeLimits, BinaryMessagesAreNoEvents) {

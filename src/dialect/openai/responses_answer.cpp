@@ -255,12 +255,11 @@ std::string ResponseWriter::part_json(const Item& item, bool whole) const {
 
 /// `"name":…` of a call, and `"namespace":…` where it has one.
 std::string ResponseWriter::name_json(const Item& item) const {
-    const auto spaced = frame_.spaced_names.find(item.call.name);
-    if (spaced == frame_.spaced_names.end()) {
+    const auto* spaced = frame_.spaced_names.find(item.call.name);
+    if (spaced == nullptr) {
         return "\"name\":" + string_of(item.call.name);
     }
-    return "\"name\":" + string_of(spaced->second.name) +
-           ",\"namespace\":" + string_of(spaced->second.space);
+    return "\"name\":" + string_of(spaced->name) + ",\"namespace\":" + string_of(spaced->space);
 }
 
 std::string ResponseWriter::item_json(const Item& item) const {

@@ -7,7 +7,6 @@
 #include "dialect/fields.h"
 #include "dialect/media.h"
 #include "dialect/openai/messages.h"
-#include "dialect/openai/tools.h"
 #include "json/json.h"
 
 namespace trilane::dialect::openai {
@@ -51,7 +50,8 @@ Result<std::string> read_texts(const Fields& item, std::string_view name) {
 
 class InputReader {
 public:
-    InputReader(std::string_view suffix, ResponseStore& store) : suffix_(suffix), store_(store) {}
+    InputReader(std::string_view suffix, const SpacedNames& names, ResponseStore& store)
+        : suffix_(suffix), names_(names), store_(store) {}
 
     Status read(const json::Value& item, const std::string& path) {
         if (!item.is_object()) {
@@ -130,7 +130,7 @@ private:
         TRILANE_TRY(call.name, item.required_text("name", "the name of the function"));
         TRILANE_TRY(const std::optional<std::string> space, item.text("namespace"));
         if (space) {
-            call.name = joined_name(*space, call.name);
+            call.name = names_.joined(*space, call.name);
         }
         TRILANE_TRY(std::optional<std::string> arguments, item.text("arguments"));
         call.arguments = std::move(arguments).value_or("{}");
@@ -221,14 +221,16 @@ private:
     }
 
     const std::string_view suffix_;
+    const SpacedNames& names_;
     ResponseStore& store_;
     Input input_;
 };
 
 }  // namespace
 
-Result<Input> read_input(const json::Value* input, std::string_view suffix, ResponseStore& store) {
-    InputReader reader(suffix, store);
+Result<Input> read_input(const json::Value* input, std::string_view suffix,
+                         const SpacedNames& names, ResponseStore& store) {
+    InputReader reader(suffix, names, store);
     if (input == nullptr) {
         return reader.finish();
     }

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "dialect/openai/responses.h"
+#include "dialect/openai/tools.h"
 #include "json/fwd.h"
 
 namespace trilane::dialect::openai {
@@ -18,8 +19,9 @@ struct Input {
 };
 
 /// A text or an array of items. `suffix` makes the ids of items that come without; `store` has the
-/// items that are named only.
+/// items that are named only; `names` says how the model knows functions of namespaces.
 /// **Errors:** invalid, as ask_response() says.
-Result<Input> read_input(const json::Value* input, std::string_view suffix, ResponseStore& store);
+Result<Input> read_input(const json::Value* input, std::string_view suffix,
+                         const SpacedNames& names, ResponseStore& store);
 
 }  // namespace trilane::dialect::openai

@@ -75,6 +75,7 @@ constexpr std::array kResponsesFields = std::to_array<std::string_view>({"backgr
 struct Read {
     job::Request request;
     job::Chat chat;
+    SpacedNames spaced_names;
     Input input;
     std::vector<job::Message> before;  ///< of the response that it follows
     bool store = true;
@@ -128,7 +129,7 @@ Status read_conversation(const Fields& body, std::string_view suffix, ResponseSt
         }
         into.before = found->messages;
     }
-    TRILANE_TRY(into.input, read_input(body.find("input"), suffix, store));
+    TRILANE_TRY(into.input, read_input(body.find("input"), suffix, into.spaced_names, store));
     into.chat.messages = into.before;
     into.chat.messages.insert(into.chat.messages.end(), into.input.messages.begin(),
                               into.input.messages.end());
@@ -211,8 +212,9 @@ Result<Read> read(const json::Value& value, const Context& context, ResponseStor
     Read into;
     TRILANE_TRY(into.request, read_common(body, ModelField::required, "resp_", context));
     TRILANE_TRY_STATUS(refuse_foreign(body));
+    // The tools first: calls of the conversation go by the names that the model knows them by.
+    TRILANE_TRY(into.spaced_names, read_tools(body, ToolShape::flat, into.chat));
     TRILANE_TRY_STATUS(read_conversation(body, context.response_id_suffix, store, into));
-    TRILANE_TRY_STATUS(read_tools(body, ToolShape::flat, into.chat));
     TRILANE_TRY_STATUS(read_thinking(body, into));
     TRILANE_TRY_STATUS(read_sampling(body, into.request.sampling));
     TRILANE_TRY_STATUS(read_stop(body, into.request));
@@ -363,7 +365,7 @@ Result<Asked> ask_response(std::string_view body, const Context& context,
     frame.stream = read.stream;
     frame.with_logprobs = read.request.top_logprobs.has_value();
     frame.as_summary = read.as_summary;
-    frame.spaced_names = spaced_names(Fields(value, ""));
+    frame.spaced_names = std::move(read.spaced_names);
     frame.store = store;
     if (read.store) {
         frame.kept = to_keep(read);

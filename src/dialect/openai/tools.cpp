@@ -52,19 +52,42 @@ Result<job::Tool> read_tool(const json::Value& value, ToolShape shape, const std
 
 constexpr std::string_view kNamespace = "namespace";
 
+std::string plain_joined(std::string_view space, std::string_view name) {
+    return fmt::format("{}__{}", space, name);
+}
+
 bool is_namespace(const json::Value& tool) {
     return tool.is_object() && tool.value("type", json::Value()) == kNamespace;
 }
 
+/// Those behind a namespace, too: a plain function is called by the name that the client gave it.
+void reserve_plain_names(const json::Value& tools, SpacedNames& names) {
+    for (const json::Value& tool : tools) {
+        if (tool.is_object() && !is_namespace(tool)) {
+            const auto name = tool.find("name");
+            if (name != tool.end() && name->is_string()) {
+                names.reserve(name->get<std::string>());
+            }
+        }
+    }
+}
+
 /// {"type": "namespace", "name": …, "tools": [functions]}: each under its joined name.
-Status read_namespace(const json::Value& value, const std::string& path, job::Chat& chat) {
+Status read_namespace(const json::Value& value, const std::string& path, job::Chat& chat,
+                      SpacedNames& names) {
     const Fields fields(value, path);
     TRILANE_TRY(const std::string space, fields.required_text("name", "the name of the namespace"));
     TRILANE_TRY(const json::Value* tools, fields.array("tools", "tools"));
     for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
-        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], ToolShape::flat,
-                                              fmt::format("{}[{}]", fields.path_of("tools"), i)));
-        tool.name = joined_name(space, tool.name);
+        const std::string tool_path = fmt::format("{}[{}]", fields.path_of("tools"), i);
+        TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], ToolShape::flat, tool_path));
+        auto joined = names.add(space, tool.name);
+        if (!joined) {
+            return refuse(tool_path + ".name", json::Value(tool.name),
+                          fmt::format("each function of the namespace {} once",
+                                      json::dump(json::Value(space))));
+        }
+        tool.name = *std::move(joined);
         chat.tools.push_back(std::move(tool));
         if (chat.tools.size() > kToolsMax) {
             return fail(Fault::invalid,
@@ -201,25 +224,29 @@ Status read_old_functions(const Fields& body, job::Chat& chat) {
 
 }  // namespace
 
-std::string joined_name(std::string_view space, std::string_view name) {
-    return fmt::format("{}__{}", space, name);
+std::optional<std::string> SpacedNames::add(std::string_view space, std::string_view name) {
+    const auto [slot, fresh] = joined_.try_emplace(Spaced{std::string(space), std::string(name)});
+    if (!fresh) {
+        return std::nullopt;
+    }
+    const std::string plain = plain_joined(space, name);
+    slot->second = plain;
+    // Ends: each number is another name, and at most kToolsMax are taken.
+    for (std::size_t number = 2; !taken_.insert(slot->second).second; ++number) {
+        slot->second = fmt::format("{}_{}", plain, number);
+    }
+    spaced_.emplace(slot->second, slot->first);
+    return slot->second;
 }
 
-SpacedNames spaced_names(const Fields& body) {
-    SpacedNames names;
-    const json::Value* tools = body.find("tools");
-    for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
-        const json::Value& tool = (*tools)[i];
-        if (!is_namespace(tool) || !tool.contains("tools")) {
-            continue;
-        }
-        const auto& space = tool["name"].get_ref<const std::string&>();
-        for (const json::Value& inner : tool["tools"]) {
-            const auto& name = inner["name"].get_ref<const std::string&>();
-            names.insert_or_assign(joined_name(space, name), SpacedName{space, name});
-        }
-    }
-    return names;
+std::string SpacedNames::joined(std::string_view space, std::string_view name) const {
+    const auto found = joined_.find(Spaced{std::string(space), std::string(name)});
+    return found == joined_.end() ? plain_joined(space, name) : found->second;
+}
+
+const SpacedNames::Spaced* SpacedNames::find(std::string_view joined) const {
+    const auto found = spaced_.find(joined);
+    return found == spaced_.end() ? nullptr : &found->second;
 }
 
 bool has_old_functions(const Fields& body) {
@@ -227,13 +254,17 @@ bool has_old_functions(const Fields& body) {
     return functions != nullptr && functions->is_array() && !functions->empty();
 }
 
-Status read_tools(const Fields& body, ToolShape shape, job::Chat& chat) {
+Result<SpacedNames> read_tools(const Fields& body, ToolShape shape, job::Chat& chat) {
     TRILANE_TRY(const json::Value* tools, body.array("tools", "tools"));
     TRILANE_TRY_STATUS(check_count(tools, "tools"));
+    SpacedNames names;
+    if (shape == ToolShape::flat && tools != nullptr) {
+        reserve_plain_names(*tools, names);
+    }
     for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
         const std::string path = fmt::format("tools[{}]", i);
         if (shape == ToolShape::flat && is_namespace((*tools)[i])) {
-            TRILANE_TRY_STATUS(read_namespace((*tools)[i], path, chat));
+            TRILANE_TRY_STATUS(read_namespace((*tools)[i], path, chat, names));
             continue;
         }
         TRILANE_TRY(job::Tool tool, read_tool((*tools)[i], shape, path));
@@ -244,10 +275,11 @@ Status read_tools(const Fields& body, ToolShape shape, job::Chat& chat) {
     if (shape == ToolShape::nested) {
         TRILANE_TRY_STATUS(read_old_functions(body, chat));
         if (has_old_functions(body)) {
-            return {};
+            return names;
         }
     }
-    return read_choice(body.find("tool_choice"), "tool_choice", chat);
+    TRILANE_TRY_STATUS(read_choice(body.find("tool_choice"), "tool_choice", chat));
+    return names;
 }
 
 }  // namespace trilane::dialect::openai
