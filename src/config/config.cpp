@@ -496,7 +496,7 @@ std::string effective_text(const Config& config) {
         write_section(out, "lane." + lane.name, keys_of(lane), lane, false);
     }
     for (const ModelSection& model : config.models) {
-        write_section(out, "model." + quoted(model.id), model_keys(), model, false);
+        write_section(out, "model." + toml_text(model.id), model_keys(), model, false);
     }
     return out;
 }

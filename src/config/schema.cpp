@@ -13,7 +13,7 @@
 
 namespace trilane::config {
 
-std::string quoted(std::string_view text) {
+std::string toml_text(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') {
@@ -37,7 +37,7 @@ constexpr std::uint64_t kYearSeconds = 366 * kDaySeconds;
 std::string list(const std::vector<std::string>& texts) {
     std::string out = "[";
     for (const std::string& text : texts) {
-        out += (out.size() > 1 ? ", " : "") + quoted(text);
+        out += (out.size() > 1 ? ", " : "") + toml_text(text);
     }
     return out + "]";
 }
@@ -55,23 +55,23 @@ using Server = ServerSection;
 constexpr std::array<Key<Server>, 10> kServer{{
     {"host", "Address to listen on. Others than loopback ask for a key.",
      [](const Reading& r, Server& s) { r.text(s.host); },
-     [](const Server& s) { return quoted(s.host); }},
+     [](const Server& s) { return toml_text(s.host); }},
     {"port", "Port to listen on; 0 takes any free one.",
      [](const Reading& r, Server& s) { r.whole(s.port, 0, 65'535); },
      [](const Server& s) { return number(s.port); }},
     {"api_key_file", "File that holds the key clients must send; keys do not stand in this file.",
      [](const Reading& r, Server& s) { r.text(s.api_key_file); },
-     [](const Server& s) { return quoted(s.api_key_file); }},
+     [](const Server& s) { return toml_text(s.api_key_file); }},
     {"keys_file",
      "File of the keys that `trilane key` makes; empty: keys.json in Trilane's folder.",
      [](const Reading& r, Server& s) { r.text(s.keys_file); },
-     [](const Server& s) { return quoted(s.keys_file); }},
+     [](const Server& s) { return toml_text(s.keys_file); }},
     {"tls_certificate", "PEM file with the certificate and its chain; empty: no TLS.",
      [](const Reading& r, Server& s) { r.text(s.tls_certificate); },
-     [](const Server& s) { return quoted(s.tls_certificate); }},
+     [](const Server& s) { return toml_text(s.tls_certificate); }},
     {"tls_key", "PEM file with the certificate's private key.",
      [](const Reading& r, Server& s) { r.text(s.tls_key); },
-     [](const Server& s) { return quoted(s.tls_key); }},
+     [](const Server& s) { return toml_text(s.tls_key); }},
     {"hosts", "Names, beside addresses and localhost, under which browsers may ask without a key.",
      [](const Reading& r, Server& s) { r.texts(s.hosts); },
      [](const Server& s) { return list(s.hosts); }},
@@ -80,12 +80,12 @@ constexpr std::array<Key<Server>, 10> kServer{{
      [](const Server& s) { return list(s.cors); }},
     {"patience", "How long running answers may go on after a stop signal.",
      [](const Reading& r, Server& s) { r.seconds(s.patience_s, 0, 3'600); },
-     [](const Server& s) { return quoted(seconds_text(s.patience_s)); }},
+     [](const Server& s) { return toml_text(seconds_text(s.patience_s)); }},
     {"log_level", "debug, info, warn, error or off.",
      [](const Reading& r, Server& s) {
          r.word(s.log_level, {"debug", "info", "warn", "error", "off"});
      },
-     [](const Server& s) { return quoted(s.log_level); }, true},
+     [](const Server& s) { return toml_text(s.log_level); }, true},
 }};
 
 using Memory = MemorySection;
@@ -107,7 +107,7 @@ constexpr std::array<Key<Memory>, 1> kMemory{{
      "as 0.06 (within 1 and 8 GiB), or an amount such as \"4 GiB\".",
      read_reserve,
      [](const Memory& m) {
-         return m.reserve.bytes ? quoted(bytes_text(*m.reserve.bytes)) : number(m.reserve.share);
+         return m.reserve.bytes ? toml_text(bytes_text(*m.reserve.bytes)) : number(m.reserve.share);
      },
      true},
 }};
@@ -119,10 +119,10 @@ constexpr std::array<Key<Catalog>, 4> kCatalog{{
      [](const Catalog& c) { return list(c.directories); }},
     {"hub_endpoint", "Where `trilane pull` gets models; empty: HF_ENDPOINT, or Hugging Face.",
      [](const Reading& r, Catalog& c) { r.text(c.hub_endpoint); },
-     [](const Catalog& c) { return quoted(c.hub_endpoint); }},
+     [](const Catalog& c) { return toml_text(c.hub_endpoint); }},
     {"disk_reserve", "Disk space that `trilane pull` and `trilane import` leave free.",
      [](const Reading& r, Catalog& c) { r.bytes(c.disk_reserve_bytes); },
-     [](const Catalog& c) { return quoted(bytes_text(c.disk_reserve_bytes)); }},
+     [](const Catalog& c) { return toml_text(bytes_text(c.disk_reserve_bytes)); }},
     {"watch", "Notice new and removed files while running.",
      [](const Reading& r, Catalog& c) { r.boolean(c.watch); },
      [](const Catalog& c) { return yes_no(c.watch); }},
@@ -138,7 +138,7 @@ constexpr std::array<Key<Queue>, 4> kQueue{{
      [](const Queue& q) { return number(q.per_client_max); }, true},
     {"wait_max", "How long one may wait, the load of its model included; then 503.",
      [](const Reading& r, Queue& q) { r.seconds(q.wait_s_max, 0, kDaySeconds); },
-     [](const Queue& q) { return quoted(seconds_text(q.wait_s_max)); }, true},
+     [](const Queue& q) { return toml_text(seconds_text(q.wait_s_max)); }, true},
     {"batch_wait_ms_max",
      "How long one model's requests may keep another model out of its room, in milliseconds.",
      [](const Reading& r, Queue& q) { r.whole(q.batch_wait_ms_max, 0, 3'600'000); },
@@ -152,7 +152,7 @@ constexpr std::array<Key<Usage>, 3> kUsage{{
      [](const Usage& u) { return yes_no(u.record); }},
     {"file", "SQLite file of the sums; empty: usage.db in Trilane's state folder.",
      [](const Reading& r, Usage& u) { r.text(u.file); },
-     [](const Usage& u) { return quoted(u.file); }},
+     [](const Usage& u) { return toml_text(u.file); }},
     {"days_kept", "Days after which sums are forgotten.",
      [](const Reading& r, Usage& u) { r.whole(u.days_kept, 1, 36'500); },
      [](const Usage& u) { return number(u.days_kept); }},
@@ -164,11 +164,11 @@ constexpr std::array<Key<Telemetry>, 1> kTelemetry{{
      "OpenTelemetry collector that gets a span of each request over OTLP/HTTP, such as "
      "\"http://127.0.0.1:4318\"; empty: none. Spans hold no prompts and no answers.",
      [](const Reading& r, Telemetry& t) { r.text(t.otlp_url); },
-     [](const Telemetry& t) { return quoted(t.otlp_url); }},
+     [](const Telemetry& t) { return toml_text(t.otlp_url); }},
 }};
 
 std::string shown(const std::string& value, lane::OptionType /*type*/) {
-    return quoted(value);
+    return toml_text(value);
 }
 std::string shown(const std::vector<std::string>& value, lane::OptionType /*type*/) {
     return list(value);
@@ -176,7 +176,8 @@ std::string shown(const std::vector<std::string>& value, lane::OptionType /*type
 std::string shown(const std::map<std::string, std::string>& value, lane::OptionType /*type*/) {
     std::string out = "{";
     for (const auto& [name, text] : value) {
-        out += fmt::format("{} {} = {}", out.size() > 1 ? "," : "", quoted(name), quoted(text));
+        out +=
+            fmt::format("{} {} = {}", out.size() > 1 ? "," : "", toml_text(name), toml_text(text));
     }
     return out + (out.size() > 1 ? " }" : "}");
 }
@@ -185,8 +186,8 @@ std::string shown(Flag value, lane::OptionType /*type*/) {
     return yes_no(value);
 }
 std::string shown(std::uint64_t value, lane::OptionType type) {
-    return type == lane::OptionType::bytes     ? quoted(bytes_text(value))
-           : type == lane::OptionType::seconds ? quoted(seconds_text(value))
+    return type == lane::OptionType::bytes     ? toml_text(bytes_text(value))
+           : type == lane::OptionType::seconds ? toml_text(seconds_text(value))
                                                : number(value);
 }
 
@@ -253,7 +254,7 @@ constexpr std::array<Key<Model>, 10> kModel{{
      [](const Reading& r, Model& m) { r.whole(m.wishes.parallel, 0, 256); },
      [](const Model& m) { return number(m.wishes.parallel); }, true},
     {"kv", "Type of its KV cache where llama-server runs it: \"f16\", \"q8_0\" or \"q4_0\".",
-     read_kv, [](const Model& m) { return quoted(plan::kv_type_name(m.wishes.kv)); }, true},
+     read_kv, [](const Model& m) { return toml_text(plan::kv_type_name(m.wishes.kv)); }, true},
     {"args", "Further arguments of its program; the native engine takes none.",
      [](const Reading& r, Model& m) { r.texts(m.wishes.args); },
      [](const Model& m) { return list(m.wishes.args); }, true},
@@ -266,7 +267,7 @@ constexpr std::array<Key<Model>, 10> kModel{{
      [](const Model& m) { return yes_no(m.preload); }, true},
     {"keep_warm", "Idle for so long, it is unloaded; 0: kept until its room is needed.",
      [](const Reading& r, Model& m) { r.seconds(m.keep_warm_s, 0, kYearSeconds); },
-     [](const Model& m) { return quoted(seconds_text(m.keep_warm_s)); }, true},
+     [](const Model& m) { return toml_text(seconds_text(m.keep_warm_s)); }, true},
     {"priority", "Larger stays longer when room is needed.",
      [](const Reading& r, Model& m) { r.signed_whole(m.priority, -1000, 1000); },
      [](const Model& m) { return number(m.priority); }, true},
@@ -317,7 +318,7 @@ void LaneKey::read(const Reading& value, lane::Settings& into) const {
 
 std::string LaneKey::show(const lane::Settings& settings) const {
     if (option == nullptr) {
-        return quoted(settings.kind);
+        return toml_text(settings.kind);
     }
     return std::visit([&](auto field) { return shown(part_with(field, settings), option->type); },
                       option->field);

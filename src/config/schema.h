@@ -14,7 +14,7 @@
 namespace trilane::config {
 
 /// As TOML.
-std::string quoted(std::string_view text);
+std::string toml_text(std::string_view text);
 
 template <class Section>
 struct Key {
